@@ -1,0 +1,106 @@
+# mmno_fast: `make help` lists what can be made. Every target sets itself up, in .venv inside the checkout.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+PICTURES ?= 300
+export MMNO_TEST_DATA ?= $(abspath ../shared)
+
+VENV := $(CURDIR)/.venv
+export VIRTUAL_ENV := $(VENV)
+export PATH := $(VENV)/bin:$(PATH)
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || true)
+LOCKED := $(if $(CI),--locked)
+
+# libjpeg-turbo's SIMD code needs nasm on x86. CI does not fall back to scalar code: without nasm it fails.
+X86 := $(filter x86_64 amd64 i386 i686,$(shell uname -m))
+SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),require-simd)
+
+# What the installed extension is made of.
+CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
+
+.PHONY: help setup develop demo test lint deny format bench wheel docs nightly clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.setup ## the environment in .venv, and nasm where that needs no asking
+$(VENV)/.setup: pyproject.toml
+	@cargo --version >/dev/null || { echo "no Rust: see https://rustup.rs"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11: make PYTHON=python3.12 ..."; exit 1; }
+	@$(if $(X86),command -v nasm >/dev/null || $(NASM))
+	@echo "setting up $(VENV)"
+	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV),\
+	    $(PYTHON) -m venv $(VENV) || { echo "no venv: on Debian, apt-get install python3-venv"; exit 1; })
+	$(if $(UV),uv pip --quiet,python -m pip) install 'maturin>=1.16,<2' 'cmake>=3.20'
+	@touch $@
+
+define NASM
+{ \
+    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+        echo "installing nasm, for libjpeg-turbo's SIMD code"; \
+        { apt-get install -qq -y nasm || { apt-get update -qq && apt-get install -qq -y nasm; }; } >/dev/null 2>&1 || true; \
+    fi; \
+    command -v nasm >/dev/null || echo "no nasm: JPEG decodes without SIMD, several times slower. \
+Install it (Debian: apt-get install nasm; Fedora: dnf install nasm; macOS: brew install nasm), then: make clean"; \
+}
+endef
+
+develop: $(VENV)/.develop ## the package, built for release and installed in .venv
+$(VENV)/.develop: $(VENV)/.setup $(CORE)
+	maturin develop --release $(LOCKED) $(if $(UV),--uv) --features python,$(SIMD) --extras reference,test,dev
+	@touch $@
+
+demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, and say how fast (PICTURES=300)
+	mmno-fast demo --pictures $(PICTURES)
+
+test: $(VENV)/.develop ## every test: Rust, then Python
+	cargo test $(LOCKED) --features "$(SIMD)"
+	pytest
+
+lint: $(VENV)/.develop ## formatters, linters, types, docs, layering, licences
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
+	cargo fmt --check
+	cargo clippy $(LOCKED) --all-targets $(if $(SIMD),--all-features,--features python) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps $(if $(SIMD),--all-features,--features python)
+	cargo test $(LOCKED) --features "$(SIMD)" --test layering
+	ruff check
+	ruff format --check
+	mypy
+	stubtest mmno_fast._core
+	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; else echo "cargo-deny is not installed: make deny"; fi
+
+deny: ## licences, bans and sources of every crate (the first time, this builds cargo-deny)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny --all-features check licenses bans sources
+
+format: $(VENV)/.develop ## rewrite the files as the formatters want them
+	cargo fmt
+	ruff check --fix-only
+	ruff format
+
+bench: $(VENV)/.develop ## the benchmarks, one run
+	cargo bench $(LOCKED) --features "$(SIMD)"
+	pytest benches --benchmark-enable --benchmark-only
+
+wheel: $(VENV)/.setup ## the wheel and the source archive, in dist/
+	maturin build --release --locked --features python,require-simd --sdist --out dist
+
+docs: $(VENV)/.develop ## write docs/findings.md from the catalogue
+	python -m mmno_fast.catalogue > docs/findings.md.new
+	mv docs/findings.md.new docs/findings.md
+
+nightly: $(VENV)/.develop deny ## the slow tests, and many more cases of the random ones
+	PROPTEST_CASES=20000 cargo test --release $(LOCKED) --features "$(SIMD)"
+	pytest -m "slow" --timeout 3600
+	pytest --hypothesis-profile slow --timeout 3600
+
+clean: ## remove whatever make made
+	rm -rf .venv target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache python/mmno_fast/_core*.so
+	find python tests -name __pycache__ -prune -exec rm -rf {} +

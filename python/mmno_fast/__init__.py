@@ -1,0 +1,104 @@
+"""From JSON Lines and a folder of pictures to shards that any Arrow or NumPy program opens: checked, exact, fast.
+
+Four jobs, each a function here and a command of ``mmno-fast``:
+
+- `check` says what is wrong with the data, by file, line and byte;
+- `build` turns rows and pictures, once, into shards, and `verify` proves that they are whole;
+- `open` reads a folder of shards: rows, pictures and pixels;
+- `read_picture` gives one picture as the shards would hold it.
+
+Names are imported when they are first used, so ``import mmno_fast`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mmno_fast._core import (
+        ClosedError,
+        DataError,
+        MmnoError,
+        Progress,
+        ShardError,
+        StateError,
+        __version__,
+    )
+    from mmno_fast.building import BuildReport, build
+    from mmno_fast.checking import CheckReport, check
+    from mmno_fast.dataset import Dataset, open  # noqa: A004 - `mf.open` is the name that users expect
+    from mmno_fast.picture import read_picture
+    from mmno_fast.pictures import Picture, Pictures
+    from mmno_fast.specs import ImageSpec, Original, Resize
+    from mmno_fast.verifying import VerifyReport, verify
+
+CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
+"""What CLIP's image processor subtracts from red, green and blue, for pixels in 0..1."""
+CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
+"""What CLIP's image processor divides red, green and blue by, for pixels in 0..1."""
+
+# name -> module it lives in
+_LAZY: Final = {
+    "BuildReport": "building",
+    "CheckReport": "checking",
+    "ClosedError": "_core",
+    "DataError": "_core",
+    "Dataset": "dataset",
+    "ImageSpec": "specs",
+    "MmnoError": "_core",
+    "Original": "specs",
+    "Picture": "pictures",
+    "Pictures": "pictures",
+    "Progress": "_core",
+    "Resize": "specs",
+    "ShardError": "_core",
+    "StateError": "_core",
+    "VerifyReport": "verifying",
+    "__version__": "_core",
+    "build": "building",
+    "check": "checking",
+    "open": "dataset",
+    "read_picture": "picture",
+    "verify": "verifying",
+}
+
+__all__ = [
+    "CLIP_MEAN",
+    "CLIP_STD",
+    "BuildReport",
+    "CheckReport",
+    "ClosedError",
+    "DataError",
+    "Dataset",
+    "ImageSpec",
+    "MmnoError",
+    "Original",
+    "Picture",
+    "Pictures",
+    "Progress",
+    "Resize",
+    "ShardError",
+    "StateError",
+    "VerifyReport",
+    "__version__",
+    "build",
+    "check",
+    "open",
+    "read_picture",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `name` from where it lives, the first time that it is asked for (PEP 562)."""
+    if name not in _LAZY:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,109 @@
+"""The Rust core. Private: use the names that `mmno_fast` exports."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Final, final
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: Final[str]
+
+class MmnoError(Exception):
+    """Something that mmno_fast cannot do; `code`, `path`, `line` and `byte` say where, or are None."""
+
+    code: str | None
+    path: str | None
+    line: int | None
+    byte: int | None
+
+class DataError(MmnoError):
+    """The input cannot be used, or changed while it was read."""
+
+class ShardError(MmnoError):
+    """A folder of shards is damaged, foreign, of a newer format, or in another builder's hands."""
+
+class StateError(MmnoError):
+    """A loader's state belongs to other data."""
+
+class ClosedError(MmnoError):
+    """The object was closed."""
+
+@final
+class Progress:
+    """How far a job is: counters that any thread may read while the job runs in another."""
+
+    def __new__(cls) -> Progress: ...
+    def snapshot(self) -> dict[str, int | str]:
+        """`stage`, `done`, `total` (0: unknown), `rows`, `pictures`, `bytes`, `rejects`, `decoded`."""
+
+@final
+class CheckReport:
+    """What a check found."""
+
+    @property
+    def summary(self) -> str:
+        """Totals and counts as JSON."""
+    @property
+    def length(self) -> int:
+        """The number of findings."""
+    def write_jsonl(self, path: str) -> None:
+        """Write every finding, one JSON object a line."""
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any:
+        """The findings as an Arrow stream; pass the report to pyarrow, do not call this."""
+
+def catalogue() -> list[dict[str, str]]:
+    """Every code: `code`, `severity`, `when`, `hint`, `silenced_by`."""
+
+def build_info() -> dict[str, str]:
+    """How this build was made: version, profile, target, simd, libjpeg_turbo, pillow."""
+
+def check(
+    sources: Sequence[tuple[str, str]],
+    roots: Sequence[str] | None,
+    *,
+    spec: str,
+    decode: bool,
+    placeholders: str,
+    strip_prefix: str | None,
+    follow_links: bool,
+    max_line_bytes: int,
+    threads: int,
+    chunk_bytes: int,
+    window: int,
+    progress: Progress | None,
+) -> CheckReport: ...
+def build(
+    sources: Sequence[tuple[str, str]],
+    roots: Sequence[str],
+    out: str,
+    *,
+    spec: str,
+    shard_bytes: int,
+    shuffle_seed: int | None,
+    update: bool,
+    placeholders: str,
+    strip_prefix: str | None,
+    follow_links: bool,
+    max_line_bytes: int,
+    threads: int,
+    chunk_bytes: int,
+    window: int,
+    progress: Progress | None,
+) -> str:
+    """Build, go on with, or update a data set; the report as JSON."""
+
+def verify(out: str, *, threads: int, progress: Progress | None) -> str:
+    """Every fault of a data set: a JSON list of `{"path", "message"}`, and what was read."""
+
+def inspect_line(line: bytes, *, placeholders: str) -> str:
+    """What one line holds and what is wrong with it, as JSON: for tests and for looking at one row."""
+
+def probe_picture(data: bytes) -> dict[str, Any]:
+    """Format, mode, size, orientation, hash, from the header alone."""
+
+def read_picture(source: bytes | str | PathLike[str], spec: str, stored: bool = False) -> npt.NDArray[np.uint8]:
+    """One picture as uint8 (H, W, 3), or (H, W) where `stored` and it has no colour."""
+
+def measure_floor(paths: Sequence[str], spec: str, out: str) -> dict[str, float]:
+    """Seconds that the given pictures take in the bare decoder, the resize kernel and a plain write."""

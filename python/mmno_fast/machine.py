@@ -1,0 +1,28 @@
+"""What this process may use of the machine, and how work is cut up for it. None of it changes a byte of any result."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+CHUNK_BYTES: Final = 4 * 2**20
+"""Bytes of a source that are parsed in one piece."""
+WINDOW_PER_THREAD: Final = 8
+"""Pieces of work under way for each thread: enough that one slow picture does not stop the others."""
+
+
+def thread_count(threads: int | None) -> int:
+    """`threads`, or where it is None as many as this process has CPUs.
+
+    Raises:
+        ValueError: Fewer than one.
+
+    >>> thread_count(3)
+    3
+    """
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        msg = f"threads: expected at least 1, found {threads}"
+        raise ValueError(msg)
+    return threads

@@ -1,0 +1,110 @@
+"""From the name of a picture to its file."""
+
+import os
+import stat
+from collections.abc import Iterable
+from itertools import islice
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+"""Last suffixes that may stand for one another."""
+
+DESCENT_NAMES = 100
+"""How many names decide whether a root is the right folder."""
+
+MAX_DESCENTS = 3
+"""How many folders below a root may be taken in its place."""
+
+
+class Folders:
+    """The roots, with a memory of the folders that were listed.
+
+    Example:
+        >>> Folders([], follow_links=True).find("a.png")
+        ([], 'images.missing')
+    """
+
+    def __init__(self, roots: Iterable[str], *, follow_links: bool) -> None:
+        self.follow_links = follow_links
+        self.roots = list(roots)
+        self.listed: dict[str, dict[str, list[str]]] = {}
+        for root in self.roots:
+            if not os.path.isdir(root):
+                raise FileNotFoundError(f"{root}: expected a folder of pictures, found none")
+
+    def descend(self, names: Iterable[str]) -> None:
+        """Put the folder that an archive nests in the place of each root where none of the first names is found."""
+        first = list(islice(names, DESCENT_NAMES))
+        if first:
+            self.roots = [self.nested(root, first) for root in self.roots]
+
+    def nested(self, root: str, names: list[str]) -> str:
+        """`root`, or its single sub-folder, and so on: the first of them below which a name is found, else the last."""
+        for _ in range(MAX_DESCENTS):
+            if any(self.exact(root, name) or self.similar(root, name) for name in names):
+                break
+            with os.scandir(root) as entries:
+                below = [e.path for e in entries if e.is_dir() and e.name[0] != "." and e.name != "__MACOSX"]
+            if len(below) != 1:
+                break
+            root = below[0]
+        return root
+
+    def find(self, name: str) -> tuple[list[str], str | None]:
+        """The files that a well-formed name means, and the code where there is none or more than one will do.
+
+        Returns:
+            One path for each root that holds this very name (they must agree in their bytes); else the one path that
+            differs from it in letter case or suffix and the code `images.resolved`; else no path and the code.
+        """
+        exact = [path for root in self.roots if (path := self.exact(root, name))]
+        if exact:
+            return exact, None
+        similar = [path for root in self.roots for path in self.similar(root, name)]
+        if len(similar) == 1:
+            return similar, "images.resolved"
+        return [], "images.ambiguous" if similar else "images.missing"
+
+    def exact(self, root: str, name: str) -> str | None:
+        """The file of this very name below `root`."""
+        path = os.path.join(root, name)
+        return path if self.is_file(root, path) else None
+
+    def similar(self, root: str, name: str) -> list[str]:
+        """The files whose name differs in letter case, in any component, or in the last suffix."""
+        *parts, last = name.split("/")
+        folders = [root]
+        for part in parts:
+            if part not in ("", "."):
+                folders = [os.path.join(f, entry) for f in folders for entry in self.listing(f).get(part.lower(), ())]
+        stem, suffix = os.path.splitext(last.lower())
+        wanted = {stem + other for other in SUFFIXES} if suffix in SUFFIXES else {last.lower()}
+        found = (os.path.join(f, entry) for f in folders for key in wanted for entry in self.listing(f).get(key, ()))
+        return [path for path in found if self.is_file(root, path)]
+
+    def listing(self, folder: str) -> dict[str, list[str]]:
+        """The entries of a folder by their name in lower case; none where it cannot be listed."""
+        if folder not in self.listed:
+            entries: dict[str, list[str]] = {}
+            try:
+                for entry in os.listdir(folder):
+                    entries.setdefault(entry.lower(), []).append(entry)
+            except OSError:
+                pass
+            self.listed[folder] = entries
+        return self.listed[folder]
+
+    def is_file(self, root: str, path: str) -> bool:
+        """Whether there is a file that may be read, or that the system refuses to look at."""
+        try:
+            if not stat.S_ISREG(os.stat(path).st_mode):
+                return False
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return self.follow_links or is_below(os.path.realpath(path), os.path.realpath(root))
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a resolved path lies in a resolved folder."""
+    return os.path.commonpath((path, folder)) == folder

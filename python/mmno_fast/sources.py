@@ -1,0 +1,101 @@
+"""What callers may give as sources and roots, turned into what the engines take.
+
+A source is one JSONL file, known by its file name, or by the name in ``name=path``. A root is a folder that names of pictures are
+looked for in. Both are checked here, before any work begins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+Sources: TypeAlias = AnyPath | Iterable[AnyPath] | Mapping[str, AnyPath]
+"""One path, several, or ``{name: path}``; a text may be ``name=path``."""
+Roots: TypeAlias = AnyPath | Iterable[AnyPath]
+"""One folder or several."""
+
+
+def named_sources(sources: Sources) -> list[tuple[str, str]]:
+    """(name, path) of each source, in the order given.
+
+    Raises:
+        ValueError: No source at all, two of one name, a name that cannot be one, or a folder in the place of a file.
+        FileNotFoundError: No such file.
+
+    >>> named_sources({"open": "/dev/null"})
+    [('open', '/dev/null')]
+    """
+    if isinstance(sources, Mapping):
+        named = [(name, os.fspath(path)) for name, path in sources.items()]
+    else:
+        named = [_split(source) for source in _several(sources)]
+    if not named:
+        msg = "no sources: name at least one JSONL file"
+        raise ValueError(msg)
+    for name, path in named:
+        _check_name(name)
+        _check_file(path)
+    _refuse_twins(named)
+    return named
+
+
+def checked_roots(images: Roots) -> list[str]:
+    """The folders that pictures are looked for in, in the order given.
+
+    Raises:
+        ValueError: No folder at all.
+        FileNotFoundError: No such folder.
+        NotADirectoryError: A file in the place of a folder.
+    """
+    roots = [os.fspath(root) for root in _several(images)]
+    if not roots:
+        msg = "no folder of pictures: name at least one"
+        raise ValueError(msg)
+    for root in roots:
+        if not Path(root).exists():
+            msg = f"{root}: no such folder of pictures"
+            raise FileNotFoundError(msg)
+        if not Path(root).is_dir():
+            msg = f"{root}: expected a folder of pictures, found a file"
+            raise NotADirectoryError(msg)
+    return roots
+
+
+def _several(paths: AnyPath | Iterable[AnyPath]) -> list[AnyPath]:
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+
+
+def _split(source: AnyPath) -> tuple[str, str]:
+    path = os.fspath(source)
+    name, equals, rest = path.partition("=")
+    # A file whose own name has `=` in it is that file; a name never has a slash, so `a/b=c.jsonl` is a path as well.
+    if isinstance(source, str) and equals and "/" not in name and not Path(path).exists():
+        return name, rest
+    return Path(path).name, path
+
+
+def _check_name(name: str) -> None:
+    if not name or "/" in name or not name.isprintable():
+        msg = f"{name!r} cannot be the name of a source: expected visible characters without `/` (as in name=path)"
+        raise ValueError(msg)
+
+
+def _check_file(path: str) -> None:
+    if not Path(path).exists():
+        msg = f"{path}: no such source"
+        raise FileNotFoundError(msg)
+    if Path(path).is_dir():
+        msg = f"{path}: expected a JSONL file, found a folder; name the files in it"
+        raise ValueError(msg)
+
+
+def _refuse_twins(named: list[tuple[str, str]]) -> None:
+    first: dict[str, str] = {}
+    for name, path in named:
+        if name in first:
+            msg = f"two sources are called {name!r} ({first[name]} and {path}): tell them apart with name=path, as in other={path}"
+            raise ValueError(msg)
+        first[name] = path

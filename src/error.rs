@@ -1,0 +1,124 @@
+//! What can go wrong for the program itself, as opposed to what is wrong with the data ([`crate::finding`]).
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error, one word wide: the kind, and where it happened.
+#[derive(Debug)]
+pub struct Error(Box<Kind>);
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The system refused an operation on a file or folder.
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done, as in "read", "create".
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The input is not what it was during the scan, or cannot be used at all.
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, where it is known.
+        line: Option<u64>,
+        /// The byte from the start of the file, where it is known.
+        byte: Option<u64>,
+        /// What was expected, what was found, what to do.
+        message: String,
+    },
+    /// A folder of shards is not what its manifest says, or cannot be used by this version.
+    Shard {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was expected, what was found, what to do.
+        message: String,
+    },
+    /// The caller asked for something that makes no sense.
+    Usage(String),
+    /// The caller asked to stop (Ctrl-C, a cancelled job).
+    Interrupted,
+    /// A worker panicked: a bug of ours, reported rather than unwound through.
+    Panic(String),
+}
+
+impl Error {
+    /// The kind of this error.
+    pub fn kind(&self) -> &Kind {
+        &self.0
+    }
+
+    /// The system refused to do `doing` to `path`.
+    pub fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self(Box::new(Kind::Io { path: path.to_owned(), doing, source }))
+    }
+
+    /// The input at `path` cannot be used.
+    pub fn data(path: &Path, line: Option<u64>, byte: Option<u64>, message: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Data { path: path.to_owned(), line, byte, message: message.into() }))
+    }
+
+    /// The shards at `path` cannot be used.
+    pub fn shard(path: &Path, message: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Shard { path: path.to_owned(), message: message.into() }))
+    }
+
+    /// A wrong argument.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Usage(message.into())))
+    }
+
+    /// The caller asked to stop.
+    pub fn interrupted() -> Self {
+        Self(Box::new(Kind::Interrupted))
+    }
+
+    /// A worker panicked with `payload`.
+    pub fn panic(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "no message".to_owned());
+        Self(Box::new(Kind::Panic(text)))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind() {
+            Kind::Io { path, doing, source } => write!(f, "{}: cannot {doing}: {source}", path.display()),
+            Kind::Data { path, line, byte, message } => {
+                write!(f, "{}", path.display())?;
+                if let Some(line) = line {
+                    write!(f, ":{line}")?;
+                }
+                if let Some(byte) = byte {
+                    write!(f, " (byte {byte})")?;
+                }
+                write!(f, ": {message}")
+            }
+            Kind::Shard { path, message } => write!(f, "{}: {message}", path.display()),
+            Kind::Usage(message) => f.write_str(message),
+            Kind::Interrupted => f.write_str("interrupted"),
+            Kind::Panic(text) => write!(f, "a worker panicked ({text}): this is a bug in mmno_fast, please report it"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.kind() {
+            Kind::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! From the bytes of a source to rows, and what is wrong with them. `docs/rows.md` is the law here.
+
+pub mod json;
+pub mod lines;
+pub mod row;
+pub mod options;
+pub mod rules;

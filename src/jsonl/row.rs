@@ -1,0 +1,370 @@
+//! One line as a row, or everything that is wrong with its shape.
+//!
+//! Two ways to the same row. The fast one lets `serde` build the row straight from the text; nearly every line takes it. Whatever it
+//! stumbles over goes through the slow one, which looks at one thing after the other, has a name and a byte for every fault, and decides alone.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::finding::{Code, Finding, quote};
+use crate::jsonl::json::{self, unescape};
+
+/// One chat with its pictures. Text is borrowed from the line wherever it holds no escape.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Row<'a> {
+    /// The names of the pictures, as given.
+    pub images: Vec<Cow<'a, str>>,
+    /// The turns.
+    pub messages: Vec<Message<'a>>,
+    /// The JSON of `meta` as it stood; `None` when absent.
+    pub meta: Option<&'a str>,
+    /// Members nobody knows, in the order of the line.
+    pub unknown: Vec<Unknown<'a>>,
+}
+
+/// One turn of a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Who speaks.
+    pub role: Cow<'a, str>,
+    /// What is said.
+    pub content: Cow<'a, str>,
+}
+
+/// A member that nobody knows: kept as it stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown<'a> {
+    /// The message it stands in; `None`: the row itself.
+    pub message: Option<usize>,
+    /// The key's text, quotes and escapes included.
+    pub key: &'a str,
+    /// The value's text.
+    pub value: &'a str,
+}
+
+impl Row<'_> {
+    /// `extra` as it is stored: every unknown member in one object's text, or `None` (see `docs/rows.md`).
+    pub fn extra(&self) -> Option<String> {
+        if self.unknown.is_empty() {
+            return None;
+        }
+        let members = self.unknown.iter().map(|member| match member.message {
+            None => format!("{}: {}", member.key, member.value),
+            Some(_) => format!("{}: {}", serde_json::Value::from(member.pointer()), member.value),
+        });
+        Some(format!("{{{}}}", members.collect::<Vec<_>>().join(", ")))
+    }
+}
+
+impl Unknown<'_> {
+    /// The JSON pointer of this member.
+    pub fn pointer(&self) -> String {
+        let key = unescape(self.key).unwrap_or(Cow::Borrowed(self.key)).replace('~', "~0").replace('/', "~1");
+        self.message.map_or_else(|| format!("/{key}"), |i| format!("/messages/{i}/{key}"))
+    }
+}
+
+/// Reads a line that begins at byte `offset` of its source. Every fault of its shape goes into `findings`; without one there is a row.
+pub fn parse<'a>(line: &'a [u8], offset: u64, findings: &mut Vec<Finding>) -> Option<Row<'a>> {
+    let text = match json::text(line) {
+        Ok(text) => text,
+        Err(fault) => {
+            findings.push(fault.into_finding(offset));
+            return None;
+        }
+    };
+    parse_fast(text).or_else(|| parse_slow(text, offset, findings))
+}
+
+/// Unknown members beyond this are left to the slow way, whose search for twins is not quadratic.
+const FEW_UNKNOWN: usize = 16;
+
+/// The fast way; `None` says nothing but "look again".
+fn parse_fast(text: &str) -> Option<Row<'_>> {
+    let mut row = Row::default();
+    let mut parser = serde_json::Deserializer::from_str(text);
+    RowSeed(&mut row).deserialize(&mut parser).ok()?;
+    parser.end().ok()?;
+    if let Some(meta) = row.meta {
+        if !(meta.starts_with('{') || meta == "null") {
+            return None;
+        }
+        json::check_keys(meta).ok()?;
+    }
+    for (i, member) in row.unknown.iter().enumerate() {
+        json::check_keys(member.value).ok()?;
+        let twin = |other: &&Unknown<'_>| other.message == member.message && unescape(other.key).ok() == unescape(member.key).ok();
+        if row.unknown.len() > FEW_UNKNOWN || row.unknown.iter().take(i).find(twin).is_some() {
+            return None;
+        }
+    }
+    Some(row)
+}
+
+/// The slow way: the same row, or all that is wrong.
+fn parse_slow<'a>(text: &'a str, offset: u64, findings: &mut Vec<Finding>) -> Option<Row<'a>> {
+    if let Err(fault) = json::check_grammar(text).and_then(|()| json::check_keys(text)) {
+        findings.push(fault.into_finding(offset));
+        return None;
+    }
+    let before = findings.len();
+    let mut shape = Shape { text, offset, findings };
+    let row = shape.row(text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r')));
+    if findings.len() > before { None } else { row }
+}
+
+/// The slow way's walk over values that are JSON by grammar.
+struct Shape<'a, 'f> {
+    text: &'a str,
+    offset: u64,
+    findings: &'f mut Vec<Finding>,
+}
+
+impl<'a> Shape<'a, '_> {
+    /// Says `code` about `value`, which is a part of the line.
+    fn fault(&mut self, code: Code, value: &str, pointer: String, message: String) {
+        let at = (value.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        self.findings.push(Finding { code, byte: self.offset + at as u64, pointer: pointer.into(), message: message.into() });
+    }
+
+    fn row(&mut self, value: &'a str) -> Option<Row<'a>> {
+        let Some(members) = members(value) else {
+            self.fault(Code::RowNotObject, value, String::new(), format!("expected an object, found {}", describe(value)));
+            return None;
+        };
+        let mut row = Row::default();
+        let mut messages = None;
+        for (key, value) in members {
+            match unescape(key).as_deref() {
+                Ok("messages") => {
+                    messages = Some(());
+                    row.messages = self.messages(value, &mut row.unknown).unwrap_or_default();
+                }
+                Ok("images") => row.images = self.images(value).unwrap_or_default(),
+                Ok("meta") => {
+                    if !(value.starts_with('{') || value == "null") {
+                        let found = describe(value);
+                        self.fault(Code::MetaWrongType, value, "/meta".to_owned(), format!("expected an object or null, found {found}"));
+                    }
+                    row.meta = Some(value);
+                }
+                _ => row.unknown.push(Unknown { message: None, key, value }),
+            }
+        }
+        if messages.is_none() {
+            let sharegpt = row.unknown.iter().any(|member| member.key == "\"conversations\"");
+            let hint = if sharegpt { "; this looks like ShareGPT: rename `conversations` to `messages`, from/value to role/content" } else { "" };
+            self.fault(Code::RowMissingField, value, "/messages".to_owned(), format!("the row has no `messages`{hint}"));
+        }
+        Some(row)
+    }
+
+    fn messages(&mut self, value: &'a str, unknown: &mut Vec<Unknown<'a>>) -> Option<Vec<Message<'a>>> {
+        let Some(items) = items(value) else {
+            let found = describe(value);
+            self.fault(Code::RowWrongType, value, "/messages".to_owned(), format!("expected a list of messages, found {found}"));
+            return None;
+        };
+        let messages: Vec<_> = items.into_iter().enumerate().map(|(i, item)| self.message(i, item, unknown)).collect();
+        messages.into_iter().collect()
+    }
+
+    fn message(&mut self, i: usize, value: &'a str, unknown: &mut Vec<Unknown<'a>>) -> Option<Message<'a>> {
+        let Some(members) = members(value) else {
+            let message = format!("expected an object with role and content, found {}", describe(value));
+            self.fault(Code::RowWrongType, value, format!("/messages/{i}"), message);
+            return None;
+        };
+        let (mut role, mut content) = (None, None);
+        for (key, value) in members {
+            match unescape(key).as_deref() {
+                Ok("role") => role = Some(self.string(value, format!("/messages/{i}/role"))),
+                Ok("content") => content = Some(self.string(value, format!("/messages/{i}/content"))),
+                _ => unknown.push(Unknown { message: Some(i), key, value }),
+            }
+        }
+        for (name, other, found) in [("role", "\"from\"", &role), ("content", "\"value\"", &content)] {
+            if found.is_none() {
+                let sharegpt = unknown.iter().any(|member| member.message == Some(i) && member.key == other);
+                let hint = if sharegpt { format!("; this looks like ShareGPT: rename {other} to \"{name}\"") } else { String::new() };
+                self.fault(Code::RowMissingField, value, format!("/messages/{i}/{name}"), format!("the message has no `{name}`{hint}"));
+            }
+        }
+        Some(Message { role: role??, content: content?? })
+    }
+
+    fn images(&mut self, value: &'a str) -> Option<Vec<Cow<'a, str>>> {
+        let Some(items) = items(value) else {
+            let found = describe(value);
+            self.fault(Code::RowWrongType, value, "/images".to_owned(), format!("expected a list of names, found {found}"));
+            return None;
+        };
+        let names: Vec<_> = items.into_iter().enumerate().map(|(i, item)| self.string(item, format!("/images/{i}"))).collect();
+        names.into_iter().collect()
+    }
+
+    fn string(&mut self, value: &'a str, pointer: String) -> Option<Cow<'a, str>> {
+        if value.starts_with('"') {
+            return unescape(value).ok();
+        }
+        let blocks = value.starts_with('[') && pointer.ends_with("/content");
+        let hint = if blocks { "; this looks like OpenAI's blocks: write one text with `<image>` in it" } else { "" };
+        self.fault(Code::RowWrongType, value, pointer, format!("expected a string, found {}{hint}", describe(value)));
+        None
+    }
+}
+
+/// Keys and values of an object as they stand in the text; `None` for anything else.
+fn members(value: &str) -> Option<Vec<(&str, &str)>> {
+    struct Members<'a>(Vec<(&'a str, &'a str)>);
+    impl<'de> Visitor<'de> for Members<'de> {
+        type Value = Vec<(&'de str, &'de str)>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+            while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                self.0.push((key.get(), value.get()));
+            }
+            Ok(self.0)
+        }
+    }
+    serde_json::Deserializer::from_str(value).deserialize_map(Members(Vec::new())).ok()
+}
+
+/// The items of a list as they stand in the text; `None` for anything else.
+fn items(value: &str) -> Option<Vec<&str>> {
+    let items: Vec<&RawValue> = serde_json::from_str(value).ok()?;
+    Some(items.into_iter().map(RawValue::get).collect())
+}
+
+/// What a value is, in words.
+fn describe(value: &str) -> String {
+    match value.bytes().next() {
+        Some(b'{') => "an object".to_owned(),
+        Some(b'[') => "a list".to_owned(),
+        Some(b'"') => format!("the string {}", quote(&unescape(value).unwrap_or_default())),
+        Some(b'n') => "null".to_owned(),
+        Some(b't' | b'f') => format!("the boolean {value}"),
+        Some(_) => format!("the number {}", quote(value).trim_matches('"')),
+        None => "nothing".to_owned(),
+    }
+}
+
+/// The fast way's visitors. They refuse, without a reason, whatever is not exactly the expected shape.
+struct RowSeed<'s, 'a>(&'s mut Row<'a>);
+
+impl<'a> DeserializeSeed<'a> for RowSeed<'_, 'a> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for RowSeed<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut messages, mut images) = (false, false);
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            match key.get() {
+                "\"messages\"" if !messages => {
+                    messages = true;
+                    map.next_value_seed(MessagesSeed(self.0))?;
+                }
+                "\"images\"" if !images => {
+                    images = true;
+                    self.0.images = map.next_value::<Names<'a>>()?.0;
+                }
+                "\"meta\"" if self.0.meta.is_none() => self.0.meta = Some(map.next_value::<&RawValue>()?.get()),
+                known @ ("\"messages\"" | "\"images\"" | "\"meta\"") => return Err(A::Error::custom(known)),
+                escaped if escaped.contains('\\') => return Err(A::Error::custom("an escape in a key")),
+                key => self.0.unknown.push(Unknown { message: None, key, value: map.next_value::<&RawValue>()?.get() }),
+            }
+        }
+        if messages { Ok(()) } else { Err(A::Error::custom("no messages")) }
+    }
+}
+
+struct MessagesSeed<'s, 'a>(&'s mut Row<'a>);
+
+impl<'a> DeserializeSeed<'a> for MessagesSeed<'_, 'a> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'a> Visitor<'a> for MessagesSeed<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(MessageSeed(self.0))?.is_some() {}
+        Ok(())
+    }
+}
+
+struct MessageSeed<'s, 'a>(&'s mut Row<'a>);
+
+impl<'a> DeserializeSeed<'a> for MessageSeed<'_, 'a> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for MessageSeed<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut role, mut content) = (None, None);
+        let i = self.0.messages.len();
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            match key.get() {
+                "\"role\"" if role.is_none() => role = Some(map.next_value::<Text<'a>>()?.0),
+                "\"content\"" if content.is_none() => content = Some(map.next_value::<Text<'a>>()?.0),
+                known @ ("\"role\"" | "\"content\"") => return Err(A::Error::custom(known)),
+                escaped if escaped.contains('\\') => return Err(A::Error::custom("an escape in a key")),
+                key => self.0.unknown.push(Unknown { message: Some(i), key, value: map.next_value::<&RawValue>()?.get() }),
+            }
+        }
+        match (role, content) {
+            (Some(role), Some(content)) => self.0.messages.push(Message { role, content }),
+            _ => return Err(A::Error::custom("no role or no content")),
+        }
+        Ok(())
+    }
+}
+
+/// A string, borrowed where it can be (`Cow`'s own `Deserialize` always owns).
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A list of strings, borrowed likewise.
+struct Names<'a>(Vec<Cow<'a, str>>);
+
+impl<'de> serde::Deserialize<'de> for Names<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names: Vec<Text<'de>> = serde::Deserialize::deserialize(deserializer)?;
+        Ok(Self(names.into_iter().map(|name| name.0).collect()))
+    }
+}
+
+#[cfg(test)]
+#[path = "row_tests.rs"]
+mod tests;
