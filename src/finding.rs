@@ -211,7 +211,11 @@ pub const QUOTE_CHARS: usize = 80;
 pub fn quote(text: &str) -> String {
     let mut chars = text.chars();
     let head: String = chars.by_ref().take(QUOTE_CHARS).collect();
-    if chars.next().is_some() { format!("{head:?}…") } else { format!("{head:?}") }
+    if chars.next().is_some() {
+        format!("{head:?}…")
+    } else {
+        format!("{head:?}")
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,20 @@
 //! From JSON Lines and a folder of pictures to batches on the GPU.
+//!
+//! Data goes one way, and a module uses only what stands above it in this file:
+//!
+//! ```text
+//! JSONL ── lines ── row ── rules ──┐
+//!                                  ├── scan ── plan ── unit: read ── decode ── colour ── resample ── shard ── commit
+//! names ── resolve ── read ── probe┘     └── findings, report                                          └── manifest.json
+//! ```
 #![deny(unsafe_code)]
 
 pub mod error;
 pub mod finding;
 pub mod ordered;
 pub mod jsonl;
+pub mod picture;
+pub mod scan;
+pub mod shard;
+pub mod build;
+pub mod verify;

@@ -66,14 +66,30 @@ pub fn map<T: Send, R: Send, S>(
     let (done, results) = unbounded::<(u64, Outcome<R>)>();
     std::thread::scope(|scope| {
         for i in 1..pool.threads {
-            let (jobs, done, stop, work, scratch) = (jobs.clone(), done.clone(), &stop, &work, &scratch);
+            let (jobs, done, stop, work, scratch) =
+                (jobs.clone(), done.clone(), &stop, &work, &scratch);
             std::thread::Builder::new()
                 .name(format!("mmno-{i}"))
                 .spawn_scoped(scope, move || run_worker(&jobs, &done, stop, scratch, work))
                 .map_err(|error| Error::io("start a thread", Path::new(""), error))?;
         }
-        let mut queue = Queue { next: 0, first: 0, ready: VecDeque::new(), weights: VecDeque::new(), bytes: 0 };
-        let outcome = drive(pool, &mut items, &weigh, &mut own, &work, &mut take, &mut queue, (&give, &jobs, &results));
+        let mut queue = Queue {
+            next: 0,
+            first: 0,
+            ready: VecDeque::new(),
+            weights: VecDeque::new(),
+            bytes: 0,
+        };
+        let outcome = drive(
+            pool,
+            &mut items,
+            &weigh,
+            &mut own,
+            &work,
+            &mut take,
+            &mut queue,
+            (&give, &jobs, &results),
+        );
         // Workers finish the item in hand, drop the rest, and end when the channel closes.
         stop.store(outcome.is_err(), Ordering::Relaxed);
         drop(give);
@@ -115,7 +131,9 @@ struct Queue<R> {
 
 impl<R> Queue<R> {
     fn admits(&self, weight: u64, window: Window) -> bool {
-        self.ready.is_empty() || (self.ready.len() < window.items && self.bytes.saturating_add(weight) <= window.bytes)
+        self.ready.is_empty()
+            || (self.ready.len() < window.items
+                && self.bytes.saturating_add(weight) <= window.bytes)
     }
 
     fn push(&mut self, weight: u64) -> u64 {
@@ -135,14 +153,19 @@ impl<R> Queue<R> {
     fn pop_ready(&mut self) -> Option<Outcome<R>> {
         let outcome = self.ready.front_mut()?.take()?;
         self.ready.pop_front();
-        self.bytes = self.bytes.saturating_sub(self.weights.pop_front().unwrap_or(0));
+        self.bytes = self
+            .bytes
+            .saturating_sub(self.weights.pop_front().unwrap_or(0));
         self.first += 1;
         Some(outcome)
     }
 }
 
 /// The caller's side: hand out, take what is ready, and otherwise work or wait.
-#[expect(clippy::too_many_arguments, reason = "one private call site; a struct would only rename the arguments of `map`")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one private call site; a struct would only rename the arguments of `map`"
+)]
 fn drive<T, R, S>(
     pool: Pool<'_>,
     items: &mut impl Iterator<Item = T>,
@@ -151,7 +174,11 @@ fn drive<T, R, S>(
     work: &impl Fn(&mut S, T) -> R,
     take: &mut impl FnMut(R) -> Result<()>,
     queue: &mut Queue<R>,
-    (give, jobs, results): (&Sender<(u64, T)>, &Receiver<(u64, T)>, &Receiver<(u64, Outcome<R>)>),
+    (give, jobs, results): (
+        &Sender<(u64, T)>,
+        &Receiver<(u64, T)>,
+        &Receiver<(u64, Outcome<R>)>,
+    ),
 ) -> Result<()> {
     let mut held: Option<T> = None;
     loop {
@@ -191,7 +218,14 @@ mod tests {
     use super::*;
 
     fn pool(threads: usize, items: usize, monitor: &dyn Fn() -> Result<()>) -> Pool<'_> {
-        Pool { threads, window: Window { items, bytes: 1 << 20 }, monitor }
+        Pool {
+            threads,
+            window: Window {
+                items,
+                bytes: 1 << 20,
+            },
+            monitor,
+        }
     }
 
     #[test]
@@ -203,10 +237,17 @@ mod tests {
                     std::thread::sleep(Duration::from_micros(if i % 5 == 0 { 300 } else { 1 }));
                     i * i
                 };
-                map(pool(threads, items, &|| Ok(())), 0..100, |_| 1, || (), slow_first, |r| {
-                    seen.push(r);
-                    Ok(())
-                })
+                map(
+                    pool(threads, items, &|| Ok(())),
+                    0..100,
+                    |_| 1,
+                    || (),
+                    slow_first,
+                    |r| {
+                        seen.push(r);
+                        Ok(())
+                    },
+                )
                 .unwrap();
                 assert_eq!(seen, (0..100).map(|i| i * i).collect::<Vec<u64>>());
             }
@@ -218,13 +259,30 @@ mod tests {
         let under_way = AtomicUsize::new(0);
         let most = Cell::new(0);
         let items = (0..200).inspect(|_| {
-            most.set(most.get().max(under_way.fetch_add(1, Ordering::Relaxed) + 1));
+            most.set(
+                most.get()
+                    .max(under_way.fetch_add(1, Ordering::Relaxed) + 1),
+            );
         });
-        let p = Pool { threads: 3, window: Window { items: 100, bytes: 50 }, monitor: &|| Ok(()) };
-        map(p, items, |_| 10, || (), |(), i: u32| i, |_| {
-            under_way.fetch_sub(1, Ordering::Relaxed);
-            Ok(())
-        })
+        let p = Pool {
+            threads: 3,
+            window: Window {
+                items: 100,
+                bytes: 50,
+            },
+            monitor: &|| Ok(()),
+        };
+        map(
+            p,
+            items,
+            |_| 10,
+            || (),
+            |(), i: u32| i,
+            |_| {
+                under_way.fetch_sub(1, Ordering::Relaxed);
+                Ok(())
+            },
+        )
         .unwrap();
         // Five weigh 50; one more may have been drawn from the iterator and be held.
         assert!(most.get() <= 6, "{}", most.get());
@@ -236,13 +294,20 @@ mod tests {
             let queue = RefCell::new(VecDeque::from([1, 2, 3]));
             let items = std::iter::from_fn(|| queue.borrow_mut().pop_front());
             let mut seen = Vec::new();
-            map(pool(threads, 8, &|| Ok(())), items, |_| 0, || (), |(), i| i, |r: i32| {
-                if r < 10 {
-                    queue.borrow_mut().push_back(r * 10);
-                }
-                seen.push(r);
-                Ok(())
-            })
+            map(
+                pool(threads, 8, &|| Ok(())),
+                items,
+                |_| 0,
+                || (),
+                |(), i| i,
+                |r: i32| {
+                    if r < 10 {
+                        queue.borrow_mut().push_back(r * 10);
+                    }
+                    seen.push(r);
+                    Ok(())
+                },
+            )
             .unwrap();
             assert_eq!(seen, [1, 2, 3, 10, 20, 30]);
         }
@@ -251,21 +316,55 @@ mod tests {
     #[test]
     fn an_error_and_a_panic_and_the_monitor_stop_everything() {
         for threads in [1, 3] {
-            let broken = map(pool(threads, 4, &|| Ok(())), 0.., |_| 0, || (), |(), i| i, |i: i32| {
-                if i == 5 { Err(Error::usage("five")) } else { Ok(()) }
-            });
+            let broken = map(
+                pool(threads, 4, &|| Ok(())),
+                0..,
+                |_| 0,
+                || (),
+                |(), i| i,
+                |i: i32| {
+                    if i == 5 {
+                        Err(Error::usage("five"))
+                    } else {
+                        Ok(())
+                    }
+                },
+            );
             assert_eq!(broken.unwrap_err().to_string(), "five");
 
             let calls = Cell::new(0);
             let monitor = || {
                 calls.set(calls.get() + 1);
-                if calls.get() > 10 { Err(Error::interrupted()) } else { Ok(()) }
+                if calls.get() > 10 {
+                    Err(Error::interrupted())
+                } else {
+                    Ok(())
+                }
             };
-            let stopped = map(pool(threads, 4, &monitor), 0.., |_| 0, || (), |(), i: i32| i, |_| Ok(()));
+            let stopped = map(
+                pool(threads, 4, &monitor),
+                0..,
+                |_| 0,
+                || (),
+                |(), i: i32| i,
+                |_| Ok(()),
+            );
             assert_eq!(stopped.unwrap_err().to_string(), "interrupted");
 
-            let panicked = map(pool(threads, 4, &|| Ok(())), 0..9, |_| 0, || (), |(), i: i32| assert_ne!(i, 7), |()| Ok(()));
-            assert!(panicked.unwrap_err().to_string().contains("a worker panicked"));
+            let panicked = map(
+                pool(threads, 4, &|| Ok(())),
+                0..9,
+                |_| 0,
+                || (),
+                |(), i: i32| assert_ne!(i, 7),
+                |()| Ok(()),
+            );
+            assert!(
+                panicked
+                    .unwrap_err()
+                    .to_string()
+                    .contains("a worker panicked")
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-CHUNK_BYTES: Final = 4 * 2**20
+CHUNK_BYTES: Final = 2**20
 """Bytes of a source that are parsed in one piece."""
 WINDOW_PER_THREAD: Final = 8
 """Pieces of work under way for each thread: enough that one slow picture does not stop the others."""

@@ -32,7 +32,12 @@ pub struct Fault {
 impl Fault {
     /// As a finding of the line that begins at byte `offset` of its source.
     pub fn into_finding(self, offset: u64) -> Finding {
-        Finding { code: self.code, byte: offset + self.at as u64, pointer: "".into(), message: self.message.into() }
+        Finding {
+            code: self.code,
+            byte: offset + self.at as u64,
+            pointer: "".into(),
+            message: self.message.into(),
+        }
     }
 }
 
@@ -41,10 +46,17 @@ pub fn text(line: &[u8]) -> Result<&str, Fault> {
     let text = simdutf8::compat::from_utf8(line).map_err(|error| Fault {
         code: Code::JsonUtf8,
         at: error.valid_up_to(),
-        message: format!("byte {:#04x} begins no UTF-8 character", line.get(error.valid_up_to()).copied().unwrap_or(0)),
+        message: format!(
+            "byte {:#04x} begins no UTF-8 character",
+            line.get(error.valid_up_to()).copied().unwrap_or(0)
+        ),
     })?;
     match too_deep(line) {
-        Some(at) => Err(Fault { code: Code::JsonDepth, at, message: format!("more than {MAX_DEPTH} brackets are open") }),
+        Some(at) => Err(Fault {
+            code: Code::JsonDepth,
+            at,
+            message: format!("more than {MAX_DEPTH} brackets are open"),
+        }),
         None => Ok(text),
     }
 }
@@ -52,7 +64,10 @@ pub fn text(line: &[u8]) -> Result<&str, Fault> {
 /// The byte of the bracket that is one too many, if any. Knows strings, and nothing else of the grammar.
 fn too_deep(line: &[u8]) -> Option<usize> {
     // No more than 64 brackets at all, in strings or not: the usual case, at the speed of memory.
-    let brackets: usize = line.chunks(128).map(|c| usize::from(c.iter().map(|&b| u8::from(b | 0x20 == b'{')).sum::<u8>())).sum();
+    let brackets: usize = line
+        .chunks(128)
+        .map(|c| usize::from(c.iter().map(|&b| u8::from(b | 0x20 == b'{')).sum::<u8>()))
+        .sum();
     if brackets <= MAX_DEPTH {
         return None;
     }
@@ -84,7 +99,9 @@ fn too_deep(line: &[u8]) -> Option<usize> {
 
 /// Whether `text` is one JSON value by grammar alone.
 pub fn check_grammar(text: &str) -> Result<(), Fault> {
-    serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| syntax(&error, text))
+    serde_json::from_str::<IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|error| syntax(&error, text))
 }
 
 /// `serde_json`'s error about a text of one line, as a fault at a byte.
@@ -92,8 +109,16 @@ fn syntax(error: &serde_json::Error, text: &str) -> Fault {
     let full = error.to_string();
     let message = full.split(" at line ").next().unwrap_or(&full).to_owned();
     // Its columns count bytes from 1, and stand on the byte that was one too many.
-    let at = if error.is_eof() { text.len() } else { error.column().saturating_sub(1).min(text.len()) };
-    Fault { code: Code::JsonSyntax, at, message }
+    let at = if error.is_eof() {
+        text.len()
+    } else {
+        error.column().saturating_sub(1).min(text.len())
+    };
+    Fault {
+        code: Code::JsonSyntax,
+        at,
+        message,
+    }
 }
 
 /// Finds a key said twice, or a lone surrogate, anywhere in `text`, which must be JSON by grammar.
@@ -103,6 +128,7 @@ pub fn check_keys(text: &str) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     let mut open: Vec<Option<Keys<'_>>> = Vec::new(); // None: a list
     let mut want_key = false;
+    let mut twice = None;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         match byte {
@@ -125,11 +151,19 @@ pub fn check_keys(text: &str) -> Result<(), Fault> {
                 let escaped = token.contains('\\');
                 if want_key || escaped {
                     let Ok(string) = unescape(token) else {
-                        return Err(Fault { code: Code::JsonSyntax, at, message: "lone surrogate in a \\u escape".to_owned() });
+                        return Err(Fault {
+                            code: Code::JsonSyntax,
+                            at,
+                            message: "lone surrogate in a \\u escape".to_owned(),
+                        });
                     };
                     if want_key && let Some(Some(keys)) = open.last_mut() {
                         if let Some(twice) = keys.insert(string) {
-                            return Err(Fault { code: Code::JsonDuplicateKey, at, message: format!("key {} stands twice", quote(&twice)) });
+                            return Err(Fault {
+                                code: Code::JsonDuplicateKey,
+                                at,
+                                message: format!("key {} stands twice", quote(&twice)),
+                            });
                         }
                         want_key = false;
                     }
@@ -141,12 +175,15 @@ pub fn check_keys(text: &str) -> Result<(), Fault> {
         }
         at += 1;
     }
-    Ok(())
+    twice.map_or(Ok(()), Err)
 }
 
 /// The string that a JSON token with its quotes means; an error for a lone surrogate.
 pub fn unescape(token: &str) -> serde_json::Result<Cow<'_, str>> {
-    match token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+    match token
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
         Some(inner) if !inner.contains('\\') => Ok(Cow::Borrowed(inner)),
         _ => serde_json::from_str::<String>(token).map(Cow::Owned),
     }
@@ -201,17 +238,24 @@ mod tests {
     use super::*;
 
     fn code(line: &str) -> Option<(Code, usize)> {
-        let checked = text(line.as_bytes()).and_then(|t| check_grammar(t).and_then(|()| check_keys(t)));
+        let checked =
+            text(line.as_bytes()).and_then(|t| check_grammar(t).and_then(|()| check_keys(t)));
         checked.err().map(|fault| (fault.code, fault.at))
     }
 
     #[test]
     fn each_fault_has_its_code_and_byte() {
-        assert_eq!(code(r#"{"a": {"b": [1, {"c": "{[\"["}]}, "d": 1e999}"#), None);
+        assert_eq!(
+            code(r#"{"a": {"b": [1, {"c": "{[\"["}]}, "d": 1e999}"#),
+            None
+        );
         assert_eq!(code(r#"{"a": 1"#), Some((Code::JsonSyntax, 7)));
         assert_eq!(code(r#"{"a": 1,}"#), Some((Code::JsonSyntax, 8)));
         assert_eq!(code(r#"{"a": NaN}"#), Some((Code::JsonSyntax, 6)));
-        assert_eq!(code(r#"{"a": 1, "b": {"x": 1, "\u0078": 2}}"#), Some((Code::JsonDuplicateKey, 23)));
+        assert_eq!(
+            code(r#"{"a": 1, "b": {"x": 1, "\u0078": 2}}"#),
+            Some((Code::JsonDuplicateKey, 23))
+        );
         assert_eq!(code(r#"{"a": "\ud800"}"#), Some((Code::JsonSyntax, 6)));
         assert_eq!(code(r#"{"a": "\ud83e\udde0"}"#), None);
         assert_eq!(text(b"{\"a\": \"\xff\"}").unwrap_err().at, 7);
@@ -231,6 +275,9 @@ mod tests {
     fn many_keys_are_checked_in_linear_time() {
         let mut line: String = (0..50_000).map(|i| format!("\"k{i}\":0,")).collect();
         line = format!("{{{line}\"k7\":1}}");
-        assert_eq!(code(&line).map(|found| found.0), Some(Code::JsonDuplicateKey));
+        assert_eq!(
+            code(&line).map(|found| found.0),
+            Some(Code::JsonDuplicateKey)
+        );
     }
 }

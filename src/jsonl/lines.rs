@@ -48,21 +48,29 @@ pub fn for_each(
     mut each: impl FnMut(Line<'_>),
 ) -> Result<()> {
     // The mark belongs to no line; what is kept of a line that begins with it may be that much longer.
-    let mark = BYTE_ORDER_MARK.len() as u64;
-    let keep = max_line_bytes.saturating_add(mark);
-    let mut emit = |offset: u64, length: u64, line: Option<&[u8]>| match line {
-        Some(line) if offset == 0 && line.starts_with(BYTE_ORDER_MARK) => {
-            let rest = line.get(BYTE_ORDER_MARK.len()..).filter(|rest| rest.len() as u64 <= max_line_bytes);
-            each(Line { offset: mark, length: length - mark, bytes: rest });
-        }
-        line => each(Line { offset, length, bytes: line.filter(|_| length <= max_line_bytes) }),
+    let mut head = [0; BYTE_ORDER_MARK.len()];
+    let marked = range.start == 0 && size >= head.len() as u64 && {
+        read_exact(file, path, 0, &mut head)?;
+        head == BYTE_ORDER_MARK
     };
-    let read = |at: u64, into: &mut [u8]| read_exact(file, path, at, into);
+    let keep = max_line_bytes.saturating_add(head.len() as u64);
+    let mut emit = |offset: u64, length: u64, line: Option<&[u8]>| {
+        let mark = if marked && offset == 0 { head.len() } else { 0 };
+        let length = length - mark as u64;
+        let bytes = line
+            .and_then(|line| line.get(mark..))
+            .filter(|_| length <= max_line_bytes);
+        each(Line {
+            offset: offset + mark as u64,
+            length,
+            bytes,
+        });
+    };
     // One byte more in front tells whether the range begins with a line.
     let start = range.start.saturating_sub(1);
     let length = (range.end - start) as usize;
     buffer.resize(length, 0);
-    read(start, buffer)?;
+    read_exact(file, path, start, buffer)?;
     let mut at = if range.start > 0 {
         match memchr::memchr(b'\n', buffer) {
             Some(newline) => newline + 1,
@@ -75,7 +83,9 @@ pub fn for_each(
     while at < length {
         let rest = buffer.get(at..).unwrap_or_default();
         let offset = start + at as u64;
-        let Some(newline) = memchr::memchr(b'\n', rest) else { break };
+        let Some(newline) = memchr::memchr(b'\n', rest) else {
+            break;
+        };
         emit(offset, newline as u64, rest.get(..newline));
         at += newline + 1;
     }
@@ -91,7 +101,7 @@ pub fn for_each(
     let mut step = Vec::new();
     while position < size {
         step.resize(STEP.min((size - position) as usize), 0);
-        read(position, &mut step)?;
+        read_exact(file, path, position, &mut step)?;
         let found = memchr::memchr(b'\n', &step);
         let part = step.get(..found.unwrap_or(step.len())).unwrap_or_default();
         length += part.len() as u64;
@@ -111,7 +121,12 @@ pub fn for_each(
 pub fn read_exact(file: &File, path: &Path, at: u64, into: &mut [u8]) -> Result<()> {
     file.read_exact_at(into, at).map_err(|error| {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            Error::data(path, None, Some(at), "the file has become shorter while it was read; leave it alone and run again")
+            Error::data(
+                path,
+                None,
+                Some(at),
+                "the file has become shorter while it was read; leave it alone and run again",
+            )
         } else {
             Error::io("read", path, error)
         }
@@ -128,11 +143,19 @@ mod tests {
 
     /// Every line by `split`, the obviously right way.
     fn naive(bytes: &[u8], limit: u64) -> Vec<(u64, u64, Option<Vec<u8>>)> {
-        let mut offset = if bytes.starts_with(BYTE_ORDER_MARK) { 3 } else { 0 };
+        let mut offset = if bytes.starts_with(BYTE_ORDER_MARK) {
+            3
+        } else {
+            0
+        };
         let mut lines = Vec::new();
         for line in bytes[offset..].split(|&b| b == b'\n') {
             let length = line.len() as u64;
-            lines.push((offset as u64, length, (length <= limit).then(|| line.to_vec())));
+            lines.push((
+                offset as u64,
+                length,
+                (length <= limit).then(|| line.to_vec()),
+            ));
             offset += line.len() + 1;
         }
         if bytes.last() == Some(&b'\n') || bytes.is_empty() {
@@ -147,9 +170,17 @@ mod tests {
         let (mut lines, mut buffer) = (Vec::new(), Vec::new());
         for range in ranges(bytes.len() as u64, step) {
             let size = bytes.len() as u64;
-            for_each(&file, Path::new("x"), size, range, limit, &mut buffer, |line| {
-                lines.push((line.offset, line.length, line.bytes.map(<[u8]>::to_vec)));
-            })
+            for_each(
+                &file,
+                Path::new("x"),
+                size,
+                range,
+                limit,
+                &mut buffer,
+                |line| {
+                    lines.push((line.offset, line.length, line.bytes.map(<[u8]>::to_vec)));
+                },
+            )
             .unwrap();
         }
         lines
@@ -176,7 +207,20 @@ mod tests {
     #[test]
     fn a_file_that_shrinks_is_an_error() {
         let file = tempfile::tempfile().unwrap();
-        let broken = for_each(&file, Path::new("rows.jsonl"), 10, 0..10, 100, &mut Vec::new(), |_| {});
-        assert!(broken.unwrap_err().to_string().contains("has become shorter"));
+        let broken = for_each(
+            &file,
+            Path::new("rows.jsonl"),
+            10,
+            0..10,
+            100,
+            &mut Vec::new(),
+            |_| {},
+        );
+        assert!(
+            broken
+                .unwrap_err()
+                .to_string()
+                .contains("has become shorter")
+        );
     }
 }

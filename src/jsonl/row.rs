@@ -23,6 +23,10 @@ pub struct Row<'a> {
     pub meta: Option<&'a str>,
     /// Members nobody knows, in the order of the line.
     pub unknown: Vec<Unknown<'a>>,
+    /// Whether `messages` has the shape it must have; if not, it is empty here.
+    pub messages_fit: bool,
+    /// Whether `images` has; likewise.
+    pub images_fit: bool,
 }
 
 /// One turn of a chat.
@@ -53,7 +57,11 @@ impl Row<'_> {
         }
         let members = self.unknown.iter().map(|member| match member.message {
             None => format!("{}: {}", member.key, member.value),
-            Some(_) => format!("{}: {}", serde_json::Value::from(member.pointer()), member.value),
+            Some(_) => format!(
+                "{}: {}",
+                serde_json::Value::from(member.pointer()),
+                member.value
+            ),
         });
         Some(format!("{{{}}}", members.collect::<Vec<_>>().join(", ")))
     }
@@ -62,12 +70,18 @@ impl Row<'_> {
 impl Unknown<'_> {
     /// The JSON pointer of this member.
     pub fn pointer(&self) -> String {
-        let key = unescape(self.key).unwrap_or(Cow::Borrowed(self.key)).replace('~', "~0").replace('/', "~1");
-        self.message.map_or_else(|| format!("/{key}"), |i| format!("/messages/{i}/{key}"))
+        let key = unescape(self.key)
+            .unwrap_or(Cow::Borrowed(self.key))
+            .replace('~', "~0")
+            .replace('/', "~1");
+        self.message
+            .map_or_else(|| format!("/{key}"), |i| format!("/messages/{i}/{key}"))
     }
 }
 
-/// Reads a line that begins at byte `offset` of its source. Every fault of its shape goes into `findings`; without one there is a row.
+/// Reads a line that begins at byte `offset` of its source. Every fault of its shape goes into `findings`.
+///
+/// An object is a row, also when a part of it has no shape: what is whole can still be judged.
 pub fn parse<'a>(line: &'a [u8], offset: u64, findings: &mut Vec<Finding>) -> Option<Row<'a>> {
     let text = match json::text(line) {
         Ok(text) => text,
@@ -84,7 +98,7 @@ const FEW_UNKNOWN: usize = 16;
 
 /// The fast way; `None` says nothing but "look again".
 fn parse_fast(text: &str) -> Option<Row<'_>> {
-    let mut row = Row::default();
+    let mut row = Row { messages_fit: true, images_fit: true, ..Row::default() };
     let mut parser = serde_json::Deserializer::from_str(text);
     RowSeed(&mut row).deserialize(&mut parser).ok()?;
     parser.end().ok()?;
@@ -96,7 +110,9 @@ fn parse_fast(text: &str) -> Option<Row<'_>> {
     }
     for (i, member) in row.unknown.iter().enumerate() {
         json::check_keys(member.value).ok()?;
-        let twin = |other: &&Unknown<'_>| other.message == member.message && unescape(other.key).ok() == unescape(member.key).ok();
+        let twin = |other: &&Unknown<'_>| {
+            other.message == member.message && unescape(other.key).ok() == unescape(member.key).ok()
+        };
         if row.unknown.len() > FEW_UNKNOWN || row.unknown.iter().take(i).find(twin).is_some() {
             return None;
         }
@@ -111,7 +127,11 @@ fn parse_slow<'a>(text: &'a str, offset: u64, findings: &mut Vec<Finding>) -> Op
         return None;
     }
     let before = findings.len();
-    let mut shape = Shape { text, offset, findings };
+    let mut shape = Shape {
+        text,
+        offset,
+        findings,
+    };
     let row = shape.row(text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r')));
     if findings.len() > before { None } else { row }
 }
@@ -127,54 +147,110 @@ impl<'a> Shape<'a, '_> {
     /// Says `code` about `value`, which is a part of the line.
     fn fault(&mut self, code: Code, value: &str, pointer: String, message: String) {
         let at = (value.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        self.findings.push(Finding { code, byte: self.offset + at as u64, pointer: pointer.into(), message: message.into() });
+        self.findings.push(Finding {
+            code,
+            byte: self.offset + at as u64,
+            pointer: pointer.into(),
+            message: message.into(),
+        });
     }
 
     fn row(&mut self, value: &'a str) -> Option<Row<'a>> {
         let Some(members) = members(value) else {
-            self.fault(Code::RowNotObject, value, String::new(), format!("expected an object, found {}", describe(value)));
+            self.fault(
+                Code::RowNotObject,
+                value,
+                String::new(),
+                format!("expected an object, found {}", describe(value)),
+            );
             return None;
         };
-        let mut row = Row::default();
-        let mut messages = None;
+        let mut row = Row { images_fit: true, ..Row::default() };
+        let (mut messages, mut said) = (None, false);
         for (key, value) in members {
             match unescape(key).as_deref() {
                 Ok("messages") => {
-                    messages = Some(());
-                    row.messages = self.messages(value, &mut row.unknown).unwrap_or_default();
+                    said = true;
+                    messages = self.messages(value, &mut row.unknown);
                 }
-                Ok("images") => row.images = self.images(value).unwrap_or_default(),
+                Ok("images") => {
+                    let images = self.images(value);
+                    row.images_fit = images.is_some();
+                    row.images = images.unwrap_or_default();
+                }
                 Ok("meta") => {
                     if !(value.starts_with('{') || value == "null") {
                         let found = describe(value);
-                        self.fault(Code::MetaWrongType, value, "/meta".to_owned(), format!("expected an object or null, found {found}"));
+                        self.fault(
+                            Code::MetaWrongType,
+                            value,
+                            "/meta".to_owned(),
+                            format!("expected an object or null, found {found}"),
+                        );
                     }
                     row.meta = Some(value);
                 }
-                _ => row.unknown.push(Unknown { message: None, key, value }),
+                _ => row.unknown.push(Unknown {
+                    message: None,
+                    key,
+                    value,
+                }),
             }
         }
         if messages.is_none() {
-            let sharegpt = row.unknown.iter().any(|member| member.key == "\"conversations\"");
-            let hint = if sharegpt { "; this looks like ShareGPT: rename `conversations` to `messages`, from/value to role/content" } else { "" };
-            self.fault(Code::RowMissingField, value, "/messages".to_owned(), format!("the row has no `messages`{hint}"));
+            let sharegpt = row
+                .unknown
+                .iter()
+                .any(|member| member.key == "\"conversations\"");
+            let hint = if sharegpt {
+                "; this looks like ShareGPT: rename `conversations` to `messages`, from/value to role/content"
+            } else {
+                ""
+            };
+            self.fault(
+                Code::RowMissingField,
+                value,
+                "/messages".to_owned(),
+                format!("the row has no `messages`{hint}"),
+            );
         }
         Some(row)
     }
 
-    fn messages(&mut self, value: &'a str, unknown: &mut Vec<Unknown<'a>>) -> Option<Vec<Message<'a>>> {
+    fn messages(
+        &mut self,
+        value: &'a str,
+        unknown: &mut Vec<Unknown<'a>>,
+    ) -> Option<Vec<Message<'a>>> {
         let Some(items) = items(value) else {
             let found = describe(value);
-            self.fault(Code::RowWrongType, value, "/messages".to_owned(), format!("expected a list of messages, found {found}"));
+            self.fault(
+                Code::RowWrongType,
+                value,
+                "/messages".to_owned(),
+                format!("expected a list of messages, found {found}"),
+            );
             return None;
         };
-        let messages: Vec<_> = items.into_iter().enumerate().map(|(i, item)| self.message(i, item, unknown)).collect();
+        let messages: Vec<_> = items
+            .into_iter()
+            .enumerate()
+            .map(|(i, item)| self.message(i, item, unknown))
+            .collect();
         messages.into_iter().collect()
     }
 
-    fn message(&mut self, i: usize, value: &'a str, unknown: &mut Vec<Unknown<'a>>) -> Option<Message<'a>> {
+    fn message(
+        &mut self,
+        i: usize,
+        value: &'a str,
+        unknown: &mut Vec<Unknown<'a>>,
+    ) -> Option<Message<'a>> {
         let Some(members) = members(value) else {
-            let message = format!("expected an object with role and content, found {}", describe(value));
+            let message = format!(
+                "expected an object with role and content, found {}",
+                describe(value)
+            );
             self.fault(Code::RowWrongType, value, format!("/messages/{i}"), message);
             return None;
         };
@@ -182,27 +258,59 @@ impl<'a> Shape<'a, '_> {
         for (key, value) in members {
             match unescape(key).as_deref() {
                 Ok("role") => role = Some(self.string(value, format!("/messages/{i}/role"))),
-                Ok("content") => content = Some(self.string(value, format!("/messages/{i}/content"))),
-                _ => unknown.push(Unknown { message: Some(i), key, value }),
+                Ok("content") => {
+                    content = Some(self.string(value, format!("/messages/{i}/content")))
+                }
+                _ => unknown.push(Unknown {
+                    message: Some(i),
+                    key,
+                    value,
+                }),
             }
         }
-        for (name, other, found) in [("role", "\"from\"", &role), ("content", "\"value\"", &content)] {
+        for (name, other, found) in [
+            ("role", "\"from\"", &role),
+            ("content", "\"value\"", &content),
+        ] {
             if found.is_none() {
-                let sharegpt = unknown.iter().any(|member| member.message == Some(i) && member.key == other);
-                let hint = if sharegpt { format!("; this looks like ShareGPT: rename {other} to \"{name}\"") } else { String::new() };
-                self.fault(Code::RowMissingField, value, format!("/messages/{i}/{name}"), format!("the message has no `{name}`{hint}"));
+                let sharegpt = unknown
+                    .iter()
+                    .any(|member| member.message == Some(i) && member.key == other);
+                let hint = if sharegpt {
+                    format!("; this looks like ShareGPT: rename {other} to \"{name}\"")
+                } else {
+                    String::new()
+                };
+                self.fault(
+                    Code::RowMissingField,
+                    value,
+                    format!("/messages/{i}/{name}"),
+                    format!("the message has no `{name}`{hint}"),
+                );
             }
         }
-        Some(Message { role: role??, content: content?? })
+        Some(Message {
+            role: role??,
+            content: content??,
+        })
     }
 
     fn images(&mut self, value: &'a str) -> Option<Vec<Cow<'a, str>>> {
         let Some(items) = items(value) else {
             let found = describe(value);
-            self.fault(Code::RowWrongType, value, "/images".to_owned(), format!("expected a list of names, found {found}"));
+            self.fault(
+                Code::RowWrongType,
+                value,
+                "/images".to_owned(),
+                format!("expected a list of names, found {found}"),
+            );
             return None;
         };
-        let names: Vec<_> = items.into_iter().enumerate().map(|(i, item)| self.string(item, format!("/images/{i}"))).collect();
+        let names: Vec<_> = items
+            .into_iter()
+            .enumerate()
+            .map(|(i, item)| self.string(item, format!("/images/{i}")))
+            .collect();
         names.into_iter().collect()
     }
 
@@ -211,8 +319,17 @@ impl<'a> Shape<'a, '_> {
             return unescape(value).ok();
         }
         let blocks = value.starts_with('[') && pointer.ends_with("/content");
-        let hint = if blocks { "; this looks like OpenAI's blocks: write one text with `<image>` in it" } else { "" };
-        self.fault(Code::RowWrongType, value, pointer, format!("expected a string, found {}{hint}", describe(value)));
+        let hint = if blocks {
+            "; this looks like OpenAI's blocks: write one text with `<image>` in it"
+        } else {
+            ""
+        };
+        self.fault(
+            Code::RowWrongType,
+            value,
+            pointer,
+            format!("expected a string, found {}{hint}", describe(value)),
+        );
         None
     }
 }
@@ -232,7 +349,9 @@ fn members(value: &str) -> Option<Vec<(&str, &str)>> {
             Ok(self.0)
         }
     }
-    serde_json::Deserializer::from_str(value).deserialize_map(Members(Vec::new())).ok()
+    serde_json::Deserializer::from_str(value)
+        .deserialize_map(Members(Vec::new()))
+        .ok()
 }
 
 /// The items of a list as they stand in the text; `None` for anything else.
@@ -283,13 +402,27 @@ impl<'a> Visitor<'a> for RowSeed<'_, 'a> {
                     images = true;
                     self.0.images = map.next_value::<Names<'a>>()?.0;
                 }
-                "\"meta\"" if self.0.meta.is_none() => self.0.meta = Some(map.next_value::<&RawValue>()?.get()),
-                known @ ("\"messages\"" | "\"images\"" | "\"meta\"") => return Err(A::Error::custom(known)),
-                escaped if escaped.contains('\\') => return Err(A::Error::custom("an escape in a key")),
-                key => self.0.unknown.push(Unknown { message: None, key, value: map.next_value::<&RawValue>()?.get() }),
+                "\"meta\"" if self.0.meta.is_none() => {
+                    self.0.meta = Some(map.next_value::<&RawValue>()?.get())
+                }
+                known @ ("\"messages\"" | "\"images\"" | "\"meta\"") => {
+                    return Err(A::Error::custom(known));
+                }
+                escaped if escaped.contains('\\') => {
+                    return Err(A::Error::custom("an escape in a key"));
+                }
+                key => self.0.unknown.push(Unknown {
+                    message: None,
+                    key,
+                    value: map.next_value::<&RawValue>()?.get(),
+                }),
             }
         }
-        if messages { Ok(()) } else { Err(A::Error::custom("no messages")) }
+        if messages {
+            Ok(())
+        } else {
+            Err(A::Error::custom("no messages"))
+        }
     }
 }
 
@@ -337,10 +470,18 @@ impl<'a> Visitor<'a> for MessageSeed<'_, 'a> {
         while let Some(key) = map.next_key::<&RawValue>()? {
             match key.get() {
                 "\"role\"" if role.is_none() => role = Some(map.next_value::<Text<'a>>()?.0),
-                "\"content\"" if content.is_none() => content = Some(map.next_value::<Text<'a>>()?.0),
+                "\"content\"" if content.is_none() => {
+                    content = Some(map.next_value::<Text<'a>>()?.0)
+                }
                 known @ ("\"role\"" | "\"content\"") => return Err(A::Error::custom(known)),
-                escaped if escaped.contains('\\') => return Err(A::Error::custom("an escape in a key")),
-                key => self.0.unknown.push(Unknown { message: Some(i), key, value: map.next_value::<&RawValue>()?.get() }),
+                escaped if escaped.contains('\\') => {
+                    return Err(A::Error::custom("an escape in a key"));
+                }
+                key => self.0.unknown.push(Unknown {
+                    message: Some(i),
+                    key,
+                    value: map.next_value::<&RawValue>()?.get(),
+                }),
             }
         }
         match (role, content) {

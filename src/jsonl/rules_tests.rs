@@ -12,7 +12,10 @@ fn codes_with(value: &serde_json::Value, placeholders: Placeholders) -> Vec<&'st
     let mut findings = Vec::new();
     let row = row::parse(line.as_bytes(), 0, &mut findings).unwrap();
     read(&row, 0, None, placeholders, &mut findings);
-    assert!(findings.windows(2).all(|pair| pair[0].code <= pair[1].code), "not in catalogue order: {findings:?}");
+    assert!(
+        findings.windows(2).all(|pair| pair[0].code <= pair[1].code),
+        "not in catalogue order: {findings:?}"
+    );
     findings.iter().map(|finding| finding.code.name()).collect()
 }
 
@@ -78,7 +81,10 @@ fn placeholders_may_be_optional() {
     none["messages"][0]["content"] = json!("q");
     assert_eq!(codes_of(&none), ["placeholder.count"]);
     assert!(codes_with(&none, Placeholders::Optional).is_empty());
-    assert_eq!(codes_with(&chat("<image>", "a"), Placeholders::Optional), ["placeholder.count"]);
+    assert_eq!(
+        codes_with(&chat("<image>", "a"), Placeholders::Optional),
+        ["placeholder.count"]
+    );
 }
 
 #[test]
@@ -93,11 +99,21 @@ fn variants_and_answers_are_read() {
         let line = value.to_string();
         let row = row::parse(line.as_bytes(), 0, &mut Vec::new()).unwrap();
         let meaning = read(&row, 0, None, Placeholders::Required, &mut Vec::new());
-        (meaning.variant, meaning.answer, meaning.answer_text().map(ToOwned::to_owned))
+        (
+            meaning.variant,
+            meaning.answer,
+            meaning.answer_text().map(ToOwned::to_owned),
+        )
     };
     assert_eq!(meaning(chat("q", "a")), (Variant::Open, None, None));
-    assert_eq!(meaning(chat(CLOSED, "(b) meningioma")), (Variant::Closed, Some('B'), Some("meningioma".to_owned())));
-    assert_eq!(meaning(chat(CLOSED, "Final: **A**\nExplanation: x")).1, Some('A'));
+    assert_eq!(
+        meaning(chat(CLOSED, "(b) meningioma")),
+        (Variant::Closed, Some('B'), Some("meningioma".to_owned()))
+    );
+    assert_eq!(
+        meaning(chat(CLOSED, "Final: **A**\nExplanation: x")).1,
+        Some('A')
+    );
     let twice = json!({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]});
     assert_eq!(meaning(twice).0, Variant::Chat);
 }

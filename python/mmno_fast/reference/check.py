@@ -70,7 +70,7 @@ def inspect_line(line: bytes, placeholders: str = "required") -> dict[str, Any]:
             "meta": checked.meta,
             "extra": checked.extra,
             "variant": meaning.variant,
-            "options": options and [{"letter": letter, "text": text} for letter, text in options],
+            "options": None if options is None else [{"letter": letter, "text": text} for letter, text in options],
             "answer": meaning.answer,
             "answer_text": meaning.answer_text,
         }

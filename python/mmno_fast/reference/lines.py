@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from os import SEEK_SET
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from mmno_fast.reference.rows import check_json
@@ -35,17 +35,17 @@ class Hasher(Protocol):
 
 
 def read_lines(file: BinaryIO, max_line_bytes: int, hasher: Hasher) -> Iterator[Line]:
-    """Every line of an open source that holds something; `hasher` sees every byte of the file.
+    r"""Every line of an open source that holds something; `hasher` sees every byte of the file.
 
     >>> from io import BytesIO
     >>> from blake3 import blake3
-    >>> [(line.number, line.offset, line.data) for line in read_lines(BytesIO(b"[]\\n \\n{}"), 100, blake3())]
+    >>> [(line.number, line.offset, line.data) for line in read_lines(BytesIO(b"[]\n \n{}"), 100, blake3())]
     [(1, 0, b'[]'), (3, 5, b'{}')]
     """
     offset = len(BOM) if file.read(len(BOM)) == BOM else 0
     if offset:
         hasher.update(BOM)
-    file.seek(offset, SEEK_SET)
+    file.seek(offset)
     number = 0
     while piece := file.readline(max_line_bytes + 1):
         number += 1
@@ -64,15 +64,15 @@ def read_lines(file: BinaryIO, max_line_bytes: int, hasher: Hasher) -> Iterator[
         offset += length
 
 
-def is_not_lines(path: str, first: Line) -> bool:
+def is_not_lines(path: Path, first: Line) -> bool:
     """Whether the whole file is one JSON array, or one object over several lines (`source.not_lines`).
 
     `first` is the first line that holds something. The file is read whole, but only where that line does not look like
     a row: where it begins with `[`, or is no JSON by itself.
     """
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         file.seek(first.offset)
-        bracket = file.read(first.length if first.length < SKIP_BYTES else SKIP_BYTES).strip(BLANKS)[:1]
+        bracket = file.read(min(first.length, SKIP_BYTES)).strip(BLANKS)[:1]
         if bracket not in (b"[", b"{") or (bracket == b"{" and first.data is not None and is_json(first.data)):
             return False
         file.seek(first.offset)

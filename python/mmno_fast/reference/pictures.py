@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps
+from PIL import BmpImagePlugin, ExifTags, Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W) without colour, (H, W, 3) with colour."""
 
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
-FORMATS = ("JPEG", "PNG", "BMP", "MPO")
+PLUGINS = (JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, BmpImagePlugin.BmpImageFile, MpoImagePlugin.MpoImageFile)
+FORMATS = tuple(plugin.format for plugin in PLUGINS)
+"""Pillow's names; a JPEG that holds several pictures calls itself MPO. Imported by name, or Pillow imports all its plugins."""
 FORMAT_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "BMP": "bmp"}
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -35,7 +37,7 @@ PROBE_STEP = 16
 """Every so many rows and columns are looked at first, to see quickly that a picture has colour."""
 
 
-class PictureFault(Exception):
+class PictureError(Exception):
     """A picture that cannot be used; `code` is the finding."""
 
     def __init__(self, code: str) -> None:
@@ -59,6 +61,7 @@ class WatchedBytes(io.BytesIO):
     ended = False
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """As of `BytesIO`."""
         data = super().read(size)
         self.ended |= size is not None and len(data) < size
         return data
@@ -78,33 +81,33 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def open_picture(data: bytes, spec: dict[str, Any]) -> Image.Image:
-    """A picture of which only the header is read; raises PictureFault."""
+    """A picture of which only the header is read; raises PictureError."""
     if not data:
-        raise PictureFault("picture.empty")
+        raise PictureError("picture.empty")
     if not data.startswith(SIGNATURES):
-        raise PictureFault("picture.format")
+        raise PictureError("picture.format")
     file = WatchedBytes(data)
     try:
         image = Image.open(file, formats=FORMATS)
     except Exception as error:
-        raise PictureFault("picture.truncated" if file.ended else "picture.corrupt") from error
+        raise PictureError("picture.truncated" if file.ended else "picture.corrupt") from error
     if not getattr(image, "tile", ()):  # Pillow opens a file that has a size, but no data behind it
-        raise PictureFault("picture.truncated" if file.ended else "picture.corrupt")
+        raise PictureError("picture.truncated" if file.ended else "picture.corrupt")
     if image.width * image.height > spec["decode_limit"]:
-        raise PictureFault("picture.too_large")
+        raise PictureError("picture.too_large")
     if image.mode.startswith("I") and spec["sixteen_bit"] == "reject":
-        raise PictureFault("picture.sixteen_bit")
+        raise PictureError("picture.sixteen_bit")
     return image
 
 
 def probe(data: bytes, spec: dict[str, Any]) -> Probe:
-    """What the header says; raises PictureFault."""
+    """What the header says; raises PictureError."""
     image = open_picture(data, spec)
     return Probe(FORMAT_NAMES[image.format or ""], image.mode, image.height, image.width)
 
 
 def decode(data: bytes, spec: dict[str, Any]) -> tuple[Pixels, int]:
-    """The pixels that the spec asks for, and the EXIF orientation (1 where absent); raises PictureFault.
+    """The pixels that the spec asks for, and the EXIF orientation (1 where absent); raises PictureError.
 
     Example:
         >>> file = io.BytesIO()
@@ -118,7 +121,7 @@ def decode(data: bytes, spec: dict[str, Any]) -> tuple[Pixels, int]:
         image.load()
     except Exception as error:
         ended = "truncated" in str(error).lower()
-        raise PictureFault("picture.truncated" if ended else "picture.corrupt") from error
+        raise PictureError("picture.truncated" if ended else "picture.corrupt") from error
     orientation = orientation_of(image)
     if spec["exif"] and orientation in TURNS:
         image = image.transpose(TURNS[orientation])
@@ -130,9 +133,9 @@ def orientation_of(image: Image.Image) -> int:
     """The EXIF tag, or 1."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # an EXIF block that is none makes no picture unusable
+    except Exception:  # noqa: BLE001 - an EXIF block that is none makes no picture unusable
         return 1
-    return orientation if isinstance(orientation, int) and orientation in range(1, 9) else 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def to_gray_or_rgb(image: Image.Image, spec: dict[str, Any]) -> Image.Image:

@@ -1,5 +1,8 @@
 """From the name of a picture to its file."""
 
+# A name is looked for as it stands; pathlib would tidy it first.
+# ruff: noqa: PTH112, PTH116, PTH118, PTH122, PTH208
+
 import os
 import stat
 from collections.abc import Iterable

@@ -37,10 +37,8 @@ def trim(text: str) -> str:
 
 
 def cut_prefix(name: str, prefix: str | None) -> str:
-    """A picture's name as it is looked for: without `strip_prefix` and the `/` behind it."""
-    if prefix and name.startswith(prefix):
-        return name[len(prefix) :].removeprefix("/")
-    return name
+    """A picture's name as it is looked for: without `strip_prefix`."""
+    return name.removeprefix(prefix or "")
 
 
 def name_code(name: str) -> str | None:
@@ -88,11 +86,13 @@ def check_placeholders(messages: list[tuple[str, str]], images: list[str] | None
 
 
 def options_of(text: str) -> list[Option] | None:
-    """The block of options in a user's turn, or None.
+    r"""The block of options in a user's turn, or None.
 
-    >>> options_of("Which?\\nOptions:\\nA. one\\n(b) two\\nor so\\n\\nAnswer.")
-    [('A', 'one'), ('B', 'two\\nor so')]
+    >>> options_of("Which?\nOptions:\nA. one\n(b) two\nor so\n\nAnswer.")
+    [('A', 'one'), ('B', 'two\nor so')]
     """
+    if "Options:" not in text:
+        return None
     lines = [trim(line) for line in text.split("\n")]
     starts = (i + 1 for i, line in enumerate(lines[:-1]) if line == "Options:" and LETTERED.fullmatch(lines[i + 1]))
     start = next(starts, None)

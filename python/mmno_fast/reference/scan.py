@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from os.path import getsize
+from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
@@ -10,7 +10,7 @@ from blake3 import blake3
 from mmno_fast.reference.check import check_line
 from mmno_fast.reference.codes import ERRORS
 from mmno_fast.reference.lines import Line, is_not_lines, read_lines
-from mmno_fast.reference.pictures import PictureFault, Probe, probe
+from mmno_fast.reference.pictures import PictureError, Probe, probe
 from mmno_fast.reference.resolve import Folders
 from mmno_fast.reference.rules import cut_prefix, name_code
 
@@ -27,7 +27,7 @@ class Source:
     """One JSONL file."""
 
     name: str
-    path: str
+    path: Path
     bytes: int = 0
     blake3: str = ""
     lines: int = 0
@@ -80,13 +80,11 @@ class Options:
     max_line_bytes: int
 
 
-def scan(
-    sources: list[tuple[str, str]], folders: Folders, spec: dict[str, Any], options: Options, progress: Progress
-) -> Scan:
+def scan(sources: list[tuple[str, str]], folders: Folders, spec: dict[str, Any], options: Options, progress: Progress) -> Scan:
     """Read every row and every picture that a row names."""
-    read = [Source(name, path) for name, path in sources]
+    read = [Source(name, Path(path)) for name, path in sources]
     rows: list[Row] = []
-    total, done = sum(getsize(path) for _, path in sources), 0
+    total, done = sum(source.path.stat().st_size for source in read), 0
     for number, source in enumerate(read):
         for row in scan_source(number, source, options):
             rows.append(row)
@@ -100,9 +98,9 @@ def scan(
 def scan_source(number: int, source: Source, options: Options) -> Iterator[Row]:
     """The rows of one source; ValueError where it is no JSON Lines."""
     hasher = blake3()
-    with open(source.path, "rb") as file:
+    with source.path.open("rb") as file:
         for line in read_lines(file, options.max_line_bytes, hasher):
-            if not source.lines and is_not_lines(source.path, line) and is_whole(source.path, line):
+            if not source.lines and is_not_lines(source.path, line):
                 raise ValueError(f"{source.path}: expected one row per line, found one JSON value (source.not_lines)")
             source.lines += 1
             yield scan_line(number, line, options)
@@ -120,9 +118,7 @@ def scan_line(number: int, line: Line, options: Options) -> Row:
     return Row(number, line.number, line.offset, line.length, digest, checked.names, codes)
 
 
-def scan_pictures(
-    rows: list[Row], folders: Folders, spec: dict[str, Any], options: Options, progress: Progress
-) -> dict[bytes, Picture]:
+def scan_pictures(rows: list[Row], folders: Folders, spec: dict[str, Any], options: Options, progress: Progress) -> dict[bytes, Picture]:
     """Find, read and probe every name once; the rows get their codes or the hashes of their pictures."""
     cut = {name: cut_prefix(name, options.strip_prefix) for row in rows for name in row.names}
     wanted = [name for name in dict.fromkeys(cut.values()) if name_code(name) is None]
@@ -140,8 +136,7 @@ def scan_pictures(
         row.codes.update(picture for picture in named if isinstance(picture, str))
         if row.codes:
             continue
-        for name, picture in zip(row.names, named, strict=True):
-            assert isinstance(picture, Picture)
+        for name, picture in zip(row.names, (each for each in named if isinstance(each, Picture)), strict=True):
             row.pictures.append(picture.hash)
             pictures[picture.hash] = picture
             if name not in picture.names:
@@ -149,9 +144,7 @@ def scan_pictures(
     return pictures
 
 
-def find_picture(
-    name: str, folders: Folders, spec: dict[str, Any], by_hash: dict[bytes, Picture | str]
-) -> Picture | str:
+def find_picture(name: str, folders: Folders, spec: dict[str, Any], by_hash: dict[bytes, Picture | str]) -> Picture | str:
     """The picture that a well-formed name means, or the code of what is wrong with it."""
     paths, code = folders.find(name)
     if not paths:
@@ -167,12 +160,11 @@ def find_picture(
     if digest not in by_hash:
         try:
             by_hash[digest] = Picture(digest, path, probe(data, spec))
-        except PictureFault as fault:
+        except PictureError as fault:
             by_hash[digest] = fault.code
     return by_hash[digest]
 
 
 def read_file(path: str) -> bytes:
     """A whole file."""
-    with open(path, "rb") as file:
-        return file.read()
+    return Path(path).read_bytes()

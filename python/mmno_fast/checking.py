@@ -1,0 +1,155 @@
+"""`check`: what is wrong with the data, by source, line and byte."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from mmno_fast import _core
+from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
+from mmno_fast.reports import Report
+from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
+from mmno_fast.specs import ImageSpec, Original
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from rich.console import RenderableType
+
+Placeholders: TypeAlias = Literal["required", "optional"]
+MAX_LINE_BYTES = 16 * 2**20
+"""The longest line that is read, by default."""
+
+
+class CheckReport(Report):
+    """What `check` found. Prints as a table; `findings` has every one."""
+
+    def __init__(self, core: _core.CheckReport, sources: dict[str, str], seconds: float) -> None:
+        self._core = core
+        self.sources = sources
+        """Name to path of each source."""
+        self.seconds = seconds
+        """How long the check took."""
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Totals: sources, lines, rows, rejected, variants, pictures, formats, modes, sizes, gray, roots, missing folders, counts."""
+        return dict(json.loads(self._core.summary))
+
+    @property
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """`severity` and `count` of each code that was found, in the catalogue's order."""
+        found = self.summary["counts"]
+        return {code: found[code] for code in self.catalogue if code in found}
+
+    @cached_property
+    def catalogue(self) -> dict[str, dict[str, str]]:
+        """Every code there is, with `severity`, `when`, `hint` and `silenced_by`."""
+        return {entry["code"]: entry for entry in _core.catalogue()}
+
+    @property
+    def errors(self) -> int:
+        """Findings that reject their row."""
+        return self._total("E")
+
+    @property
+    def warnings(self) -> int:
+        """Findings that somebody should look at."""
+        return self._total("W")
+
+    @property
+    def ok(self) -> bool:
+        """Whether no row is rejected; warnings do not count."""
+        return self.errors == 0
+
+    def _total(self, severity: str) -> int:
+        return sum(count["count"] for count in self.counts.values() if count["severity"] == severity)
+
+    @cached_property
+    def findings(self) -> pa.Table:
+        """Every finding: code, severity, source (utf8), line, byte (uint64), pointer, message, hint (utf8). No copy but for `hint`."""
+        import pyarrow as pa  # imported when first used: it is large
+
+        table = pa.table(self._core)
+        codes = table.column("code").combine_chunks().dictionary_encode()
+        codes = codes.combine_chunks() if isinstance(codes, pa.ChunkedArray) else codes
+        hints = pa.array([self.catalogue[code]["hint"] for code in codes.dictionary.to_pylist()], pa.utf8())
+        return table.append_column("hint", hints.take(codes.indices))
+
+    def first_findings(self, count: int) -> dict[str, list[dict[str, Any]]]:
+        """The first `count` findings of each code, in the catalogue's order, as plain dicts."""
+        import numpy as np  # imported when first used, as pyarrow is
+
+        table = self.findings
+        if not table.num_rows:
+            return {}
+        codes = np.asarray(table.column("code").to_numpy(), dtype=np.str_)
+        return {code: table.take(np.flatnonzero(codes == code)[:count]).to_pylist() for code in self.counts}
+
+    def write_jsonl(self, path: AnyPath) -> None:
+        """Write every finding to `path`, one JSON object a line."""
+        self._core.write_jsonl(str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"ok": self.ok, "errors": self.errors, "warnings": self.warnings, **self.summary}
+
+    def __rich__(self) -> RenderableType:
+        from mmno_fast import tables  # rich is imported when something is shown
+
+        return tables.check_table(self)
+
+
+def check(
+    sources: Sources,
+    images: Roots | None = None,
+    *,
+    image: ImageSpec | None = None,
+    decode: bool = True,
+    placeholders: Placeholders = "required",
+    strip_prefix: str | None = None,
+    follow_links: bool = True,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    threads: int | None = None,
+    progress: _core.Progress | None = None,
+) -> CheckReport:
+    """Say what is wrong with rows and pictures. Changes nothing.
+
+    Args:
+        sources: JSONL files: one path, several, or ``{name: path}``; a text may be ``name=path``.
+        images: Folders that names of pictures are looked for in. None: rows alone are checked.
+        image: What the pictures are meant for; its `decode_limit` and `sixteen_bit` count. Default: ``Original()``.
+        decode: Whether to decode each distinct picture, so that clean means clean. Default: yes.
+        placeholders: ``"required"`` (default): one ``<image>`` per picture; ``"optional"``: none at all is fine too.
+        strip_prefix: Cut from the front of names of pictures before they are looked for.
+        follow_links: Whether links may lead out of a root. Default: yes.
+        max_line_bytes: Longer lines are rejected unread. Default: 16 MiB.
+        threads: How many to use. Default: all that this process may use.
+        progress: Counters to watch from another thread.
+
+    Returns:
+        The report. Findings do not raise.
+
+    Raises:
+        ValueError: An argument that makes no sense.
+        FileNotFoundError: A source or folder that is not there.
+    """
+    named = named_sources(sources)
+    roots = None if images is None else checked_roots(images)
+    workers = thread_count(threads)
+    began = time.perf_counter()
+    core = _core.check(
+        named,
+        roots,
+        spec=(image or Original()).to_json(),
+        decode=decode,
+        placeholders=placeholders,
+        strip_prefix=strip_prefix,
+        follow_links=follow_links,
+        max_line_bytes=max_line_bytes,
+        threads=workers,
+        chunk_bytes=CHUNK_BYTES,
+        window=WINDOW_PER_THREAD * workers,
+        progress=progress,
+    )
+    return CheckReport(core, dict(named), time.perf_counter() - began)

@@ -1,0 +1,73 @@
+"""`verify`: is a data set whole, to the last byte?"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mmno_fast import _core
+from mmno_fast.machine import thread_count
+from mmno_fast.reports import Report
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from mmno_fast.sources import AnyPath
+
+
+@dataclass(frozen=True, repr=False)
+class VerifyReport(Report):
+    """What `verify` read, and every fault that it found."""
+
+    problems: tuple[dict[str, str], ...]
+    """Each fault: `path` (of the file or folder) and `message`."""
+    shards: int
+    """Shards read."""
+    rows: int
+    """Rows read."""
+    pictures: int
+    """Pictures read, as stored."""
+    bytes: int
+    """Bytes read."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no fault."""
+        return not self.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "problems": list(self.problems),
+            "shards": self.shards,
+            "rows": self.rows,
+            "pictures": self.pictures,
+            "bytes": self.bytes,
+        }
+
+    def __rich__(self) -> RenderableType:
+        from mmno_fast import tables  # rich is imported when something is shown
+
+        return tables.verify_table(self)
+
+
+def verify(path: AnyPath, *, threads: int | None = None, progress: _core.Progress | None = None) -> VerifyReport:
+    """Read a data set whole and compare every hash and every invariant of the format.
+
+    Args:
+        path: The folder that holds ``manifest.json``.
+        threads: How many to use. Default: all that this process may use.
+        progress: Counters to watch from another thread.
+
+    Returns:
+        What was read and every fault. It does not raise for faults.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ShardError: The folder is no data set, or one of a newer format.
+    """
+    text = _core.verify(os.fspath(path), threads=thread_count(threads), progress=progress)
+    found = json.loads(text)
+    return VerifyReport(tuple(found["problems"]), found["shards"], found["rows"], found["pictures"], found["bytes"])

@@ -1,0 +1,152 @@
+//! The files over all shards: rejects, index, and last the manifest that makes them a data set.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use base64::Engine;
+use serde::{Deserialize, Serialize};
+
+use crate::build::manifest::{INDEX, MANIFEST, Manifest, ManifestOptions, REJECTS};
+use crate::build::plan::Unit;
+use crate::build::unit::{sync_folder, write_file};
+use crate::error::{Error, Result};
+use crate::jsonl::lines::read_exact;
+use crate::picture::ImageSpec;
+use crate::scan::{Scan, open_source};
+use crate::shard::npy::header;
+use crate::shard::unit_file::{FileInfo, UnitFile};
+
+#[derive(Serialize)]
+struct Reject<'a> {
+    source: &'a str,
+    line: u64,
+    byte: u64,
+    codes: Vec<&'a str>,
+    #[serde(flatten)]
+    body: Body,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Body {
+    Text(String),
+    Base64(String),
+    Length(u64),
+}
+
+/// The rejected rows of a scan and of its units, as `rejects.jsonl` holds them.
+pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>> {
+    let mut codes: HashMap<(u32, u64), Vec<&str>> = HashMap::new();
+    for located in scan.findings.iter().filter(|located| located.finding.code.rejects()) {
+        let known = codes.entry((located.source, located.line)).or_default();
+        let name = located.finding.code.name();
+        // Findings of a row come in the order of the catalogue.
+        if known.last() != Some(&name) {
+            known.push(name);
+        }
+    }
+    let numbers: HashMap<&str, u32> = scan.sources.iter().enumerate().map(|(i, source)| (source.name.as_str(), i as u32)).collect();
+    for reject in records.iter().flat_map(|(record, _)| &record.rejects) {
+        if let Some(&source) = numbers.get(reject.source.as_str()) {
+            codes.insert((source, reject.line), reject.codes.iter().map(String::as_str).collect());
+        }
+    }
+    let mut files = Vec::new();
+    for source in &scan.sources {
+        files.push(open_source(&source.path)?.0);
+    }
+    let (mut text, mut line) = (Vec::new(), Vec::new());
+    for row in &scan.rows {
+        let Some(codes) = codes.remove(&(row.source, row.line)) else { continue };
+        let source = &scan.sources[row.source as usize];
+        let body = if codes.contains(&"line.too_long") {
+            Body::Length(row.length)
+        } else {
+            line.resize(row.length as usize, 0);
+            read_exact(&files[row.source as usize], &source.path, row.offset, &mut line)?;
+            match std::str::from_utf8(&line) {
+                Ok(text) => Body::Text(text.to_owned()),
+                Err(_) => Body::Base64(base64::engine::general_purpose::STANDARD.encode(&line)),
+            }
+        };
+        let reject = Reject { source: &source.name, line: row.line, byte: row.offset, codes, body };
+        serde_json::to_writer(&mut text, &reject).map_err(|error| Error::usage(error.to_string()))?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// Row number to shard and row in shard, as `rows.index.npy` holds it.
+fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u8> {
+    let mut places: Vec<u64> = vec![u64::MAX; scan.rows.len()];
+    for (shard, (unit, (record, _))) in units.iter().zip(records).enumerate() {
+        let lost: std::collections::HashSet<(&str, u64)> = record.rejects.iter().map(|reject| (reject.source.as_str(), reject.line)).collect();
+        let mut in_shard = 0u64;
+        for unit_row in &unit.rows {
+            let row = &scan.rows[unit_row.row as usize];
+            if !lost.contains(&(scan.sources[row.source as usize].name.as_str(), row.line)) {
+                places[unit_row.row as usize] = (shard as u64) << 32 | in_shard;
+                in_shard += 1;
+            }
+        }
+    }
+    places.retain(|&place| place != u64::MAX);
+    let mut bytes = header("<u8", &[places.len() as u64]);
+    bytes.extend(places.iter().flat_map(|place| place.to_le_bytes()));
+    bytes
+}
+
+fn info(name: &str, bytes: &[u8]) -> FileInfo {
+    FileInfo { name: name.to_owned(), bytes: bytes.len() as u64, blake3: blake3::hash(bytes).to_hex().to_string() }
+}
+
+/// Writes the three files, the manifest last; `counts` becomes the rejected rows by code.
+#[expect(clippy::too_many_arguments, reason = "one call site, and nothing here belongs together outside it")]
+pub fn commit(
+    scan: &Scan,
+    units: &[Unit],
+    records: &[(UnitFile, FileInfo)],
+    out: &Path,
+    work: &Path,
+    spec: &ImageSpec,
+    options: ManifestOptions,
+    counts: &mut BTreeMap<String, u64>,
+) -> Result<Manifest> {
+    let (rejects, index) = (rejects(scan, records)?, index(scan, units, records));
+    *counts = count(&rejects);
+    let manifest = Manifest::assemble(scan, units, records, spec, options, vec![info(REJECTS, &rejects), info(INDEX, &index)]);
+    let files = [(REJECTS, rejects), (INDEX, index), (MANIFEST, manifest.to_bytes())];
+    for (name, bytes) in &files {
+        write_file(&work.join(name), bytes)?;
+    }
+    for (name, _) in &files {
+        let target = out.join(name);
+        fs::rename(work.join(name), &target).map_err(|error| Error::io("move into place", &target, error))?;
+    }
+    sync_folder(out)?;
+    Ok(manifest)
+}
+
+#[derive(Deserialize)]
+struct Codes {
+    codes: Vec<String>,
+}
+
+fn count(rejects: &[u8]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for line in rejects.split(|&byte| byte == b'\n') {
+        if let Ok(reject) = serde_json::from_slice::<Codes>(line) {
+            for code in reject.codes {
+                *counts.entry(code).or_insert(0) += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// Rejected rows by code, from the file that is there.
+pub fn count_rejects(out: &Path) -> Result<BTreeMap<String, u64>> {
+    let path = out.join(REJECTS);
+    fs::read(&path).map(|bytes| count(&bytes)).map_err(|error| Error::io("read", &path, error))
+}

@@ -1,0 +1,195 @@
+//! Which pictures and rows make which shard. Pure: the same for the same scan on any machine (`docs/format.md`, "Order").
+
+use serde::Serialize;
+
+use crate::picture::{ImageSpec, PIXELS_VERSION};
+use crate::scan::Scan;
+use crate::shard::FORMAT;
+
+/// The independent piece of work that makes one shard.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// 64 hex digits over everything that the shard's bytes follow from.
+    pub fingerprint: String,
+    /// The shard's folder: its first 16 digits.
+    pub folder: String,
+    /// The scan's pictures: this unit's run, then those that its rows need besides.
+    pub pictures: Vec<u32>,
+    /// Its rows, sorted by (position of the first picture, row number).
+    pub rows: Vec<UnitRow>,
+    /// How many of the pictures live elsewhere and are stored again.
+    pub again: u64,
+}
+
+/// A row in its unit.
+#[derive(Debug, Clone)]
+pub struct UnitRow {
+    /// Its number in the scan's rows.
+    pub row: u32,
+    /// The positions of its pictures in the unit.
+    pub pictures: Vec<u32>,
+}
+
+/// Names of each picture by the rows that the scan accepts, in the order of first use.
+pub fn names_by_picture(scan: &Scan) -> Vec<Vec<u32>> {
+    let mut seen = vec![false; scan.names.len()];
+    let mut names = vec![Vec::new(); scan.pictures.len()];
+    for row in scan.rows.iter().filter(|row| !row.rejected) {
+        for &name in scan.names_of(row) {
+            if !std::mem::replace(&mut seen[name as usize], true)
+                && let Some(picture) = scan.picture_of(name)
+            {
+                names[picture as usize].push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Makes the units.
+pub fn plan(scan: &Scan, spec: &ImageSpec, shard_bytes: u64, shuffle_seed: Option<u64>) -> Vec<Unit> {
+    let pictures_of = |row: u32| -> Vec<u32> { scan.names_of(&scan.rows[row as usize]).iter().filter_map(|&name| scan.picture_of(name)).collect() };
+    let accepted: Vec<u32> = (0..scan.rows.len() as u32).filter(|&row| !scan.rows[row as usize].rejected).collect();
+
+    let mut order: Vec<u32> = Vec::new();
+    let mut seen = vec![false; scan.pictures.len()];
+    for &row in &accepted {
+        for picture in pictures_of(row) {
+            if !std::mem::replace(&mut seen[picture as usize], true) {
+                order.push(picture);
+            }
+        }
+    }
+    if let Some(seed) = shuffle_seed {
+        order.sort_by_cached_key(|&picture| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&seed.to_le_bytes()).update(&scan.pictures[picture as usize].hash);
+            *hasher.finalize().as_bytes()
+        });
+    }
+
+    // Runs of pictures; `home[picture]` is the unit it lives in.
+    let mut runs: Vec<Vec<u32>> = Vec::new();
+    let mut home = vec![0u32; scan.pictures.len()];
+    let mut filled = 0u64;
+    for picture in order {
+        let bytes = spec.planned_bytes(&scan.pictures[picture as usize].probe);
+        match runs.last_mut() {
+            Some(run) if filled.saturating_add(bytes) <= shard_bytes => {
+                run.push(picture);
+                filled += bytes;
+            }
+            _ => {
+                runs.push(vec![picture]);
+                filled = bytes;
+            }
+        }
+        home[picture as usize] = runs.len() as u32 - 1;
+    }
+
+    let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); runs.len()];
+    let mut texts: Vec<Vec<u32>> = Vec::new();
+    let mut text_bytes = 0u64;
+    for &row in &accepted {
+        if let Some(first) = pictures_of(row).first() {
+            rows_of[home[*first as usize] as usize].push(row);
+        } else {
+            let length = scan.rows[row as usize].length;
+            match texts.last_mut() {
+                Some(rows) if text_bytes.saturating_add(length) <= shard_bytes => {
+                    rows.push(row);
+                    text_bytes += length;
+                }
+                _ => {
+                    texts.push(vec![row]);
+                    text_bytes = length;
+                }
+            }
+        }
+    }
+
+    let names = names_by_picture(scan);
+    let mut position = vec![u32::MAX; scan.pictures.len()];
+    let pictured = runs.into_iter().zip(rows_of);
+    pictured
+        .chain(texts.into_iter().map(|rows| (Vec::new(), rows)))
+        .map(|(run, rows)| make_unit(scan, spec, run, rows, &pictures_of, &names, &mut position))
+        .collect()
+}
+
+/// `position` is scratch: `u32::MAX` everywhere, before and after.
+fn make_unit(
+    scan: &Scan,
+    spec: &ImageSpec,
+    run: Vec<u32>,
+    mut rows: Vec<u32>,
+    pictures_of: &dyn Fn(u32) -> Vec<u32>,
+    names: &[Vec<u32>],
+    position: &mut [u32],
+) -> Unit {
+    let own = run.len();
+    let mut pictures = run;
+    for (i, &picture) in pictures.iter().enumerate() {
+        position[picture as usize] = i as u32;
+    }
+    rows.sort_by_key(|&row| (pictures_of(row).first().map_or(0, |&picture| position[picture as usize]), row));
+    let rows: Vec<UnitRow> = rows
+        .into_iter()
+        .map(|row| {
+            let places = pictures_of(row).into_iter().map(|picture| {
+                if position[picture as usize] == u32::MAX {
+                    position[picture as usize] = pictures.len() as u32;
+                    pictures.push(picture);
+                }
+                position[picture as usize]
+            });
+            UnitRow { row, pictures: places.collect() }
+        })
+        .collect();
+    for &picture in &pictures {
+        position[picture as usize] = u32::MAX;
+    }
+    let fingerprint = fingerprint(scan, spec, &pictures, &rows, names);
+    Unit { folder: fingerprint.chars().take(16).collect(), fingerprint, again: (pictures.len() - own) as u64, pictures, rows }
+}
+
+#[derive(Serialize)]
+struct Fingerprint<'a> {
+    format: [u32; 2],
+    pixels_version: u32,
+    spec: &'a ImageSpec,
+    pictures: Vec<(String, Vec<&'a str>)>,
+    rows: Vec<(&'a str, u64, String, &'a [u32])>,
+}
+
+fn fingerprint(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &[UnitRow], names: &[Vec<u32>]) -> String {
+    let text = Fingerprint {
+        format: FORMAT,
+        pixels_version: PIXELS_VERSION,
+        spec,
+        pictures: pictures
+            .iter()
+            .map(|&picture| {
+                let names = names[picture as usize].iter().map(|&name| &*scan.names[name as usize]).collect();
+                (hex(&scan.pictures[picture as usize].hash), names)
+            })
+            .collect(),
+        rows: rows
+            .iter()
+            .map(|unit_row| {
+                let row = &scan.rows[unit_row.row as usize];
+                (scan.sources[row.source as usize].name.as_str(), row.line, hex(&row.hash), unit_row.pictures.as_slice())
+            })
+            .collect(),
+    };
+    blake3::hash(&serde_json::to_vec(&text).unwrap_or_default()).to_hex().to_string()
+}
+
+/// Small hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,301 @@
+//! From any mode to gray or RGB of 8 bits, as `Image.convert("RGB")` does it (`Convert.c`).
+
+use super::decode::{Key, Samples};
+use super::spec::{Alpha, Color, SixteenBit};
+
+/// What is looked at before it is decided whether a picture has colour, in pixels.
+const BLOCK: usize = 1024;
+
+/// The pixels of one picture in its own mode.
+pub(super) struct Source<'a> {
+    pub(super) samples: Samples,
+    pub(super) pixels: &'a [u8],
+    pub(super) palette: &'a [[u8; 4]; 256],
+    pub(super) key: Key,
+}
+
+/// How many channels the pixels in the buffer have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channels {
+    One,
+    Three,
+}
+
+impl Channels {
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Three => 3,
+        }
+    }
+}
+
+/// Where the result is.
+pub(super) enum Place {
+    /// In the source itself: nothing had to be done.
+    Source,
+    /// In the buffer.
+    Buffer,
+}
+
+/// Converts to gray or RGB. A picture that is gray by its mode stays gray here; [`settle`] decides about the others.
+pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha, out: &mut Vec<u8>) -> (Place, Channels) {
+    let pixels = source.pixels;
+    let white = alpha == Alpha::White;
+    out.clear();
+    let channels = match source.samples {
+        Samples::Gray => match source.key {
+            Key::Gray(key) if white => {
+                out.extend(pixels.iter().map(|v| if u16::from(*v) == key & 255 { 255 } else { *v }));
+                Channels::One
+            }
+            _ => return (Place::Source, Channels::One),
+        },
+        Samples::Gray16 => {
+            gray16(source, sixteen_bit, white, out);
+            Channels::One
+        }
+        Samples::GrayAlpha => {
+            out.extend(pixels.as_chunks::<2>().0.iter().map(|[v, a]| if white { over_white(*v, *a) } else { *v }));
+            Channels::One
+        }
+        Samples::Index => {
+            let colors = source.palette.map(|[r, g, b, a]| if white { [r, g, b].map(|v| over_white(v, a)) } else { [r, g, b] });
+            out.resize(pixels.len() * 3, 0);
+            for (pixel, index) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+                *pixel = colors[usize::from(*index)];
+            }
+            Channels::Three
+        }
+        Samples::Rgb => match source.key {
+            Key::Rgb(key) if white => {
+                // Pillow compares the low bytes, whatever the depth (`rgbT2a`).
+                let key = key.map(|v| v as u8);
+                out.resize(pixels.len(), 0);
+                for (pixel, color) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<3>().0) {
+                    *pixel = if *color == key { [255; 3] } else { *color };
+                }
+                Channels::Three
+            }
+            _ => return (Place::Source, Channels::Three),
+        },
+        Samples::Rgba => {
+            out.resize(pixels.len() / 4 * 3, 0);
+            for (pixel, [r, g, b, a]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
+                *pixel = if white { [*r, *g, *b].map(|v| over_white(v, *a)) } else { [*r, *g, *b] };
+            }
+            Channels::Three
+        }
+        Samples::Cmyk => {
+            out.resize(pixels.len() / 4 * 3, 0);
+            for (pixel, [c, m, y, k]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
+                *pixel = [*c, *m, *y].map(|ink| from_ink(ink, *k));
+            }
+            Channels::Three
+        }
+    };
+    (Place::Buffer, channels)
+}
+
+/// 16-bit gray: the high byte, or everything above 255 as white.
+fn gray16(source: &Source<'_>, sixteen_bit: SixteenBit, white: bool, out: &mut Vec<u8>) {
+    let values = source.pixels.as_chunks::<2>().0.iter();
+    if sixteen_bit == SixteenBit::Pillow {
+        let key = match source.key {
+            Key::Gray(key) if white => Some(key as u8),
+            _ => None,
+        };
+        out.extend(values.map(|[high, low]| {
+            let value = if *high == 0 { *low } else { 255 };
+            if key == Some(value) { 255 } else { value }
+        }));
+    } else {
+        let key = match source.key {
+            Key::Gray(key) if white => Some(key.to_be_bytes()),
+            _ => None,
+        };
+        out.extend(values.map(|value| if key == Some(*value) { 255 } else { value[0] }));
+    }
+}
+
+/// One sample laid over opaque white: `AlphaComposite.c`, where the result is opaque too.
+fn over_white(value: u8, alpha: u8) -> u8 {
+    if alpha == 0 {
+        return 255;
+    }
+    let weight = u32::from(alpha) * 128;
+    let sum = u32::from(value) * weight + 255 * (255 * 128 - weight) + (0x80 << 7);
+    // `SHIFTFORDIV255`, then the seven bits of precision.
+    (((sum >> 8) + sum >> 8) >> 7) as u8
+}
+
+/// `cmyk2rgb`, one channel.
+fn from_ink(ink: u8, black: u8) -> u8 {
+    let light = 255 - u32::from(black);
+    // `MULDIV255`.
+    let product = u32::from(ink) * light + 128;
+    let dark = (product >> 8) + product >> 8;
+    light.saturating_sub(dark) as u8
+}
+
+/// Decides how many channels are kept, and squeezes the picture in place where one will do.
+pub(super) fn settle(pixels: &mut Vec<u8>, channels: Channels, color: Color) -> Channels {
+    match (channels, color) {
+        (Channels::One, Color::Rgb) => {
+            let gray = pixels.len();
+            pixels.resize(gray * 3, 0);
+            for at in (0..gray).rev() {
+                let value = pixels[at];
+                pixels[at * 3..at * 3 + 3].fill(value);
+            }
+            Channels::Three
+        }
+        (Channels::One, _) => Channels::One,
+        (Channels::Three, Color::Rgb) => Channels::Three,
+        (Channels::Three, Color::Auto) => {
+            if !is_gray(pixels) {
+                return Channels::Three;
+            }
+            squeeze(pixels, |[r, _, _]| r);
+            Channels::One
+        }
+        (Channels::Three, Color::Gray) => {
+            squeeze(pixels, luma);
+            Channels::One
+        }
+    }
+}
+
+/// `L24` of `Convert.c`.
+fn luma([r, g, b]: [u8; 3]) -> u8 {
+    (u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000 >> 16) as u8
+}
+
+/// Whether the channels of every pixel are equal.
+fn is_gray(rgb: &[u8]) -> bool {
+    rgb.chunks(3 * BLOCK).all(|block| {
+        let differs = block.as_chunks::<3>().0.iter().fold(0, |differs, [r, g, b]| differs | (r ^ g) | (g ^ b));
+        differs == 0
+    })
+}
+
+/// Makes one channel of three, in place.
+fn squeeze(pixels: &mut Vec<u8>, channel: impl Fn([u8; 3]) -> u8) {
+    let count = pixels.len() / 3;
+    for at in 0..count {
+        let pixel = [pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]];
+        pixels[at] = channel(pixel);
+    }
+    pixels.truncate(count);
+}
+
+/// One channel becomes three.
+///
+/// # Panics
+///
+/// Where `rgb` is not three times as long as `gray`.
+pub fn widen(gray: &[u8], rgb: &mut [u8]) {
+    assert_eq!(gray.len() * 3, rgb.len(), "three bytes for each gray pixel");
+    for (pixel, value) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(gray) {
+        *pixel = [*value; 3];
+    }
+}
+
+/// Applies an EXIF orientation: `ImageOps.exif_transpose`. `pixels` gets the turned picture; `scratch` what it was.
+pub(super) fn turn(pixels: &mut Vec<u8>, scratch: &mut Vec<u8>, width: usize, height: usize, channels: Channels, orientation: u32) {
+    if !(2..=8).contains(&orientation) {
+        return;
+    }
+    std::mem::swap(pixels, scratch);
+    pixels.clear();
+    pixels.resize(scratch.len(), 0);
+    match channels {
+        Channels::One => turn_pixels::<1>(scratch, pixels, width, height, orientation),
+        Channels::Three => turn_pixels::<3>(scratch, pixels, width, height, orientation),
+    }
+}
+
+fn turn_pixels<const C: usize>(from: &[u8], to: &mut [u8], width: usize, height: usize, orientation: u32) {
+    let from = from.as_chunks::<C>().0;
+    let to = to.as_chunks_mut::<C>().0;
+    let new_width = if orientation >= 5 { height } else { width };
+    for (y, row) in to.chunks_exact_mut(new_width).enumerate() {
+        for (x, pixel) in row.iter_mut().enumerate() {
+            let (last_x, last_y) = (width - 1, height - 1);
+            let (from_x, from_y) = match orientation {
+                2 => (last_x - x, y),
+                3 => (last_x - x, last_y - y),
+                4 => (x, last_y - y),
+                5 => (y, x),
+                6 => (y, last_y - x),
+                7 => (last_x - y, last_y - x),
+                _ => (last_x - y, x),
+            };
+            *pixel = from[from_y * width + from_x];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widening_repeats() {
+        let mut rgb = [0; 6];
+        widen(&[7, 9], &mut rgb);
+        assert_eq!(rgb, [7, 7, 7, 9, 9, 9]);
+        let mut pixels = vec![7, 9];
+        assert_eq!(settle(&mut pixels, Channels::One, Color::Rgb), Channels::Three);
+        assert_eq!(pixels, rgb);
+    }
+
+    #[test]
+    fn one_coloured_pixel_keeps_the_colour() {
+        for at in [0, 1, 2999, 4000, 8999] {
+            let mut pixels = vec![100; 9000];
+            assert!(is_gray(&pixels));
+            pixels[at] = 101;
+            assert_eq!(settle(&mut pixels.clone(), Channels::Three, Color::Auto), Channels::Three);
+            assert_eq!(settle(&mut pixels, Channels::Three, Color::Gray), Channels::One);
+            assert_eq!(pixels.len(), 3000);
+        }
+    }
+
+    #[test]
+    fn gray_stays_itself_under_luma() {
+        for v in 0..=255 {
+            assert_eq!(luma([v; 3]), v);
+        }
+    }
+
+    #[test]
+    fn compositing_over_white_has_its_ends() {
+        for v in 0..=255 {
+            assert_eq!(over_white(v, 255), v);
+            assert_eq!(over_white(v, 0), 255);
+            assert_eq!(over_white(255, v), 255);
+        }
+        // Pillow: Image.alpha_composite(white, RGBA (200, 0, 0, 64)).
+        assert_eq!([200, 0, 0].map(|v| over_white(v, 64)), [241, 191, 191]);
+    }
+
+    #[test]
+    fn turning_follows_the_table() {
+        let original = vec![1, 2, 3, 4, 5, 6];
+        let expected: [(u32, [u8; 6]); 7] = [
+            (2, [3, 2, 1, 6, 5, 4]),
+            (3, [6, 5, 4, 3, 2, 1]),
+            (4, [4, 5, 6, 1, 2, 3]),
+            (5, [1, 4, 2, 5, 3, 6]),
+            (6, [4, 1, 5, 2, 6, 3]),
+            (7, [6, 3, 5, 2, 4, 1]),
+            (8, [3, 6, 2, 5, 1, 4]),
+        ];
+        for (orientation, turned) in expected {
+            let mut pixels = original.clone();
+            turn(&mut pixels, &mut Vec::new(), 3, 2, Channels::One, orientation);
+            assert_eq!(pixels, turned, "{orientation}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! JPEG, by libjpeg-turbo with its default settings, which are Pillow's: accurate integer DCT, fancy upsampling.
+
+#![expect(unsafe_code, reason = "libjpeg-turbo is a C library; this file is its only caller")]
+
+use std::ffi::CStr;
+use std::ptr::NonNull;
+
+use turbojpeg_sys as tj;
+
+use super::Samples;
+use crate::picture::probe::{Mode, Probe, jpeg::has_end};
+use crate::picture::{Fault, Outcome};
+
+/// The most scans of a progressive file. Real ones have about ten; each costs a pass over the whole picture.
+const MAX_SCANS: i32 = 500;
+
+/// The memory that libjpeg-turbo may take besides that for the coefficients of a progressive picture, in MiB.
+const SPARE_MIB: u64 = 64;
+
+/// What libjpeg-turbo says when it would read on behind the end (`JWRN_JPEG_EOF`).
+const END_OF_DATA: &str = "Premature end of JPEG file";
+
+/// A decoder of JPEGs. The instance of the library is made when it is first needed.
+#[derive(Default)]
+pub(super) struct Jpeg {
+    instance: Option<Instance>,
+}
+
+impl Jpeg {
+    /// Decodes into `pixels`, whose length becomes that of the picture.
+    pub(super) fn decode(&mut self, bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outcome<Samples> {
+        let (samples, format, channels) = match probe.mode {
+            Mode::L => (Samples::Gray, tj::TJPF_TJPF_GRAY, 1),
+            Mode::Cmyk => (Samples::Cmyk, tj::TJPF_TJPF_CMYK, 4),
+            _ => (Samples::Rgb, tj::TJPF_TJPF_RGB, 3),
+        };
+        let instance = match &mut self.instance {
+            Some(instance) => instance,
+            none => none.insert(Instance::new()?),
+        };
+        instance.set_limits(probe, channels)?;
+        instance.read_header(bytes, probe)?;
+        pixels.resize(probe.width as usize * probe.height as usize * channels, 0);
+        match instance.decompress(bytes, pixels, format, channels)? {
+            Verdict::Clean => {}
+            Verdict::Warned(message) => {
+                // Pillow takes no notice of warnings, but stops where the data do.
+                if !has_end(bytes) && !instance.is_whole(bytes, pixels, format, channels, &message) {
+                    return Err(Fault::truncated("JPEG ends before the picture is complete"));
+                }
+            }
+        }
+        if samples == Samples::Cmyk {
+            // Pillow reads every CMYK as Adobe writes it, inverted (rawmode `CMYK;I`).
+            pixels.iter_mut().for_each(|ink| *ink = !*ink);
+        }
+        Ok(samples)
+    }
+}
+
+/// How a call ended that gave a picture.
+enum Verdict {
+    Clean,
+    /// With this text of the first warning.
+    Warned(String),
+}
+
+/// One instance of TurboJPEG.
+struct Instance {
+    handle: NonNull<std::ffi::c_void>,
+    /// The sides of the last header read.
+    size: (usize, usize),
+}
+
+// SAFETY: an instance is a plain structure on the heap that no other thread refers to; the library's documentation allows using
+// it from any thread, one at a time, which `&mut self` ensures.
+unsafe impl Send for Instance {}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `tj3Init`, and nobody uses it after this.
+        unsafe { tj::tj3Destroy(self.handle.as_ptr()) }
+    }
+}
+
+impl Instance {
+    fn new() -> Outcome<Self> {
+        // SAFETY: no preconditions; the result is null where memory is short.
+        let handle = unsafe { tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS as i32) };
+        let handle = NonNull::new(handle).ok_or_else(|| Fault::corrupt("libjpeg-turbo cannot be started"))?;
+        let mut instance = Self { handle, size: (0, 0) };
+        instance.set(tj::TJPARAM_TJPARAM_SCANLIMIT, MAX_SCANS)?;
+        Ok(instance)
+    }
+
+    /// Bounds what the next picture may take, before the library sees its data.
+    fn set_limits(&mut self, probe: &Probe, channels: usize) -> Outcome<()> {
+        let pixels = u64::from(probe.width) * u64::from(probe.height);
+        // Two bytes a coefficient; blocks are padded to whole ones of up to 32 pixels (sampled 4:1) a side.
+        let padded = u64::from(probe.width + 32) * u64::from(probe.height + 32);
+        let mib = (2 * padded * channels as u64 >> 20) + SPARE_MIB;
+        self.set(tj::TJPARAM_TJPARAM_MAXPIXELS, i32::try_from(pixels).unwrap_or(i32::MAX))?;
+        self.set(tj::TJPARAM_TJPARAM_MAXMEMORY, i32::try_from(mib).unwrap_or(i32::MAX))
+    }
+
+    fn set(&mut self, parameter: tj::TJPARAM, value: i32) -> Outcome<()> {
+        // SAFETY: the handle is alive; the call checks the parameter and the value itself.
+        let code = unsafe { tj::tj3Set(self.handle.as_ptr(), parameter as i32, value) };
+        if code == 0 { Ok(()) } else { Err(Fault::corrupt(self.message())) }
+    }
+
+    fn get(&self, parameter: tj::TJPARAM) -> i32 {
+        // SAFETY: the handle is alive; the call checks the parameter itself.
+        unsafe { tj::tj3Get(self.handle.as_ptr(), parameter as i32) }
+    }
+
+    /// Reads the header, and refuses one that does not say what the probe says: the buffer is made by the probe.
+    fn read_header(&mut self, bytes: &[u8], probe: &Probe) -> Outcome<()> {
+        self.size = (0, 0);
+        // SAFETY: the handle is alive, and the pointer and length are those of one slice.
+        let code = unsafe { tj::tj3DecompressHeader(self.handle.as_ptr(), bytes.as_ptr(), bytes.len() as _) };
+        if code != 0 && self.failed() {
+            return Err(Fault::corrupt(format!("JPEG: {}", self.message())));
+        }
+        let side = |n: i32| u32::try_from(n).unwrap_or(0);
+        let width = side(self.get(tj::TJPARAM_TJPARAM_JPEGWIDTH));
+        let height = side(self.get(tj::TJPARAM_TJPARAM_JPEGHEIGHT));
+        super::same_size(probe, width, height)?;
+        if self.get(tj::TJPARAM_TJPARAM_PRECISION) != 8 {
+            return Err(Fault::corrupt("JPEG of other than 8 bits a sample"));
+        }
+        self.size = (width as usize, height as usize);
+        Ok(())
+    }
+
+    /// Decompresses the picture whose header was read last.
+    fn decompress(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<Verdict> {
+        let (width, height) = self.size;
+        assert!(pixels.len() == width * height * channels, "a buffer of another size than the picture's");
+        // SAFETY: the handle is alive; `bytes` is one slice; the library writes `height` rows of `width * channels` bytes (pitch 0:
+        // without padding), which is the length of `pixels`: the sides are those that it read itself from these very bytes, and
+        // `channels` is the pixel size of `format`.
+        let code = unsafe {
+            tj::tj3Decompress8(self.handle.as_ptr(), bytes.as_ptr(), bytes.len() as _, pixels.as_mut_ptr(), 0, format as i32)
+        };
+        match code {
+            0 => Ok(Verdict::Clean),
+            _ if self.failed() => Err(Fault::corrupt(format!("JPEG: {}", self.message()))),
+            _ => Ok(Verdict::Warned(self.message())),
+        }
+    }
+
+    /// Whether every row is there although the data lack their end: so it is where the last row needed no more than there was.
+    ///
+    /// Pillow (`ImagingJpegDecode`) is content as soon as it has all rows. Decompressing again, and stopping at the warning, leaves
+    /// the last row as it was where that had not been reached.
+    fn is_whole(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize, warning: &str) -> bool {
+        if warning != END_OF_DATA {
+            return false;
+        }
+        let row = self.size.0 * channels;
+        let first = pixels.len() - row;
+        let expected = pixels[first..].to_vec();
+        pixels[first..].iter_mut().for_each(|sample| *sample = !*sample);
+        if self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 1).is_err() {
+            return false;
+        }
+        // Ends with the warning again; what counts is what it has written.
+        let _ = self.decompress(bytes, pixels, format, channels);
+        let reset = self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 0);
+        reset.is_ok() && pixels[first..] == expected
+    }
+
+    /// Whether the last call that did not return 0 gave up, rather than just warned.
+    fn failed(&self) -> bool {
+        // SAFETY: the handle is alive.
+        unsafe { tj::tj3GetErrorCode(self.handle.as_ptr()) != tj::TJERR_TJERR_WARNING as i32 }
+    }
+
+    /// What the library says about its last error or warning.
+    fn message(&self) -> String {
+        // SAFETY: the handle is alive; the text is never null, ends with a zero, and is copied before the next call.
+        let text = unsafe { CStr::from_ptr(tj::tj3GetErrorStr(self.handle.as_ptr())) };
+        text.to_string_lossy().into_owned()
+    }
+}

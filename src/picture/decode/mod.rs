@@ -1,0 +1,95 @@
+//! From bytes to pixels in the file's own mode.
+
+mod bmp;
+mod jpeg;
+mod png;
+
+use super::probe::{Format, Probe};
+use super::{Fault, Outcome};
+
+/// What one pixel of [`Decoder::pixels`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Samples {
+    /// One byte.
+    Gray,
+    /// Gray, alpha.
+    GrayAlpha,
+    /// Two bytes, the high one first.
+    Gray16,
+    /// An index into [`Decoder::palette`].
+    Index,
+    /// Three bytes.
+    Rgb,
+    /// Three bytes and alpha.
+    Rgba,
+    /// Four bytes of ink, as Pillow has them: 0 is none.
+    Cmyk,
+}
+
+/// The colour that counts as transparent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    None,
+    Gray(u16),
+    Rgb([u16; 3]),
+}
+
+/// Reads pictures of every format, and owns what is needed for that.
+pub(super) struct Decoder {
+    /// The pixels of the last picture, rows from the top, without padding.
+    pub(super) pixels: Vec<u8>,
+    /// Its palette: red, green, blue, alpha.
+    pub(super) palette: Box<[[u8; 4]; 256]>,
+    /// Its transparent colour.
+    pub(super) key: Key,
+    jpeg: jpeg::Jpeg,
+    png: png::Png,
+}
+
+/// What an entry of a palette is that the file does not say: `ImagingPaletteNew`.
+const BLACK: [u8; 4] = [0, 0, 0, 255];
+
+impl Decoder {
+    pub(super) fn new() -> Self {
+        Self {
+            pixels: Vec::new(),
+            palette: Box::new([BLACK; 256]),
+            key: Key::None,
+            jpeg: jpeg::Jpeg::default(),
+            png: png::Png::default(),
+        }
+    }
+
+    /// Decodes the picture that `probe` is the header of.
+    pub(super) fn decode(&mut self, bytes: &[u8], probe: &Probe) -> Outcome<Samples> {
+        self.palette.fill(BLACK);
+        self.key = Key::None;
+        match probe.format {
+            Format::Jpeg => self.jpeg.decode(bytes, probe, &mut self.pixels),
+            Format::Png => {
+                let header = super::probe::png::Header::read(bytes)?;
+                same_size(probe, header.width, header.height)?;
+                let (samples, key) = self.png.decode(bytes, &header, &mut self.palette, &mut self.pixels)?;
+                self.key = key;
+                Ok(samples)
+            }
+            Format::Bmp => {
+                let header = super::probe::bmp::Header::read(bytes)?;
+                same_size(probe, header.width, header.height)?;
+                bmp::decode(bytes, &header, &mut self.palette, &mut self.pixels)
+            }
+        }
+    }
+}
+
+/// Refuses bytes that are not those of the probe: everything behind counts on its size.
+fn same_size(probe: &Probe, width: u32, height: u32) -> Outcome<()> {
+    if (probe.width, probe.height) == (width, height) {
+        Ok(())
+    } else {
+        Err(Fault::corrupt(format!(
+            "a picture of {width} x {height} pixels where the header says {} x {}",
+            probe.width, probe.height
+        )))
+    }
+}

@@ -1,0 +1,218 @@
+//! What a picture's header says: format by content, mode, size, orientation. No pixels; bounded time and memory for any bytes.
+//!
+//! A header is refused exactly where `Image.open` of Pillow refuses it: each reader follows that of the format's plugin.
+
+pub(super) mod bmp;
+mod exif;
+pub(super) mod jpeg;
+pub(super) mod png;
+
+use serde::{Serialize, Serializer};
+
+use super::{Fault, Outcome};
+use crate::finding::Code;
+
+/// A file format that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// JPEG.
+    Jpeg,
+    /// PNG.
+    Png,
+    /// Windows bitmap.
+    Bmp,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Jpeg, Self::Png, Self::Bmp];
+
+    /// The name in files: `jpeg`, `png`, `bmp`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::Bmp => "bmp",
+        }
+    }
+
+    /// The suffixes that say this format, in lower case, with the dot.
+    pub fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Jpeg => &[".jpg", ".jpeg", ".jpe", ".jfif"],
+            Self::Png => &[".png", ".apng"],
+            Self::Bmp => &[".bmp", ".dib"],
+        }
+    }
+
+    /// The format that this suffix (any case, with the dot) says.
+    pub fn from_suffix(suffix: &str) -> Option<Self> {
+        let suffix = suffix.to_ascii_lowercase();
+        Self::ALL.into_iter().find(|format| format.suffixes().contains(&suffix.as_str()))
+    }
+
+    /// The format whose signature these bytes begin with.
+    pub fn from_signature(bytes: &[u8]) -> Option<Self> {
+        let signatures: [(&[u8], Self); 3] =
+            [(b"\xff\xd8\xff", Self::Jpeg), (b"\x89PNG\r\n\x1a\n", Self::Png), (b"BM", Self::Bmp)];
+        signatures.into_iter().find(|(signature, _)| bytes.starts_with(signature)).map(|(_, format)| format)
+    }
+}
+
+/// The mode of the pixels in the file, as Pillow names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// `1`: black and white.
+    One,
+    /// `L`: gray.
+    L,
+    /// `LA`: gray with alpha.
+    La,
+    /// `P`: palette.
+    P,
+    /// `RGB`.
+    Rgb,
+    /// `RGBA`.
+    Rgba,
+    /// `CMYK`.
+    Cmyk,
+    /// `I;16`: 16-bit gray.
+    I16,
+}
+
+impl Mode {
+    /// Pillow's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::L => "L",
+            Self::La => "LA",
+            Self::P => "P",
+            Self::Rgb => "RGB",
+            Self::Rgba => "RGBA",
+            Self::Cmyk => "CMYK",
+            Self::I16 => "I;16",
+        }
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// What the header of a picture says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// The format, by content.
+    pub format: Format,
+    /// The file's own mode.
+    pub mode: Mode,
+    /// Columns, as stored.
+    pub width: u32,
+    /// Rows, as stored.
+    pub height: u32,
+    /// The EXIF orientation, 1 to 8; 1 where absent or meaningless.
+    pub orientation: u32,
+    /// Whether there is an alpha channel, or a transparent colour.
+    pub transparent: bool,
+    /// Whether there is more than one frame.
+    pub animated: bool,
+}
+
+/// Reads the header of a picture.
+///
+/// ```
+/// use mmno_fast::finding::Code;
+/// assert_eq!(mmno_fast::picture::probe(b"").unwrap_err().code, Code::PictureEmpty);
+/// assert_eq!(mmno_fast::picture::probe(b"GIF89a").unwrap_err().code, Code::PictureFormat);
+/// ```
+pub fn probe(bytes: &[u8]) -> Outcome<Probe> {
+    if bytes.is_empty() {
+        return Err(Fault::new(Code::PictureEmpty, "the file has no bytes"));
+    }
+    let Some(format) = Format::from_signature(bytes) else {
+        let head: Vec<String> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        let message = format!("expected JPEG, PNG or BMP, found a file that begins with {}", head.join(" "));
+        return Err(Fault::new(Code::PictureFormat, message));
+    };
+    match format {
+        Format::Jpeg => jpeg::Header::read(bytes).map(|header| header.probe()),
+        Format::Png => png::Header::read(bytes).map(|header| header.probe()),
+        Format::Bmp => bmp::Header::read(bytes).map(|header| header.probe()),
+    }
+}
+
+/// A place in untrusted bytes. Nothing is read beyond the end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at: at.min(bytes.len()) }
+    }
+
+    /// Bytes from the start of the file.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The next `n` bytes, or none (and nothing is taken) where fewer are left.
+    pub(super) fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let taken = self.bytes.get(self.at..)?.get(..n)?;
+        self.at += n;
+        Some(taken)
+    }
+
+    pub(super) fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|b| b[0])
+    }
+
+    pub(super) fn u16_be(&mut self) -> Option<u16> {
+        self.take(2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+    }
+
+    pub(super) fn u32_be(&mut self) -> Option<u32> {
+        self.take(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+    }
+
+    pub(super) fn u16_le(&mut self) -> Option<u16> {
+        self.take(2).map(|b| u16::from_le_bytes([b[0], b[1]]))
+    }
+
+    pub(super) fn u32_le(&mut self) -> Option<u32> {
+        self.take(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_known_by_signature_and_suffix() {
+        assert_eq!(Format::from_signature(b"\xff\xd8\xff\xe0"), Some(Format::Jpeg));
+        assert_eq!(Format::from_signature(b"\x89PNG\r\n\x1a\n"), Some(Format::Png));
+        assert_eq!(Format::from_signature(b"BM"), Some(Format::Bmp));
+        assert_eq!(Format::from_signature(b"\xff\xd8"), None);
+        assert_eq!(Format::from_suffix(".JPG"), Some(Format::Jpeg));
+        assert_eq!(Format::from_suffix(".tif"), None);
+    }
+
+    #[test]
+    fn a_signature_alone_is_a_cut_off_file() {
+        for signature in [&b"\xff\xd8\xff"[..], b"\x89PNG\r\n\x1a\n", b"BM"] {
+            assert_eq!(probe(signature).unwrap_err().code, Code::PictureTruncated, "{signature:?}");
+        }
+    }
+}

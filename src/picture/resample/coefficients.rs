@@ -1,0 +1,225 @@
+//! The weights of a resampling pass: `precompute_coeffs` and `normalize_coeffs_8bpc` of `Resample.c`.
+
+use std::sync::Arc;
+
+use crate::picture::spec::Filter;
+
+/// Bits behind the point of a weight: 8 for the result, 2 because a sum may be negative or exceed 1.
+pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
+
+/// The tables that a worker keeps. A data set has few sizes; a picture takes two tables.
+const KEPT: usize = 16;
+
+/// Tables of more weights than this are not kept: 4 MiB.
+const MAX_KEPT_WEIGHTS: usize = 1 << 20;
+
+/// What a table depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Axis {
+    /// The pixels of the source.
+    pub(super) input: u32,
+    /// The pixels of the whole result.
+    pub(super) output: u32,
+    /// The first pixel of the result that is wanted.
+    pub(super) first: u32,
+    /// How many are wanted.
+    pub(super) count: u32,
+}
+
+/// For each wanted pixel of the result: where its pixels of the source begin, and their weights.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The first pixel of the source, and the number of weights.
+    spans: Vec<(u32, u32)>,
+    /// The weights of each pixel, `stride` apart; those behind its number are zero.
+    weights: Vec<i32>,
+    stride: usize,
+}
+
+impl Table {
+    pub(super) fn new(axis: Axis, filter: Filter) -> Self {
+        let (function, support) = kernel(filter);
+        let scale = f64::from(axis.input) / f64::from(axis.output);
+        let filter_scale = scale.max(1.0);
+        let support = support * filter_scale;
+        let inverse = 1.0 / filter_scale;
+        // `ksize`, unless the source is shorter.
+        let stride = (support.ceil() as usize * 2 + 1).min(axis.input as usize);
+        let mut spans = Vec::with_capacity(axis.count as usize);
+        let mut weights = vec![0; axis.count as usize * stride];
+        let mut exact = vec![0.0; stride];
+        for (i, row) in weights.chunks_exact_mut(stride).enumerate() {
+            let center = (f64::from(axis.first) + i as f64 + 0.5) * scale;
+            // Truncation towards zero, as C does it; what is negative becomes 0.
+            let start = (center - support + 0.5).max(0.0) as u32;
+            let end = ((center + support + 0.5) as u32).min(axis.input);
+            let count = end.saturating_sub(start) as usize;
+            let mut sum = 0.0;
+            for (x, weight) in exact[..count].iter_mut().enumerate() {
+                *weight = function((x as f64 + f64::from(start) - center + 0.5) * inverse);
+                sum += *weight;
+            }
+            for (to, weight) in row.iter_mut().zip(&mut exact[..count]) {
+                if sum != 0.0 {
+                    *weight /= sum;
+                }
+                let half = if *weight < 0.0 { -0.5 } else { 0.5 };
+                *to = (half + *weight * f64::from(1 << PRECISION_BITS)) as i32;
+            }
+            spans.push((start, count as u32));
+        }
+        Self { spans, weights, stride }
+    }
+
+    /// How many pixels of the result there are.
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Where the pixels of the source for this one begin, and their weights.
+    pub(super) fn get(&self, i: usize) -> (usize, &[i32]) {
+        let (start, count) = self.spans[i];
+        (start as usize, &self.weights[i * self.stride..][..count as usize])
+    }
+
+    /// The first pixel of the source that is needed, and the first behind them.
+    pub(super) fn reach(&self) -> (usize, usize) {
+        let start = self.spans.iter().map(|(start, _)| *start).min().unwrap_or(0);
+        let end = self.spans.iter().map(|(start, count)| start + count).max().unwrap_or(0);
+        (start as usize, end as usize)
+    }
+}
+
+/// Whether Pillow gives up on this size because its table of weights would exceed 2 GiB (`MemoryError`).
+pub(super) fn is_beyond_pillow(input: u32, output: u32, filter: Filter) -> bool {
+    let scale = (f64::from(input) / f64::from(output)).max(1.0);
+    let taps = (kernel(filter).1 * scale).ceil() * 2.0 + 1.0;
+    f64::from(output) > (f64::from(i32::MAX) / (taps * 8.0)).floor()
+}
+
+/// A filter's function and its support, in pixels of the larger scale.
+fn kernel(filter: Filter) -> (fn(f64) -> f64, f64) {
+    match filter {
+        Filter::Nearest | Filter::Box => (box_filter, 0.5),
+        Filter::Bilinear => (bilinear, 1.0),
+        Filter::Hamming => (hamming, 1.0),
+        Filter::Bicubic => (bicubic, 2.0),
+        Filter::Lanczos => (lanczos, 3.0),
+    }
+}
+
+fn box_filter(x: f64) -> f64 {
+    if x > -0.5 && x <= 0.5 { 1.0 } else { 0.0 }
+}
+
+fn bilinear(x: f64) -> f64 {
+    let x = x.abs();
+    if x < 1.0 { 1.0 - x } else { 0.0 }
+}
+
+fn hamming(x: f64) -> f64 {
+    let x = x.abs();
+    if x == 0.0 {
+        return 1.0;
+    }
+    if x >= 1.0 {
+        return 0.0;
+    }
+    let x = x * std::f64::consts::PI;
+    // Single-precision constants, as in C.
+    x.sin() / x * (f64::from(0.54_f32) + f64::from(0.46_f32) * x.cos())
+}
+
+/// The cubic with a = -0.5, written as in C: another order of the operations rounds differently.
+fn bicubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}
+
+fn lanczos(x: f64) -> f64 {
+    if (-3.0..3.0).contains(&x) { sinc(x) * sinc(x / 3.0) } else { 0.0 }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        return 1.0;
+    }
+    let x = x * std::f64::consts::PI;
+    x.sin() / x
+}
+
+/// The tables that were used last, newest first.
+#[derive(Default)]
+pub(super) struct Cache {
+    kept: Vec<(Axis, Filter, Arc<Table>)>,
+}
+
+impl Cache {
+    pub(super) fn get(&mut self, axis: Axis, filter: Filter) -> Arc<Table> {
+        if let Some(at) = self.kept.iter().position(|(a, f, _)| (*a, *f) == (axis, filter)) {
+            self.kept[..=at].rotate_right(1);
+            return self.kept[0].2.clone();
+        }
+        let table = Arc::new(Table::new(axis, filter));
+        if table.weights.len() <= MAX_KEPT_WEIGHTS {
+            self.kept.truncate(KEPT - 1);
+            self.kept.insert(0, (axis, filter, table.clone()));
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(input: u32, output: u32) -> Axis {
+        Axis { input, output, first: 0, count: output }
+    }
+
+    #[test]
+    fn weights_sum_to_one_but_for_rounding() {
+        for filter in [Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos] {
+            for (input, output) in [(1, 7), (7, 1), (512, 448), (240, 448), (1000, 3)] {
+                let table = Table::new(whole(input, output), filter);
+                for i in 0..table.len() {
+                    let (start, weights) = table.get(i);
+                    assert!(!weights.is_empty() && start + weights.len() <= input as usize);
+                    let sum: i64 = weights.iter().map(|w| i64::from(*w)).sum();
+                    assert!((sum - (1 << PRECISION_BITS)).abs() <= weights.len() as i64, "{filter:?} {sum}");
+                    // No sum of products leaves 32 bits.
+                    let most: i64 = weights.iter().map(|w| i64::from(*w).abs() * 255).sum();
+                    assert!(most < i64::from(i32::MAX) - (1 << (PRECISION_BITS - 1)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_a_part_of_the_whole() {
+        let all = Table::new(whole(630, 480), Filter::Bicubic);
+        let part = Table::new(Axis { input: 630, output: 480, first: 16, count: 448 }, Filter::Bicubic);
+        for i in 0..448 {
+            assert_eq!(part.get(i), all.get(i + 16));
+        }
+    }
+
+    #[test]
+    fn the_cache_gives_the_same_table_and_stays_small() {
+        let mut cache = Cache::default();
+        let first = cache.get(whole(512, 448), Filter::Bicubic);
+        for output in 1..100 {
+            cache.get(whole(50, output), Filter::Bilinear);
+            let again = cache.get(whole(512, 448), Filter::Bicubic);
+            assert!(Arc::ptr_eq(&first, &again));
+            assert!(cache.kept.len() <= KEPT);
+        }
+    }
+}

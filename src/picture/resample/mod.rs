@@ -1,0 +1,223 @@
+//! Resampling, to the bit as `Resample.c` of Pillow does it: two passes, each rounded to 8 bits, in the order of its version.
+
+mod coefficients;
+mod nearest;
+mod portable;
+
+use super::colour::Channels;
+use super::geometry::{Placement, Size2};
+use super::spec::{Filter, Pixels};
+use coefficients::{Axis, Cache, Table};
+use portable::Scratch;
+
+/// Resamples pictures; keeps tables of weights and scratch from one to the next.
+#[derive(Default)]
+pub(super) struct Resampler {
+    cache: Cache,
+    scratch: Scratch,
+    /// Between the passes.
+    between: Vec<u8>,
+    /// The window, where the target is larger.
+    window: Vec<u8>,
+}
+
+/// Which code does the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Path {
+    /// The best one of this machine.
+    fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx2") {
+            return Self::Avx2;
+        }
+        Self::Portable
+    }
+}
+
+/// A picture, and what is to become of it.
+pub(super) struct Job<'a> {
+    pub(super) pixels: &'a [u8],
+    pub(super) size: Size2,
+    pub(super) channels: Channels,
+    pub(super) filter: Filter,
+    pub(super) arithmetic: Pixels,
+}
+
+/// Whether the picture cannot be resampled to this size because Pillow would not.
+pub(super) fn is_beyond_pillow(size: Size2, scaled: Size2, filter: Filter) -> bool {
+    let beyond = |input, output| {
+        input != output && output > 0 && coefficients::is_beyond_pillow(input, output, filter)
+    };
+    filter != Filter::Nearest && (beyond(size.width, scaled.width) || beyond(size.height, scaled.height))
+}
+
+/// Whether the vertical pass comes first.
+fn vertical_first(arithmetic: Pixels, from: Size2, to: Size2) -> bool {
+    let [w, h, out_w, out_h] = [from.width, from.height, to.width, to.height].map(i64::from);
+    match arithmetic {
+        // `ImagingResampleInner` from 13.0: whichever leaves less to do.
+        Pixels::Pillow13 => h - out_h > 0 && h - out_h > 2 * (w - out_w),
+        // `Image.resize` up to 12.3: only for very tall pictures.
+        Pixels::Pillow12 => h > 100 * w && out_h < h,
+    }
+}
+
+impl Resampler {
+    /// Fills `out`, a picture of size `target`, as the placement says; what it does not cover becomes black.
+    pub(super) fn resample(&mut self, job: &Job<'_>, placement: &Placement, target: Size2, out: &mut [u8]) {
+        self.resample_on(Path::best(), job, placement, target, out);
+    }
+
+    fn resample_on(&mut self, path: Path, job: &Job<'_>, placement: &Placement, target: Size2, out: &mut [u8]) {
+        let channels = job.channels.count();
+        if placement.window == target {
+            self.fill_window(path, job, placement, out);
+            return;
+        }
+        out.fill(0);
+        let row = placement.window.width as usize * channels;
+        if row == 0 || placement.window.height == 0 {
+            return;
+        }
+        let mut window = std::mem::take(&mut self.window);
+        window.resize(row * placement.window.height as usize, 0);
+        self.fill_window(path, job, placement, &mut window);
+        let target_row = target.width as usize * channels;
+        let rows = out.chunks_exact_mut(target_row).skip(placement.y as usize);
+        for (to, from) in rows.zip(window.chunks_exact(row)) {
+            to[placement.x as usize * channels..][..row].copy_from_slice(from);
+        }
+        self.window = window;
+    }
+
+    /// The window alone, without gaps.
+    fn fill_window(&mut self, path: Path, job: &Job<'_>, placement: &Placement, out: &mut [u8]) {
+        let (size, scaled, window) = (job.size, placement.scaled, placement.window);
+        let channels = job.channels.count();
+        let horizontal = Axis { input: size.width, output: scaled.width, first: placement.window_x, count: window.width };
+        let vertical = Axis { input: size.height, output: scaled.height, first: placement.window_y, count: window.height };
+        if job.filter == Filter::Nearest {
+            nearest::resample(job.pixels, horizontal, vertical, channels, out);
+            return;
+        }
+        let row = size.width as usize * channels;
+        let window_row = window.width as usize * channels;
+        let columns = (size.width != scaled.width).then(|| self.cache.get(horizontal, job.filter));
+        let rows = (size.height != scaled.height).then(|| self.cache.get(vertical, job.filter));
+        let scratch = &mut self.scratch;
+        match (columns, rows) {
+            (None, None) => cut(job.pixels, row, placement, channels, out),
+            (Some(columns), None) => {
+                let first = placement.window_y as usize * row;
+                let pixels = &job.pixels[first..][..window.height as usize * row];
+                run_horizontal(path, pixels, row, &columns, channels, out, scratch);
+            }
+            (None, Some(rows)) => {
+                let between = &mut self.between;
+                if window.width == size.width {
+                    run_vertical(path, job.pixels, 0, row, &rows, out);
+                } else {
+                    between.resize(window.height as usize * row, 0);
+                    run_vertical(path, job.pixels, 0, row, &rows, between);
+                    cut_columns(between, row, placement.window_x as usize * channels, window_row, out);
+                }
+            }
+            (Some(columns), Some(rows)) if vertical_first(job.arithmetic, size, scaled) => {
+                self.between.resize(window.height as usize * row, 0);
+                run_vertical(path, job.pixels, 0, row, &rows, &mut self.between);
+                run_horizontal(path, &self.between, row, &columns, channels, out, scratch);
+            }
+            (Some(columns), Some(rows)) => {
+                // Only the rows that the vertical pass reads.
+                let (first, end) = rows.reach();
+                self.between.resize((end - first) * window_row, 0);
+                let pixels = &job.pixels[first * row..end * row];
+                run_horizontal(path, pixels, row, &columns, channels, &mut self.between, scratch);
+                run_vertical(path, &self.between, first, window_row, &rows, out);
+            }
+        }
+    }
+}
+
+/// Where nothing is scaled.
+fn cut(pixels: &[u8], row: usize, placement: &Placement, channels: usize, out: &mut [u8]) {
+    let rows = &pixels[placement.window_y as usize * row..];
+    cut_columns(rows, row, placement.window_x as usize * channels, placement.window.width as usize * channels, out);
+}
+
+/// A part of each row.
+fn cut_columns(pixels: &[u8], row: usize, first: usize, length: usize, out: &mut [u8]) {
+    for (to, from) in out.chunks_exact_mut(length).zip(pixels.chunks_exact(row)) {
+        to.copy_from_slice(&from[first..first + length]);
+    }
+}
+
+fn run_vertical(path: Path, from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+    match path {
+        Path::Portable => portable::vertical(from, first, row, table, to),
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 => avx2::vertical(from, first, row, table, to),
+    }
+}
+
+fn run_horizontal(
+    path: Path,
+    from: &[u8],
+    row: usize,
+    table: &Table,
+    channels: usize,
+    to: &mut [u8],
+    scratch: &mut Scratch,
+) {
+    match (path, channels) {
+        (Path::Portable, 1) => portable::horizontal::<1>(from, row, table, to, scratch),
+        (Path::Portable, _) => portable::horizontal::<3>(from, row, table, to, scratch),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx2, 1) => avx2::horizontal::<1>(from, row, table, to, scratch),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx2, _) => avx2::horizontal::<3>(from, row, table, to, scratch),
+    }
+}
+
+/// The same code, compiled for AVX2: the same bits by construction.
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "code compiled for AVX2 may be called only where the machine has it")]
+mod avx2 {
+    use super::{Scratch, Table, portable};
+
+    pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+        #[target_feature(enable = "avx2")]
+        fn compiled(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+            portable::vertical(from, first, row, table, to);
+        }
+        assert!(std::is_x86_feature_detected!("avx2"));
+        // SAFETY: the machine has AVX2, as was just seen (in a cached word).
+        unsafe { compiled(from, first, row, table, to) }
+    }
+
+    pub(super) fn horizontal<const C: usize>(
+        from: &[u8],
+        row: usize,
+        table: &Table,
+        to: &mut [u8],
+        scratch: &mut Scratch,
+    ) {
+        #[target_feature(enable = "avx2")]
+        fn compiled<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
+            portable::horizontal::<C>(from, row, table, to, scratch);
+        }
+        assert!(std::is_x86_feature_detected!("avx2"));
+        // SAFETY: the machine has AVX2, as was just seen (in a cached word).
+        unsafe { compiled::<C>(from, row, table, to, scratch) }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,187 @@
+//! The two passes, in code that the compiler vectorises for whatever it is compiled for.
+//!
+//! Both are one kernel: bytes that lie side by side ("lanes") get the same weights. In the vertical pass these are the samples of a
+//! row; for the horizontal one, blocks of rows are turned so that a block's rows are the lanes.
+
+use super::coefficients::{PRECISION_BITS, Table};
+
+/// Lanes that are summed at once: four AVX2 registers of 32-bit sums.
+const LANES: usize = 32;
+
+/// What the horizontal pass needs besides its input and output.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// A block of rows, turned: [`LANES`] bytes for each sample of a row.
+    turned: Vec<u8>,
+    /// The result, likewise.
+    result: Vec<u8>,
+}
+
+/// Each row of `to` from rows of `from`; both have rows of `row` bytes, and the first row in `from` is number `first` of the picture.
+#[inline(always)]
+pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+    for (i, target) in to.chunks_exact_mut(row).enumerate() {
+        let (start, weights) = table.get(i);
+        let rows = &from[(start - first) * row..][..weights.len() * row];
+        if row < LANES {
+            for (x, sample) in target.iter_mut().enumerate() {
+                let sum = weights.iter().enumerate().fold(HALF, |sum, (t, w)| add(sum, *w, rows[t * row + x]));
+                *sample = clip(sum);
+            }
+            continue;
+        }
+        let mut x = 0;
+        while x < row {
+            // The last block overlaps the one before.
+            x = x.min(row - LANES);
+            let sums = weigh(rows, x, row, weights);
+            store(&sums, &mut target[x..x + LANES]);
+            x += LANES;
+        }
+    }
+}
+
+/// Each row of `to` from the row of `from` at the same place; `C` samples a pixel.
+#[inline(always)]
+pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
+    let (first, end) = table.reach();
+    let (used, wanted) = ((end - first) * C, table.len() * C);
+    scratch.turned.resize(used * LANES, 0);
+    scratch.result.resize(wanted * LANES, 0);
+    for (from, to) in from.chunks(row * LANES).zip(to.chunks_mut(wanted * LANES)) {
+        turn_in(from, row, first * C, &mut scratch.turned);
+        for (i, target) in scratch.result.chunks_exact_mut(C * LANES).enumerate() {
+            let (start, weights) = table.get(i);
+            let samples = &scratch.turned[(start - first) * C * LANES..][..weights.len() * C * LANES];
+            for c in 0..C {
+                let sums = weigh(samples, c * LANES, C * LANES, weights);
+                store(&sums, &mut target[c * LANES..][..LANES]);
+            }
+        }
+        turn_out(&scratch.result, wanted, to);
+    }
+}
+
+/// Half of the last bit that is kept, so that the shift rounds.
+const HALF: i32 = 1 << (PRECISION_BITS - 1);
+
+/// No sum leaves 32 bits (a test of the tables shows it); wrapping spares the check.
+#[inline(always)]
+fn add(sum: i32, weight: i32, sample: u8) -> i32 {
+    sum.wrapping_add(weight.wrapping_mul(i32::from(sample)))
+}
+
+/// `clip8`.
+#[inline(always)]
+fn clip(sum: i32) -> u8 {
+    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+}
+
+/// The weighted sums of [`LANES`] lanes, the first at `at`; the next sample of a lane is `step` bytes further.
+#[inline(always)]
+fn weigh(samples: &[u8], at: usize, step: usize, weights: &[i32]) -> [i32; LANES] {
+    let mut sums = [HALF; LANES];
+    for (t, weight) in weights.iter().enumerate() {
+        let lanes: &[u8; LANES] = samples[at + t * step..].first_chunk().unwrap_or(&[0; LANES]);
+        for (sum, sample) in sums.iter_mut().zip(lanes) {
+            *sum = add(*sum, *weight, *sample);
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn store(sums: &[i32; LANES], to: &mut [u8]) {
+    for (sample, sum) in to.iter_mut().zip(sums) {
+        *sample = clip(*sum);
+    }
+}
+
+/// Up to [`LANES`] rows of `row` bytes, from byte `first` of each: `turned[x][lane]`. Lanes without a row keep what they had.
+#[inline(always)]
+fn turn_in(from: &[u8], row: usize, first: usize, turned: &mut [u8]) {
+    let rows = from.len() / row;
+    let columns = turned.len() / LANES;
+    for y in (0..rows).step_by(8) {
+        for x in (0..columns).step_by(8) {
+            let mut tile = [0_u64; 8];
+            for (dy, word) in tile.iter_mut().enumerate().take(rows - y) {
+                *word = load(&from[(y + dy) * row + first + x..], columns - x);
+            }
+            turn_tile(&mut tile);
+            for (dx, word) in tile.iter().enumerate().take(columns - x) {
+                turned[(x + dx) * LANES + y..][..8].copy_from_slice(&word.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// The way back: rows of `row` bytes.
+#[inline(always)]
+fn turn_out(turned: &[u8], row: usize, to: &mut [u8]) {
+    let rows = to.len() / row;
+    for y in (0..rows).step_by(8) {
+        for x in (0..row).step_by(8) {
+            let mut tile = [0_u64; 8];
+            for (dx, word) in tile.iter_mut().enumerate().take(row - x) {
+                *word = load(&turned[(x + dx) * LANES + y..], 8);
+            }
+            turn_tile(&mut tile);
+            for (dy, word) in tile.iter().enumerate().take(rows - y) {
+                let length = (row - x).min(8);
+                to[(y + dy) * row + x..][..length].copy_from_slice(&word.to_le_bytes()[..length]);
+            }
+        }
+    }
+}
+
+/// Eight bytes, or the `count` that there are.
+#[inline(always)]
+fn load(bytes: &[u8], count: usize) -> u64 {
+    if let (Some(word), 8..) = (bytes.first_chunk::<8>(), count) {
+        return u64::from_le_bytes(*word);
+    }
+    let count = count.min(8);
+    let mut word = [0; 8];
+    word[..count].copy_from_slice(&bytes[..count]);
+    u64::from_le_bytes(word)
+}
+
+/// Turns eight by eight bytes: three rounds of swaps, of 4, 2 and 1 bytes.
+#[inline(always)]
+fn turn_tile(tile: &mut [u64; 8]) {
+    const ROUNDS: [(usize, u64); 3] =
+        [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)];
+    for (distance, mask) in ROUNDS {
+        for i in 0..8 {
+            if i & distance == 0 {
+                let (low, high) = (tile[i], tile[i + distance]);
+                let bits = 8 * distance;
+                tile[i] = (low & mask) | ((high & mask) << bits);
+                tile[i + distance] = ((low >> bits) & mask) | (high & !mask);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turning_there_and_back_changes_nothing() {
+        for (rows, row) in [(1, 1), (3, 5), (8, 8), (9, 17), (32, 40)] {
+            let from: Vec<u8> = (0..rows * row).map(|i| (i * 37 + i / 11) as u8).collect();
+            let mut turned = vec![0; row * LANES];
+            turn_in(&from, row, 0, &mut turned);
+            for y in 0..rows {
+                for x in 0..row {
+                    assert_eq!(turned[x * LANES + y], from[y * row + x]);
+                }
+            }
+            let mut to = vec![0; from.len()];
+            turn_out(&turned, row, &mut to);
+            assert_eq!(to, from);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `unit.json`: what a shard holds, file by file, and which of its rows a picture rejected.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A file, its length and its BLAKE3 hash in hex.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// The name within its folder.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// 64 hex digits.
+    pub blake3: String,
+}
+
+/// A row that a picture rejected while its unit was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitReject {
+    /// The source's name.
+    pub source: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// Codes of severity E, in the catalogue's order.
+    pub codes: Vec<String>,
+}
+
+/// The whole of `unit.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitFile {
+    /// Major, minor.
+    pub format: [u32; 2],
+    /// 64 hex digits; the folder is named by the first 16.
+    pub fingerprint: String,
+    /// Rows in `rows.arrow`.
+    pub rows: u64,
+    /// Rows in `pictures.arrow`.
+    pub pictures: u64,
+    /// Pictures in `gray.npy`.
+    pub gray: u64,
+    /// Pictures in `rgb.npy`.
+    pub rgb: u64,
+    /// Pictures in `pixels.npy`.
+    pub pixels: u64,
+    /// Every other file of the folder, by name.
+    pub files: Vec<FileInfo>,
+    /// By (source, line).
+    pub rejects: Vec<UnitReject>,
+}
+
+/// The name of that file.
+pub const UNIT_FILE: &str = "unit.json";
+
+impl UnitFile {
+    /// As it is written: pretty-printed, with a final newline.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads the one in `folder`.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(UNIT_FILE);
+        let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::shard(&path, format!("expected a unit's record, found {error}")))
+    }
+
+    /// Whether every file is there with its length. Their content is `verify`'s business.
+    pub fn is_whole(&self, folder: &Path) -> bool {
+        self.files.iter().all(|file| std::fs::metadata(folder.join(&file.name)).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes))
+    }
+}
+
+/// Hashes a file; `buffer` is scratch.
+pub fn hash_file(path: &Path, buffer: &mut Vec<u8>) -> Result<FileInfo> {
+    let refuse = |error| Error::io("read", path, error);
+    let mut file = File::open(path).map_err(refuse)?;
+    buffer.resize(1 << 20, 0);
+    let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
+    loop {
+        let count = file.read(buffer).map_err(refuse)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(buffer.get(..count).unwrap_or_default());
+        bytes += count as u64;
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(FileInfo { name, bytes, blake3: hasher.finalize().to_hex().to_string() })
+}
