@@ -66,12 +66,7 @@ impl Error {
     }
 
     /// The input at `path` cannot be used.
-    pub fn data(
-        path: &Path,
-        line: Option<u64>,
-        byte: Option<u64>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn data(path: &Path, line: Option<u64>, byte: Option<u64>, message: impl Into<String>) -> Self {
         Self(Box::new(Kind::Data {
             path: path.to_owned(),
             line,
@@ -112,17 +107,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
-            Kind::Io {
-                path,
-                doing,
-                source,
-            } => write!(f, "{}: cannot {doing}: {source}", path.display()),
-            Kind::Data {
-                path,
-                line,
-                byte,
-                message,
-            } => {
+            Kind::Io { path, doing, source } => write!(f, "{}: cannot {doing}: {source}", path.display()),
+            Kind::Data { path, line, byte, message } => {
                 write!(f, "{}", path.display())?;
                 if let Some(line) = line {
                     write!(f, ":{line}")?;
@@ -135,10 +121,7 @@ impl fmt::Display for Error {
             Kind::Shard { path, message } => write!(f, "{}: {message}", path.display()),
             Kind::Usage(message) => f.write_str(message),
             Kind::Interrupted => f.write_str("interrupted"),
-            Kind::Panic(text) => write!(
-                f,
-                "a worker panicked ({text}): this is a bug in mmno_fast, please report it"
-            ),
+            Kind::Panic(text) => write!(f, "a worker panicked ({text}): this is a bug in mmno_fast, please report it"),
         }
     }
 }

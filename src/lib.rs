@@ -9,12 +9,15 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod build;
 pub mod error;
 pub mod finding;
-pub mod ordered;
 pub mod jsonl;
+pub mod ordered;
 pub mod picture;
 pub mod scan;
 pub mod shard;
-pub mod build;
 pub mod verify;
+
+#[cfg(feature = "python")]
+mod python;

@@ -66,8 +66,7 @@ pub fn map<T: Send, R: Send, S>(
     let (done, results) = unbounded::<(u64, Outcome<R>)>();
     std::thread::scope(|scope| {
         for i in 1..pool.threads {
-            let (jobs, done, stop, work, scratch) =
-                (jobs.clone(), done.clone(), &stop, &work, &scratch);
+            let (jobs, done, stop, work, scratch) = (jobs.clone(), done.clone(), &stop, &work, &scratch);
             std::thread::Builder::new()
                 .name(format!("mmno-{i}"))
                 .spawn_scoped(scope, move || run_worker(&jobs, &done, stop, scratch, work))
@@ -131,9 +130,7 @@ struct Queue<R> {
 
 impl<R> Queue<R> {
     fn admits(&self, weight: u64, window: Window) -> bool {
-        self.ready.is_empty()
-            || (self.ready.len() < window.items
-                && self.bytes.saturating_add(weight) <= window.bytes)
+        self.ready.is_empty() || (self.ready.len() < window.items && self.bytes.saturating_add(weight) <= window.bytes)
     }
 
     fn push(&mut self, weight: u64) -> u64 {
@@ -153,9 +150,7 @@ impl<R> Queue<R> {
     fn pop_ready(&mut self) -> Option<Outcome<R>> {
         let outcome = self.ready.front_mut()?.take()?;
         self.ready.pop_front();
-        self.bytes = self
-            .bytes
-            .saturating_sub(self.weights.pop_front().unwrap_or(0));
+        self.bytes = self.bytes.saturating_sub(self.weights.pop_front().unwrap_or(0));
         self.first += 1;
         Some(outcome)
     }
@@ -174,11 +169,7 @@ fn drive<T, R, S>(
     work: &impl Fn(&mut S, T) -> R,
     take: &mut impl FnMut(R) -> Result<()>,
     queue: &mut Queue<R>,
-    (give, jobs, results): (
-        &Sender<(u64, T)>,
-        &Receiver<(u64, T)>,
-        &Receiver<(u64, Outcome<R>)>,
-    ),
+    (give, jobs, results): (&Sender<(u64, T)>, &Receiver<(u64, T)>, &Receiver<(u64, Outcome<R>)>),
 ) -> Result<()> {
     let mut held: Option<T> = None;
     loop {
@@ -220,10 +211,7 @@ mod tests {
     fn pool(threads: usize, items: usize, monitor: &dyn Fn() -> Result<()>) -> Pool<'_> {
         Pool {
             threads,
-            window: Window {
-                items,
-                bytes: 1 << 20,
-            },
+            window: Window { items, bytes: 1 << 20 },
             monitor,
         }
     }
@@ -259,17 +247,11 @@ mod tests {
         let under_way = AtomicUsize::new(0);
         let most = Cell::new(0);
         let items = (0..200).inspect(|_| {
-            most.set(
-                most.get()
-                    .max(under_way.fetch_add(1, Ordering::Relaxed) + 1),
-            );
+            most.set(most.get().max(under_way.fetch_add(1, Ordering::Relaxed) + 1));
         });
         let p = Pool {
             threads: 3,
-            window: Window {
-                items: 100,
-                bytes: 50,
-            },
+            window: Window { items: 100, bytes: 50 },
             monitor: &|| Ok(()),
         };
         map(
@@ -323,11 +305,7 @@ mod tests {
                 || (),
                 |(), i| i,
                 |i: i32| {
-                    if i == 5 {
-                        Err(Error::usage("five"))
-                    } else {
-                        Ok(())
-                    }
+                    if i == 5 { Err(Error::usage("five")) } else { Ok(()) }
                 },
             );
             assert_eq!(broken.unwrap_err().to_string(), "five");
@@ -335,20 +313,9 @@ mod tests {
             let calls = Cell::new(0);
             let monitor = || {
                 calls.set(calls.get() + 1);
-                if calls.get() > 10 {
-                    Err(Error::interrupted())
-                } else {
-                    Ok(())
-                }
+                if calls.get() > 10 { Err(Error::interrupted()) } else { Ok(()) }
             };
-            let stopped = map(
-                pool(threads, 4, &monitor),
-                0..,
-                |_| 0,
-                || (),
-                |(), i: i32| i,
-                |_| Ok(()),
-            );
+            let stopped = map(pool(threads, 4, &monitor), 0.., |_| 0, || (), |(), i: i32| i, |_| Ok(()));
             assert_eq!(stopped.unwrap_err().to_string(), "interrupted");
 
             let panicked = map(
@@ -359,12 +326,7 @@ mod tests {
                 |(), i: i32| assert_ne!(i, 7),
                 |()| Ok(()),
             );
-            assert!(
-                panicked
-                    .unwrap_err()
-                    .to_string()
-                    .contains("a worker panicked")
-            );
+            assert!(panicked.unwrap_err().to_string().contains("a worker panicked"));
         }
     }
 }

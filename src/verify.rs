@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::build::WORK_FOLDER;
 use crate::build::is_shard_name;
 use crate::build::manifest::{INDEX, MANIFEST, Manifest, REJECTS, ShardRecord};
-use crate::build::WORK_FOLDER;
 use crate::error::{Error, Result};
 use crate::ordered::{self, Pool};
 use crate::scan::Counters;
@@ -51,7 +51,10 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
     let manifest = match Manifest::read(out) {
         Ok(manifest) => manifest,
         Err(error) => {
-            verdict.problems.push(Problem { path: MANIFEST.to_owned(), message: error.to_string() });
+            verdict.problems.push(Problem {
+                path: MANIFEST.to_owned(),
+                message: error.to_string(),
+            });
             return Ok(verdict);
         }
     };
@@ -62,8 +65,14 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
     find_strays(out, &manifest, &mut problems);
 
     let top = manifest.files.iter().map(|file| (String::new(), file));
-    let files: Vec<(String, &FileInfo)> =
-        top.chain(manifest.shards.iter().flat_map(|shard| shard.files.iter().map(|file| (shard.folder.clone(), file)))).collect();
+    let files: Vec<(String, &FileInfo)> = top
+        .chain(
+            manifest
+                .shards
+                .iter()
+                .flat_map(|shard| shard.files.iter().map(|file| (shard.folder.clone(), file))),
+        )
+        .collect();
     counters.enter(4, files.iter().map(|(_, file)| file.bytes).sum());
     let mut damaged: HashSet<String> = HashSet::new();
     ordered::map(
@@ -84,7 +93,11 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
                     *bytes += file.bytes;
                     if let Some(message) = problem {
                         damaged.insert(folder.clone());
-                        let path = if folder.is_empty() { file.name.clone() } else { format!("{folder}/{}", file.name) };
+                        let path = if folder.is_empty() {
+                            file.name.clone()
+                        } else {
+                            format!("{folder}/{}", file.name)
+                        };
                         problems.push(Problem { path, message });
                     }
                 }
@@ -94,13 +107,19 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
     )?;
     for shard in manifest.shards.iter().filter(|shard| !damaged.contains(&shard.folder)) {
         if let Err(message) = check_shard(out, &manifest, shard) {
-            problems.push(Problem { path: shard.folder.clone(), message });
+            problems.push(Problem {
+                path: shard.folder.clone(),
+                message,
+            });
         }
     }
     if !damaged.contains("")
         && let Err(message) = check_index(out, &manifest)
     {
-        problems.push(Problem { path: INDEX.to_owned(), message });
+        problems.push(Problem {
+            path: INDEX.to_owned(),
+            message,
+        });
     }
     problems.sort_by(|a, b| (&a.path, &a.message).cmp(&(&b.path, &b.message)));
     verdict.problems = problems;
@@ -113,7 +132,12 @@ fn find_strays(out: &Path, manifest: &Manifest, problems: &mut Vec<Problem>) {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     };
-    let mut stray = |path: String| problems.push(Problem { path, message: "the manifest does not name this".to_owned() });
+    let mut stray = |path: String| {
+        problems.push(Problem {
+            path,
+            message: "the manifest does not name this".to_owned(),
+        })
+    };
     for name in listed(out) {
         let shard = manifest.shards.iter().find(|shard| shard.folder == name);
         match shard {
@@ -135,7 +159,9 @@ fn check_file(path: &Path, expected: &FileInfo, buffer: &mut Vec<u8>) -> Option<
         Err(_) if !path.exists() => Some("the file is missing".to_owned()),
         Err(error) => Some(error.to_string()),
         Ok(found) if found.bytes != expected.bytes => Some(format!("expected {} bytes, found {}", expected.bytes, found.bytes)),
-        Ok(found) if found.blake3 != expected.blake3 => Some("the bytes are not those that were written: the hash does not agree".to_owned()),
+        Ok(found) if found.blake3 != expected.blake3 => {
+            Some("the bytes are not those that were written: the hash does not agree".to_owned())
+        }
         Ok(_) => None,
     }
 }
@@ -162,7 +188,9 @@ fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::res
             Place::Pixels(..) => return Err(format!("picture {i} has a length that is not its size")),
         };
         if expected != given {
-            return Err(format!("picture {i} is expected at {expected} of its store, and said to be at {given}"));
+            return Err(format!(
+                "picture {i} is expected at {expected} of its store, and said to be at {given}"
+            ));
         }
         found[store] += 1;
         filled += if store == 2 { picture.bytes() } else { 0 };
@@ -171,7 +199,11 @@ fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::res
         return Err("pictures.arrow and the manifest count differently".to_owned());
     }
     let (height, width) = manifest.spec.target().map_or((0, 0), |(h, w)| (u64::from(h), u64::from(w)));
-    let shapes = [("gray.npy", vec![shard.gray, height, width]), ("rgb.npy", vec![shard.rgb, height, width, 3]), ("pixels.npy", vec![filled])];
+    let shapes = [
+        ("gray.npy", vec![shard.gray, height, width]),
+        ("rgb.npy", vec![shard.rgb, height, width, 3]),
+        ("pixels.npy", vec![filled]),
+    ];
     for (name, shape) in shapes.iter().zip(found).filter(|(_, count)| *count > 0).map(|(shape, _)| shape) {
         let bytes = fs::File::open(folder.join(name)).and_then(|file| {
             use std::os::unix::fs::FileExt;
@@ -188,7 +220,10 @@ fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::res
     if rows.len() as u64 != shard.rows {
         return Err(format!("expected {} rows, found {}", shard.rows, rows.len()));
     }
-    if let Some(bad) = rows.iter().position(|row| row.iter().any(|&picture| picture as usize >= pictures.len())) {
+    if let Some(bad) = rows
+        .iter()
+        .position(|row| row.iter().any(|&picture| picture as usize >= pictures.len()))
+    {
         return Err(format!("row {bad} names a picture that is not there"));
     }
     Ok(())
@@ -198,15 +233,23 @@ fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::res
 fn check_index(out: &Path, manifest: &Manifest) -> std::result::Result<(), String> {
     let bytes = fs::read(out.join(INDEX)).map_err(|error| error.to_string())?;
     let total: u64 = manifest.shards.iter().map(|shard| shard.rows).sum();
-    let data = bytes.strip_prefix(header("<u8", &[total]).as_slice()).ok_or("the header does not say the number of rows")?;
+    let data = bytes
+        .strip_prefix(header("<u8", &[total]).as_slice())
+        .ok_or("the header does not say the number of rows")?;
     let mut seen: Vec<Vec<bool>> = manifest.shards.iter().map(|shard| vec![false; shard.rows as usize]).collect();
     for (number, place) in data.chunks_exact(8).enumerate() {
         let place = u64::from_le_bytes(place.try_into().unwrap_or_default());
-        let slot = seen.get_mut((place >> 32) as usize).and_then(|shard| shard.get_mut((place & 0xffff_ffff) as usize));
+        let slot = seen
+            .get_mut((place >> 32) as usize)
+            .and_then(|shard| shard.get_mut((place & 0xffff_ffff) as usize));
         match slot {
             Some(slot) if !*slot => *slot = true,
             _ => return Err(format!("row number {number} points at no row, or at one that another has")),
         }
     }
-    if data.len() as u64 == total * 8 && total == manifest.totals.rows { Ok(()) } else { Err("rows are missing".to_owned()) }
+    if data.len() as u64 == total * 8 && total == manifest.totals.rows {
+        Ok(())
+    } else {
+        Err("rows are missing".to_owned())
+    }
 }

@@ -46,7 +46,12 @@ pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>>
             known.push(name);
         }
     }
-    let numbers: HashMap<&str, u32> = scan.sources.iter().enumerate().map(|(i, source)| (source.name.as_str(), i as u32)).collect();
+    let numbers: HashMap<&str, u32> = scan
+        .sources
+        .iter()
+        .enumerate()
+        .map(|(i, source)| (source.name.as_str(), i as u32))
+        .collect();
     for reject in records.iter().flat_map(|(record, _)| &record.rejects) {
         if let Some(&source) = numbers.get(reject.source.as_str()) {
             codes.insert((source, reject.line), reject.codes.iter().map(String::as_str).collect());
@@ -58,7 +63,9 @@ pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>>
     }
     let (mut text, mut line) = (Vec::new(), Vec::new());
     for row in &scan.rows {
-        let Some(codes) = codes.remove(&(row.source, row.line)) else { continue };
+        let Some(codes) = codes.remove(&(row.source, row.line)) else {
+            continue;
+        };
         let source = &scan.sources[row.source as usize];
         let body = if codes.contains(&"line.too_long") {
             Body::Length(row.length)
@@ -70,7 +77,13 @@ pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>>
                 Err(_) => Body::Base64(base64::engine::general_purpose::STANDARD.encode(&line)),
             }
         };
-        let reject = Reject { source: &source.name, line: row.line, byte: row.offset, codes, body };
+        let reject = Reject {
+            source: &source.name,
+            line: row.line,
+            byte: row.offset,
+            codes,
+            body,
+        };
         serde_json::to_writer(&mut text, &reject).map_err(|error| Error::usage(error.to_string()))?;
         text.push(b'\n');
     }
@@ -81,7 +94,8 @@ pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>>
 fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u8> {
     let mut places: Vec<u64> = vec![u64::MAX; scan.rows.len()];
     for (shard, (unit, (record, _))) in units.iter().zip(records).enumerate() {
-        let lost: std::collections::HashSet<(&str, u64)> = record.rejects.iter().map(|reject| (reject.source.as_str(), reject.line)).collect();
+        let lost: std::collections::HashSet<(&str, u64)> =
+            record.rejects.iter().map(|reject| (reject.source.as_str(), reject.line)).collect();
         let mut in_shard = 0u64;
         for unit_row in &unit.rows {
             let row = &scan.rows[unit_row.row as usize];
@@ -98,7 +112,11 @@ fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u
 }
 
 fn info(name: &str, bytes: &[u8]) -> FileInfo {
-    FileInfo { name: name.to_owned(), bytes: bytes.len() as u64, blake3: blake3::hash(bytes).to_hex().to_string() }
+    FileInfo {
+        name: name.to_owned(),
+        bytes: bytes.len() as u64,
+        blake3: blake3::hash(bytes).to_hex().to_string(),
+    }
 }
 
 /// Writes the three files, the manifest last; `counts` becomes the rejected rows by code.
@@ -115,7 +133,14 @@ pub fn commit(
 ) -> Result<Manifest> {
     let (rejects, index) = (rejects(scan, records)?, index(scan, units, records));
     *counts = count(&rejects);
-    let manifest = Manifest::assemble(scan, units, records, spec, options, vec![info(REJECTS, &rejects), info(INDEX, &index)]);
+    let manifest = Manifest::assemble(
+        scan,
+        units,
+        records,
+        spec,
+        options,
+        vec![info(REJECTS, &rejects), info(INDEX, &index)],
+    );
     let files = [(REJECTS, rejects), (INDEX, index), (MANIFEST, manifest.to_bytes())];
     for (name, bytes) in &files {
         write_file(&work.join(name), bytes)?;
@@ -148,5 +173,7 @@ fn count(rejects: &[u8]) -> BTreeMap<String, u64> {
 /// Rejected rows by code, from the file that is there.
 pub fn count_rejects(out: &Path) -> Result<BTreeMap<String, u64>> {
     let path = out.join(REJECTS);
-    fs::read(&path).map(|bytes| count(&bytes)).map_err(|error| Error::io("read", &path, error))
+    fs::read(&path)
+        .map(|bytes| count(&bytes))
+        .map_err(|error| Error::io("read", &path, error))
 }

@@ -22,13 +22,22 @@ impl Lock {
         let refuse = |error| Error::io("lock", &path, error);
         loop {
             fs::create_dir_all(work).map_err(refuse)?;
-            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(refuse)?;
+            let mut file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(refuse)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let mut holder = String::new();
                     let _ = file.read_to_string(&mut holder);
-                    let message = format!("another builder is at work here (process {}); wait for it, or name another folder", holder.trim());
+                    let message = format!(
+                        "another builder is at work here (process {}); wait for it, or name another folder",
+                        holder.trim()
+                    );
                     return Err(Error::shard(work, message));
                 }
                 Err(TryLockError::Error(error)) => return Err(refuse(error)),
@@ -36,7 +45,9 @@ impl Lock {
             // The builder before us may have removed the very file we have just locked: then the name is gone, or another file's.
             let ours = file.metadata().map_err(refuse)?;
             if fs::metadata(&path).is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
-                file.set_len(0).and_then(|()| write!(file, "{}", std::process::id())).map_err(refuse)?;
+                file.set_len(0)
+                    .and_then(|()| write!(file, "{}", std::process::id()))
+                    .map_err(refuse)?;
                 return Ok(Self { _file: file });
             }
         }
@@ -57,7 +68,12 @@ pub fn clear(work: &Path) -> Result<()> {
             continue;
         }
         let path = entry.path();
-        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(refuse)?;
+        if path.is_dir() {
+            fs::remove_dir_all(path)
+        } else {
+            fs::remove_file(path)
+        }
+        .map_err(refuse)?;
     }
     Ok(())
 }

@@ -149,13 +149,23 @@ pub struct Manifest {
 
 impl Manifest {
     /// Puts together what is known when every unit is done.
-    pub fn assemble(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)], spec: &ImageSpec, options: ManifestOptions, files: Vec<FileInfo>) -> Self {
+    pub fn assemble(
+        scan: &Scan,
+        units: &[Unit],
+        records: &[(UnitFile, FileInfo)],
+        spec: &ImageSpec,
+        options: ManifestOptions,
+        files: Vec<FileInfo>,
+    ) -> Self {
         let mut rejected: Vec<u64> = vec![0; scan.sources.len()];
         for row in scan.rows.iter().filter(|row| row.rejected) {
             rejected[row.source as usize] += 1;
         }
-        let lost: HashSet<(&str, u64)> =
-            records.iter().flat_map(|(record, _)| &record.rejects).map(|reject| (reject.source.as_str(), reject.line)).collect();
+        let lost: HashSet<(&str, u64)> = records
+            .iter()
+            .flat_map(|(record, _)| &record.rejects)
+            .map(|reject| (reject.source.as_str(), reject.line))
+            .collect();
         let mut per_row = PicturesPerRow::default();
         for row in &scan.rows {
             if lost.contains(&(scan.sources[row.source as usize].name.as_str(), row.line)) {
@@ -188,7 +198,15 @@ impl Manifest {
                 files.push(own.clone());
                 files.sort_by(|a, b| a.name.cmp(&b.name));
                 let (rows, pictures) = (record.rows, record.pictures);
-                ShardRecord { folder: unit.folder.clone(), rows, pictures, gray: record.gray, rgb: record.rgb, pixels: record.pixels, files }
+                ShardRecord {
+                    folder: unit.folder.clone(),
+                    rows,
+                    pictures,
+                    gray: record.gray,
+                    rgb: record.rgb,
+                    pixels: record.pixels,
+                    files,
+                }
             })
             .collect();
         let stored: u64 = shards.iter().map(|shard| shard.pictures).sum();
@@ -202,7 +220,10 @@ impl Manifest {
         };
         let mut manifest = Self {
             format: FORMAT,
-            tool: Tool { name: "mmno_fast".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            tool: Tool {
+                name: "mmno_fast".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
             spec: spec.clone(),
             pixels_version: PIXELS_VERSION,
             options,
@@ -226,7 +247,11 @@ impl Manifest {
 
     /// Reads the one in `out`, if there is one.
     pub fn read_if_there(out: &Path) -> Result<Option<Self>> {
-        if out.join(MANIFEST).exists() { Self::read(out).map(Some) } else { Ok(None) }
+        if out.join(MANIFEST).exists() {
+            Self::read(out).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Reads the one in `out`; it must be of a format that this version knows, and its own hash must agree.
@@ -235,28 +260,54 @@ impl Manifest {
         let bytes = fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
         let value: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|error| Error::shard(&path, format!("expected a manifest, found {error}")))?;
-        let major = value.get("format").and_then(|format| format.get(0)).and_then(serde_json::Value::as_u64);
+        let major = value
+            .get("format")
+            .and_then(|format| format.get(0))
+            .and_then(serde_json::Value::as_u64);
         if major != Some(u64::from(FORMAT[0])) {
             let found = major.map_or_else(|| "no format".to_owned(), |major| format!("format {major}"));
-            return Err(Error::shard(&path, format!("expected format {}, found {found}; a newer mmno_fast may read it", FORMAT[0])));
+            return Err(Error::shard(
+                &path,
+                format!("expected format {}, found {found}; a newer mmno_fast may read it", FORMAT[0]),
+            ));
         }
-        let own = value.get("manifest_blake3").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let own = value
+            .get("manifest_blake3")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         let text = String::from_utf8_lossy(&bytes);
-        let blanked = text.rfind(&own).filter(|_| own.len() == 64).map(|at| text[..at].to_owned() + &"0".repeat(64) + &text[at + 64..]);
+        let blanked = text
+            .rfind(&own)
+            .filter(|_| own.len() == 64)
+            .map(|at| text[..at].to_owned() + &"0".repeat(64) + &text[at + 64..]);
         if blanked.is_none_or(|text| blake3::hash(text.as_bytes()).to_hex().as_str() != own) {
-            return Err(Error::shard(&path, "its own hash does not agree: the manifest was changed or damaged"));
+            return Err(Error::shard(
+                &path,
+                "its own hash does not agree: the manifest was changed or damaged",
+            ));
         }
         serde_json::from_value(value).map_err(|error| Error::shard(&path, format!("expected a manifest, found {error}")))
     }
 
     /// Whether a build of this scan would give this very data set.
     pub fn describes(&self, scan: &Scan, spec: &ImageSpec, options: &ManifestOptions, units: &[Unit]) -> bool {
-        let sources = scan.sources.iter().zip(&scan.infos).map(|(source, info)| (source.name.as_str(), info.bytes, hex(&info.hash)));
+        let sources = scan
+            .sources
+            .iter()
+            .zip(&scan.infos)
+            .map(|(source, info)| (source.name.as_str(), info.bytes, hex(&info.hash)));
         self.spec == *spec
             && self.pixels_version == PIXELS_VERSION
             && self.options == *options
-            && sources.eq(self.sources.iter().map(|source| (source.name.as_str(), source.bytes, source.blake3.clone())))
-            && units.iter().map(|unit| &unit.folder).eq(self.shards.iter().map(|shard| &shard.folder))
+            && sources.eq(self
+                .sources
+                .iter()
+                .map(|source| (source.name.as_str(), source.bytes, source.blake3.clone())))
+            && units
+                .iter()
+                .map(|unit| &unit.folder)
+                .eq(self.shards.iter().map(|shard| &shard.folder))
     }
 
     /// Whether these are the bytes of its `rejects.jsonl`.
@@ -273,6 +324,12 @@ impl Manifest {
         report.pictures = self.totals.pictures;
         report.distinct_pictures = self.totals.distinct_pictures;
         report.shards = self.shards.len() as u64;
-        report.bytes = self.shards.iter().flat_map(|shard| &shard.files).chain(&self.files).map(|file| file.bytes).sum();
+        report.bytes = self
+            .shards
+            .iter()
+            .flat_map(|shard| &shard.files)
+            .chain(&self.files)
+            .map(|file| file.bytes)
+            .sum();
     }
 }

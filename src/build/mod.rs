@@ -1,11 +1,11 @@
 //! From a scan to shards: plan, units, commit. What a unit becomes is a function of the unit alone.
 
-pub mod plan;
-pub mod manifest;
+pub mod commit;
 pub mod lock;
+pub mod manifest;
+pub mod plan;
 pub mod previous;
 pub mod unit;
-pub mod commit;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -91,11 +91,24 @@ pub struct RootUse {
 /// The roots of a scan, for a report.
 pub fn roots_of(scan: &Scan) -> Vec<RootUse> {
     let roots = scan.resolver.iter().flat_map(|resolver| resolver.roots());
-    roots.map(|root| RootUse { given: root.given.clone(), used: root.store.describe(), descended: root.descended }).collect()
+    roots
+        .map(|root| RootUse {
+            given: root.given.clone(),
+            used: root.store.describe(),
+            descended: root.descended,
+        })
+        .collect()
 }
 
 /// Builds, goes on with, or updates the data set in `out`.
-pub fn build(sources: Vec<Source>, roots: &[PathBuf], out: &Path, options: &Options, pool: Pool<'_>, counters: &Counters) -> Result<Report> {
+pub fn build(
+    sources: Vec<Source>,
+    roots: &[PathBuf],
+    out: &Path,
+    options: &Options,
+    pool: Pool<'_>,
+    counters: &Counters,
+) -> Result<Report> {
     let out = &absolute(out)?;
     refuse_foreign(out)?;
     let mut scan_options = options.scan.clone();
@@ -103,10 +116,16 @@ pub fn build(sources: Vec<Source>, roots: &[PathBuf], out: &Path, options: &Opti
     let scan = scan::scan(sources, Some(roots), &scan_options, pool, counters)?;
     if let Some(source) = scan.infos.iter().position(|info| info.not_lines) {
         let path = scan.sources[source].path.display();
-        return Err(Error::usage(format!("{path}: the whole file is one JSON value; write one object per line, for example with `jq -c '.[]'`")));
+        return Err(Error::usage(format!(
+            "{path}: the whole file is one JSON value; write one object per line, for example with `jq -c '.[]'`"
+        )));
     }
     let units = plan::plan(&scan, &options.scan.spec, options.shard_bytes, options.shuffle_seed);
-    let mut report = Report { roots: roots_of(&scan), stored_again: units.iter().map(|unit| unit.again).sum(), ..Report::default() };
+    let mut report = Report {
+        roots: roots_of(&scan),
+        stored_again: units.iter().map(|unit| unit.again).sum(),
+        ..Report::default()
+    };
 
     fs::create_dir_all(out).map_err(|error| Error::io("create the folder of shards", out, error))?;
     let work = out.join(WORK_FOLDER);
@@ -116,7 +135,10 @@ pub fn build(sources: Vec<Source>, roots: &[PathBuf], out: &Path, options: &Opti
     let written_options = ManifestOptions::of(options);
     if let Some(before) = &before {
         let same = before.describes(&scan, &options.scan.spec, &written_options, &units);
-        let records: Option<Vec<_>> = units.iter().map(|unit| kept(out, unit).map(|record| (record, FileInfo::default()))).collect();
+        let records: Option<Vec<_>> = units
+            .iter()
+            .map(|unit| kept(out, unit).map(|record| (record, FileInfo::default())))
+            .collect();
         if same && records.is_some_and(|records| before.rejects_are(&commit::rejects(&scan, &records).unwrap_or_default())) {
             report.unchanged = true;
             report.kept = units.len() as u64;
@@ -134,7 +156,16 @@ pub fn build(sources: Vec<Source>, roots: &[PathBuf], out: &Path, options: &Opti
     let previous = Previous::open(out, before.as_ref(), &options.scan.spec);
     let records = unit::build_units(&scan, &units, out, &work, &options.scan, &previous, pool, counters, &mut report)?;
     counters.enter(3, 1);
-    let manifest = commit::commit(&scan, &units, &records, out, &work, &options.scan.spec, written_options, &mut report.rejects)?;
+    let manifest = commit::commit(
+        &scan,
+        &units,
+        &records,
+        out,
+        &work,
+        &options.scan.spec,
+        written_options,
+        &mut report.rejects,
+    )?;
     manifest.fill(&mut report);
     report.removed = remove_strays(out, &units)?;
     lock.release(&work)?;
@@ -170,7 +201,10 @@ fn refuse_foreign(out: &Path) -> Result<()> {
         let ours = [MANIFEST, REJECTS, INDEX, WORK_FOLDER].contains(&name.as_str())
             || (is_shard_name(&name) && entry.path().join(UNIT_FILE).is_file());
         if !ours {
-            let message = format!("{}: expected an empty folder or shards, found {name:?}; name another folder", out.display());
+            let message = format!(
+                "{}: expected an empty folder or shards, found {name:?}; name another folder",
+                out.display()
+            );
             return Err(Error::usage(message));
         }
     }

@@ -48,8 +48,15 @@ pub fn names_by_picture(scan: &Scan) -> Vec<Vec<u32>> {
 
 /// Makes the units.
 pub fn plan(scan: &Scan, spec: &ImageSpec, shard_bytes: u64, shuffle_seed: Option<u64>) -> Vec<Unit> {
-    let pictures_of = |row: u32| -> Vec<u32> { scan.names_of(&scan.rows[row as usize]).iter().filter_map(|&name| scan.picture_of(name)).collect() };
-    let accepted: Vec<u32> = (0..scan.rows.len() as u32).filter(|&row| !scan.rows[row as usize].rejected).collect();
+    let pictures_of = |row: u32| -> Vec<u32> {
+        scan.names_of(&scan.rows[row as usize])
+            .iter()
+            .filter_map(|&name| scan.picture_of(name))
+            .collect()
+    };
+    let accepted: Vec<u32> = (0..scan.rows.len() as u32)
+        .filter(|&row| !scan.rows[row as usize].rejected)
+        .collect();
 
     let mut order: Vec<u32> = Vec::new();
     let mut seen = vec![false; scan.pictures.len()];
@@ -143,14 +150,23 @@ fn make_unit(
                 }
                 position[picture as usize]
             });
-            UnitRow { row, pictures: places.collect() }
+            UnitRow {
+                row,
+                pictures: places.collect(),
+            }
         })
         .collect();
     for &picture in &pictures {
         position[picture as usize] = u32::MAX;
     }
     let fingerprint = fingerprint(scan, spec, &pictures, &rows, names);
-    Unit { folder: fingerprint.chars().take(16).collect(), fingerprint, again: (pictures.len() - own) as u64, pictures, rows }
+    Unit {
+        folder: fingerprint.chars().take(16).collect(),
+        fingerprint,
+        again: (pictures.len() - own) as u64,
+        pictures,
+        rows,
+    }
 }
 
 #[derive(Serialize)]
@@ -178,7 +194,12 @@ fn fingerprint(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &[UnitRow]
             .iter()
             .map(|unit_row| {
                 let row = &scan.rows[unit_row.row as usize];
-                (scan.sources[row.source as usize].name.as_str(), row.line, hex(&row.hash), unit_row.pictures.as_slice())
+                (
+                    scan.sources[row.source as usize].name.as_str(),
+                    row.line,
+                    hex(&row.hash),
+                    unit_row.pictures.as_slice(),
+                )
             })
             .collect(),
     };

@@ -40,7 +40,9 @@ impl Previous {
             let Ok(pictures) = read_pictures(&folder) else { continue };
             let number = previous.shards.len();
             if !pictures.is_empty() {
-                previous.by_sequence.insert(sequence(pictures.iter().map(|picture| &picture.hash)), number);
+                previous
+                    .by_sequence
+                    .insert(sequence(pictures.iter().map(|picture| &picture.hash)), number);
             }
             for (i, picture) in pictures.iter().enumerate() {
                 previous.by_hash.entry(picture.hash).or_insert((number, i));

@@ -46,8 +46,17 @@ enum Item {
 }
 
 enum Done {
-    Picture { unit: usize, bytes: Vec<u8>, size: std::result::Result<(u32, u32, u32), Fault>, copied: bool },
-    Sealed { unit: usize, record: UnitFile, own: FileInfo },
+    Picture {
+        unit: usize,
+        bytes: Vec<u8>,
+        size: std::result::Result<(u32, u32, u32), Fault>,
+        copied: bool,
+    },
+    Sealed {
+        unit: usize,
+        record: UnitFile,
+        own: FileInfo,
+    },
 }
 
 /// What a worker keeps.
@@ -88,7 +97,17 @@ pub fn build_units(
     for source in &scan.sources {
         sources.push(open_source(&source.path)?.0);
     }
-    let job = Job { scan, units, out, work, options, previous, names: names_by_picture(scan), sources, spare: Mutex::default() };
+    let job = Job {
+        scan,
+        units,
+        out,
+        work,
+        options,
+        previous,
+        names: names_by_picture(scan),
+        sources,
+        spare: Mutex::default(),
+    };
     let mut records: Vec<Option<(UnitFile, FileInfo)>> = Vec::new();
     for unit in units {
         records.push(match kept(out, unit) {
@@ -131,7 +150,12 @@ pub fn build_units(
                     }
                     let Some(shard) = open.as_mut() else { return Ok(()) };
                     let outcome = match (size, shard.pixels.as_mut()) {
-                        (Ok((height, width, channels)), Some(pixels)) => Ok(Stored { height, width, channels, place: pixels.push(&bytes, channels)? }),
+                        (Ok((height, width, channels)), Some(pixels)) => Ok(Stored {
+                            height,
+                            width,
+                            channels,
+                            place: pixels.push(&bytes, channels)?,
+                        }),
                         (Err(fault), _) => Err(fault),
                         (Ok(_), None) => return Err(Error::usage("a shard without pixels was given a picture")),
                     };
@@ -156,7 +180,10 @@ pub fn build_units(
             Ok(())
         },
     )?;
-    records.into_iter().map(|record| record.ok_or_else(|| Error::usage("a unit was left out"))).collect()
+    records
+        .into_iter()
+        .map(|record| record.ok_or_else(|| Error::usage("a unit was left out")))
+        .collect()
 }
 
 impl Job<'_> {
@@ -177,18 +204,41 @@ impl Job<'_> {
         let folder = self.work.join(&self.units[unit].folder);
         fs::create_dir(&folder).map_err(|error| Error::io("create", &folder, error))?;
         let pixels = Some(PixelWriter::new(&folder, self.options.spec.target()));
-        Ok(Sealing { unit, folder, pixels, outcomes: Vec::new() })
+        Ok(Sealing {
+            unit,
+            folder,
+            pixels,
+            outcomes: Vec::new(),
+        })
     }
 
     /// A shard whose pixel files are linked from the data set before, if that has just these pictures.
     fn take_over(&self, unit: usize) -> Result<Option<Sealing>> {
-        let hashes = self.units[unit].pictures.iter().map(|&picture| &self.scan.pictures[picture as usize].hash);
+        let hashes = self.units[unit]
+            .pictures
+            .iter()
+            .map(|&picture| &self.scan.pictures[picture as usize].hash);
         if self.units[unit].pictures.is_empty() {
             return Ok(None);
         }
-        let Some((from, pictures)) = self.previous.same_pictures(hashes) else { return Ok(None) };
-        let outcomes = pictures.iter().map(|p| Ok(Stored { height: p.size.0, width: p.size.1, channels: p.channels, place: p.place })).collect();
-        let mut sealing = Sealing { outcomes, ..self.open(unit)? };
+        let Some((from, pictures)) = self.previous.same_pictures(hashes) else {
+            return Ok(None);
+        };
+        let outcomes = pictures
+            .iter()
+            .map(|p| {
+                Ok(Stored {
+                    height: p.size.0,
+                    width: p.size.1,
+                    channels: p.channels,
+                    place: p.place,
+                })
+            })
+            .collect();
+        let mut sealing = Sealing {
+            outcomes,
+            ..self.open(unit)?
+        };
         sealing.pixels = None;
         for name in PIXEL_FILES.iter().filter(|name| from.join(name).exists()) {
             let path = from.join(name);
@@ -210,22 +260,43 @@ impl Job<'_> {
         let mut bytes = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         if let Some((folder, stored)) = self.previous.find(&picture.hash) {
             stored.read(folder, &mut bytes)?;
-            return Ok(Done::Picture { unit, bytes, size: Ok((stored.size.0, stored.size.1, stored.channels)), copied: true });
+            return Ok(Done::Picture {
+                unit,
+                bytes,
+                size: Ok((stored.size.0, stored.size.1, stored.channels)),
+                copied: true,
+            });
         }
         let resolver = self.scan.resolver.as_ref();
         let Some(store) = resolver.and_then(|resolver| resolver.store(picture.root)) else {
             return Err(Error::usage("a picture of a root that is not there"));
         };
         let path = PathBuf::from(store.describe()).join(&picture.file);
-        store.read(&picture.file, &mut scratch.file).map_err(|error| Error::io("read", &path, error))?;
+        store
+            .read(&picture.file, &mut scratch.file)
+            .map_err(|error| Error::io("read", &path, error))?;
         if blake3::hash(&scratch.file) != picture.hash {
-            return Err(Error::data(&path, None, None, "the picture has changed since it was scanned; leave the input alone and run again"));
+            return Err(Error::data(
+                &path,
+                None,
+                None,
+                "the picture has changed since it was scanned; leave the input alone and run again",
+            ));
         }
-        let prepared = scratch.preparer.get_or_insert_with(Preparer::new).prepare(&scratch.file, &picture.probe, &self.options.spec, &mut bytes);
+        let prepared =
+            scratch
+                .preparer
+                .get_or_insert_with(Preparer::new)
+                .prepare(&scratch.file, &picture.probe, &self.options.spec, &mut bytes);
         if prepared.is_err() {
             bytes.clear();
         }
-        Ok(Done::Picture { unit, bytes, size: prepared.map(|p| (p.height, p.width, p.channels)), copied: false })
+        Ok(Done::Picture {
+            unit,
+            bytes,
+            size: prepared.map(|p| (p.height, p.width, p.channels)),
+            copied: false,
+        })
     }
 
     /// Writes the tables, hashes everything, and moves the shard into place.
@@ -250,11 +321,21 @@ impl Job<'_> {
                     Place::Pixels(..) => 2,
                 }] += 1;
                 pictures.push(PictureRow {
-                    names: self.names[number as usize].iter().map(|&name| &*self.scan.names[name as usize]).collect(),
+                    names: self.names[number as usize]
+                        .iter()
+                        .map(|&name| &*self.scan.names[name as usize])
+                        .collect(),
                     hash: picture.hash,
                     format: probe.format.as_str(),
                     mode: probe.mode.as_str(),
-                    numbers: [probe.height, probe.width, probe.orientation, stored.height, stored.width, stored.channels],
+                    numbers: [
+                        probe.height,
+                        probe.width,
+                        probe.orientation,
+                        stored.height,
+                        stored.width,
+                        stored.channels,
+                    ],
                     place: stored.place,
                 });
             }
@@ -265,11 +346,23 @@ impl Job<'_> {
         let mut names: Vec<&str> = vec!["pictures.arrow", "rows.arrow"];
         names.extend(PIXEL_FILES.iter().filter(|name| folder.join(name).exists()));
         names.sort_unstable();
-        let files = names.into_iter().map(|name| hash_file(&folder.join(name), &mut scratch.file)).collect::<Result<Vec<_>>>()?;
+        let files = names
+            .into_iter()
+            .map(|name| hash_file(&folder.join(name), &mut scratch.file))
+            .collect::<Result<Vec<_>>>()?;
         let [gray, rgb, pixels] = counts;
         let stored = pictures.len() as u64;
-        let record =
-            UnitFile { format: FORMAT, fingerprint: unit.fingerprint.clone(), rows, pictures: stored, gray, rgb, pixels, files, rejects };
+        let record = UnitFile {
+            format: FORMAT,
+            fingerprint: unit.fingerprint.clone(),
+            rows,
+            pictures: stored,
+            gray,
+            rgb,
+            pixels,
+            files,
+            rejects,
+        };
         let bytes = record.to_bytes();
         write_file(&folder.join(UNIT_FILE), &bytes)?;
         sync_folder(folder)?;
@@ -279,8 +372,16 @@ impl Job<'_> {
         }
         fs::rename(folder, &target).map_err(|error| Error::io("move into place", &target, error))?;
         sync_folder(self.out)?;
-        let own = FileInfo { name: UNIT_FILE.to_owned(), bytes: bytes.len() as u64, blake3: blake3::hash(&bytes).to_hex().to_string() };
-        Ok(Done::Sealed { unit: sealing.unit, record, own })
+        let own = FileInfo {
+            name: UNIT_FILE.to_owned(),
+            bytes: bytes.len() as u64,
+            blake3: blake3::hash(&bytes).to_hex().to_string(),
+        };
+        Ok(Done::Sealed {
+            unit: sealing.unit,
+            record,
+            own,
+        })
     }
 
     /// Writes `rows.arrow` from the lines as they are now; they must be what the scan saw.
@@ -295,13 +396,19 @@ impl Job<'_> {
         let mut used: Vec<u32> = unit.rows.iter().map(|row| self.scan.rows[row.row as usize].source).collect();
         used.sort_unstable();
         used.dedup();
-        let names: Vec<&str> = used.iter().map(|&source| self.scan.sources[source as usize].name.as_str()).collect();
+        let names: Vec<&str> = used
+            .iter()
+            .map(|&source| self.scan.sources[source as usize].name.as_str())
+            .collect();
         let mut writer = RowsWriter::create(path, &names)?;
         let mut rejected: Vec<(u32, Vec<Code>)> = Vec::new();
         let mut count = 0;
         for unit_row in &unit.rows {
-            let mut codes: Vec<Code> =
-                unit_row.pictures.iter().filter_map(|&position| outcomes[position as usize].as_ref().err().map(|fault| fault.code)).collect();
+            let mut codes: Vec<Code> = unit_row
+                .pictures
+                .iter()
+                .filter_map(|&position| outcomes[position as usize].as_ref().err().map(|fault| fault.code))
+                .collect();
             if !codes.is_empty() {
                 codes.sort_unstable();
                 codes.dedup();
@@ -324,20 +431,38 @@ impl Job<'_> {
         let rejects = rejected.into_iter().map(|(row, codes)| {
             let entry = &self.scan.rows[row as usize];
             let source = self.scan.sources[entry.source as usize].name.clone();
-            UnitReject { source, line: entry.line, codes: codes.iter().map(|code| code.name().to_owned()).collect() }
+            UnitReject {
+                source,
+                line: entry.line,
+                codes: codes.iter().map(|code| code.name().to_owned()).collect(),
+            }
         });
         Ok((count, rejects.collect()))
     }
 
     fn read_line(&self, entry: &RowEntry, line: &mut Vec<u8>) -> Result<()> {
         line.resize(entry.length as usize, 0);
-        read_exact(&self.sources[entry.source as usize], &self.scan.sources[entry.source as usize].path, entry.offset, line)?;
-        if blake3::hash(line).as_bytes().first_chunk() == Some(&entry.hash) { Ok(()) } else { Err(self.changed(entry)) }
+        read_exact(
+            &self.sources[entry.source as usize],
+            &self.scan.sources[entry.source as usize].path,
+            entry.offset,
+            line,
+        )?;
+        if blake3::hash(line).as_bytes().first_chunk() == Some(&entry.hash) {
+            Ok(())
+        } else {
+            Err(self.changed(entry))
+        }
     }
 
     fn changed(&self, entry: &RowEntry) -> Error {
         let path = &self.scan.sources[entry.source as usize].path;
-        Error::data(path, Some(entry.line), Some(entry.offset), "the line has changed since it was scanned; leave the input alone and run again")
+        Error::data(
+            path,
+            Some(entry.line),
+            Some(entry.offset),
+            "the line has changed since it was scanned; leave the input alone and run again",
+        )
     }
 }
 
@@ -351,5 +476,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Makes a folder's entries last.
 pub fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(|error| Error::io("sync", folder, error))
+    File::open(folder)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| Error::io("sync", folder, error))
 }

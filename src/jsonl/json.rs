@@ -158,11 +158,13 @@ pub fn check_keys(text: &str) -> Result<(), Fault> {
                         });
                     };
                     if want_key && let Some(Some(keys)) = open.last_mut() {
-                        if let Some(twice) = keys.insert(string) {
-                            return Err(Fault {
+                        if let Some(key) = keys.insert(string) {
+                            // Escapes are judged before keys: a lone surrogate further on counts for more.
+                            let message = format!("key {} stands twice", quote(&key));
+                            twice.get_or_insert(Fault {
                                 code: Code::JsonDuplicateKey,
                                 at,
-                                message: format!("key {} stands twice", quote(&twice)),
+                                message,
                             });
                         }
                         want_key = false;
@@ -180,10 +182,7 @@ pub fn check_keys(text: &str) -> Result<(), Fault> {
 
 /// The string that a JSON token with its quotes means; an error for a lone surrogate.
 pub fn unescape(token: &str) -> serde_json::Result<Cow<'_, str>> {
-    match token
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
+    match token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(inner) if !inner.contains('\\') => Ok(Cow::Borrowed(inner)),
         _ => serde_json::from_str::<String>(token).map(Cow::Owned),
     }
@@ -238,24 +237,17 @@ mod tests {
     use super::*;
 
     fn code(line: &str) -> Option<(Code, usize)> {
-        let checked =
-            text(line.as_bytes()).and_then(|t| check_grammar(t).and_then(|()| check_keys(t)));
+        let checked = text(line.as_bytes()).and_then(|t| check_grammar(t).and_then(|()| check_keys(t)));
         checked.err().map(|fault| (fault.code, fault.at))
     }
 
     #[test]
     fn each_fault_has_its_code_and_byte() {
-        assert_eq!(
-            code(r#"{"a": {"b": [1, {"c": "{[\"["}]}, "d": 1e999}"#),
-            None
-        );
+        assert_eq!(code(r#"{"a": {"b": [1, {"c": "{[\"["}]}, "d": 1e999}"#), None);
         assert_eq!(code(r#"{"a": 1"#), Some((Code::JsonSyntax, 7)));
         assert_eq!(code(r#"{"a": 1,}"#), Some((Code::JsonSyntax, 8)));
         assert_eq!(code(r#"{"a": NaN}"#), Some((Code::JsonSyntax, 6)));
-        assert_eq!(
-            code(r#"{"a": 1, "b": {"x": 1, "\u0078": 2}}"#),
-            Some((Code::JsonDuplicateKey, 23))
-        );
+        assert_eq!(code(r#"{"a": 1, "b": {"x": 1, "\u0078": 2}}"#), Some((Code::JsonDuplicateKey, 23)));
         assert_eq!(code(r#"{"a": "\ud800"}"#), Some((Code::JsonSyntax, 6)));
         assert_eq!(code(r#"{"a": "\ud83e\udde0"}"#), None);
         assert_eq!(text(b"{\"a\": \"\xff\"}").unwrap_err().at, 7);
@@ -275,9 +267,6 @@ mod tests {
     fn many_keys_are_checked_in_linear_time() {
         let mut line: String = (0..50_000).map(|i| format!("\"k{i}\":0,")).collect();
         line = format!("{{{line}\"k7\":1}}");
-        assert_eq!(
-            code(&line).map(|found| found.0),
-            Some(Code::JsonDuplicateKey)
-        );
+        assert_eq!(code(&line).map(|found| found.0), Some(Code::JsonDuplicateKey));
     }
 }

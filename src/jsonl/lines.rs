@@ -57,9 +57,7 @@ pub fn for_each(
     let mut emit = |offset: u64, length: u64, line: Option<&[u8]>| {
         let mark = if marked && offset == 0 { head.len() } else { 0 };
         let length = length - mark as u64;
-        let bytes = line
-            .and_then(|line| line.get(mark..))
-            .filter(|_| length <= max_line_bytes);
+        let bytes = line.and_then(|line| line.get(mark..)).filter(|_| length <= max_line_bytes);
         each(Line {
             offset: offset + mark as u64,
             length,
@@ -143,19 +141,11 @@ mod tests {
 
     /// Every line by `split`, the obviously right way.
     fn naive(bytes: &[u8], limit: u64) -> Vec<(u64, u64, Option<Vec<u8>>)> {
-        let mut offset = if bytes.starts_with(BYTE_ORDER_MARK) {
-            3
-        } else {
-            0
-        };
+        let mut offset = if bytes.starts_with(BYTE_ORDER_MARK) { 3 } else { 0 };
         let mut lines = Vec::new();
         for line in bytes[offset..].split(|&b| b == b'\n') {
             let length = line.len() as u64;
-            lines.push((
-                offset as u64,
-                length,
-                (length <= limit).then(|| line.to_vec()),
-            ));
+            lines.push((offset as u64, length, (length <= limit).then(|| line.to_vec())));
             offset += line.len() + 1;
         }
         if bytes.last() == Some(&b'\n') || bytes.is_empty() {
@@ -170,17 +160,9 @@ mod tests {
         let (mut lines, mut buffer) = (Vec::new(), Vec::new());
         for range in ranges(bytes.len() as u64, step) {
             let size = bytes.len() as u64;
-            for_each(
-                &file,
-                Path::new("x"),
-                size,
-                range,
-                limit,
-                &mut buffer,
-                |line| {
-                    lines.push((line.offset, line.length, line.bytes.map(<[u8]>::to_vec)));
-                },
-            )
+            for_each(&file, Path::new("x"), size, range, limit, &mut buffer, |line| {
+                lines.push((line.offset, line.length, line.bytes.map(<[u8]>::to_vec)));
+            })
             .unwrap();
         }
         lines
@@ -207,20 +189,7 @@ mod tests {
     #[test]
     fn a_file_that_shrinks_is_an_error() {
         let file = tempfile::tempfile().unwrap();
-        let broken = for_each(
-            &file,
-            Path::new("rows.jsonl"),
-            10,
-            0..10,
-            100,
-            &mut Vec::new(),
-            |_| {},
-        );
-        assert!(
-            broken
-                .unwrap_err()
-                .to_string()
-                .contains("has become shorter")
-        );
+        let broken = for_each(&file, Path::new("rows.jsonl"), 10, 0..10, 100, &mut Vec::new(), |_| {});
+        assert!(broken.unwrap_err().to_string().contains("has become shorter"));
     }
 }

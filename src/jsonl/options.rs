@@ -105,24 +105,14 @@ pub struct Reasoned<'a> {
 pub fn reasoned(answer: &str) -> Option<Reasoned<'_>> {
     let lines: Vec<&str> = answer.split('\n').map(str::trim_start).collect();
     let final_at = lines.iter().position(|line| line.starts_with("Final:"));
-    let explanation_at = lines
-        .iter()
-        .position(|line| line.starts_with("Explanation:"));
+    let explanation_at = lines.iter().position(|line| line.starts_with("Explanation:"));
     if final_at.is_none() && explanation_at.is_none() {
         return None;
     }
     let explained = explanation_at.is_some_and(|at| {
-        let same_line = lines
-            .get(at)
-            .and_then(|line| line.strip_prefix("Explanation:"))
-            .unwrap_or_default();
-        let behind = lines
-            .iter()
-            .skip(at + 1)
-            .take_while(|line| !line.starts_with("Final:"));
-        std::iter::once(&same_line)
-            .chain(behind)
-            .any(|line| !line.trim().is_empty())
+        let same_line = lines.get(at).and_then(|line| line.strip_prefix("Explanation:")).unwrap_or_default();
+        let behind = lines.iter().skip(at + 1).take_while(|line| !line.starts_with("Final:"));
+        std::iter::once(&same_line).chain(behind).any(|line| !line.trim().is_empty())
     });
     Some(Reasoned {
         last_word: final_at.and_then(|at| lines.get(at)?.strip_prefix("Final:")),
@@ -137,23 +127,12 @@ mod tests {
 
     #[test]
     fn blocks_begin_and_end_where_they_should() {
-        let letters = |text: &str| {
-            block(text).map(|choices| choices.iter().map(|c| c.letter).collect::<String>())
-        };
-        assert_eq!(
-            letters("Q\nOptions:\nA. a\nB) b\n(c) c"),
-            Some("ABC".to_owned())
-        );
+        let letters = |text: &str| block(text).map(|choices| choices.iter().map(|c| c.letter).collect::<String>());
+        assert_eq!(letters("Q\nOptions:\nA. a\nB) b\n(c) c"), Some("ABC".to_owned()));
         assert_eq!(letters("Q Options: none are given."), None);
         assert_eq!(letters("Options:\n\nA. a\nB. b"), None);
-        assert_eq!(
-            letters("Options:\nOptions:\nA. a\n\nB. b"),
-            Some("A".to_owned())
-        );
-        assert_eq!(
-            letters(" Options: \r\nA.\nB.x\nAnswer it\nC. c"),
-            Some("A".to_owned())
-        );
+        assert_eq!(letters("Options:\nOptions:\nA. a\n\nB. b"), Some("A".to_owned()));
+        assert_eq!(letters(" Options: \r\nA.\nB.x\nAnswer it\nC. c"), Some("A".to_owned()));
         assert_eq!(block("Options:\nA.\nx\ny").unwrap()[0].text, "x\ny");
         assert_eq!(letters("Options:\nÄ. a"), None);
     }
@@ -190,15 +169,9 @@ mod tests {
     #[test]
     fn reasoned_answers_have_two_parts() {
         let plain = reasoned("Final: D\nExplanation: because").unwrap();
-        assert_eq!(
-            (plain.last_word, plain.final_first, plain.explained),
-            (Some(" D"), true, true)
-        );
+        assert_eq!((plain.last_word, plain.final_first, plain.explained), (Some(" D"), true, true));
         let turned = reasoned("Explanation:\nbecause\nFinal: D").unwrap();
-        assert_eq!(
-            (turned.last_word, turned.final_first, turned.explained),
-            (Some(" D"), false, true)
-        );
+        assert_eq!((turned.last_word, turned.final_first, turned.explained), (Some(" D"), false, true));
         assert!(!reasoned("Explanation: \nFinal: D\nx").unwrap().explained);
         assert!(!reasoned("Final: D").unwrap().explained);
         assert_eq!(reasoned("Finally: D"), None);

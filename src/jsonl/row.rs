@@ -57,11 +57,7 @@ impl Row<'_> {
         }
         let members = self.unknown.iter().map(|member| match member.message {
             None => format!("{}: {}", member.key, member.value),
-            Some(_) => format!(
-                "{}: {}",
-                serde_json::Value::from(member.pointer()),
-                member.value
-            ),
+            Some(_) => format!("{}: {}", serde_json::Value::from(member.pointer()), member.value),
         });
         Some(format!("{{{}}}", members.collect::<Vec<_>>().join(", ")))
     }
@@ -74,8 +70,7 @@ impl Unknown<'_> {
             .unwrap_or(Cow::Borrowed(self.key))
             .replace('~', "~0")
             .replace('/', "~1");
-        self.message
-            .map_or_else(|| format!("/{key}"), |i| format!("/messages/{i}/{key}"))
+        self.message.map_or_else(|| format!("/{key}"), |i| format!("/messages/{i}/{key}"))
     }
 }
 
@@ -98,7 +93,11 @@ const FEW_UNKNOWN: usize = 16;
 
 /// The fast way; `None` says nothing but "look again".
 fn parse_fast(text: &str) -> Option<Row<'_>> {
-    let mut row = Row { messages_fit: true, images_fit: true, ..Row::default() };
+    let mut row = Row {
+        messages_fit: true,
+        images_fit: true,
+        ..Row::default()
+    };
     let mut parser = serde_json::Deserializer::from_str(text);
     RowSeed(&mut row).deserialize(&mut parser).ok()?;
     parser.end().ok()?;
@@ -110,9 +109,7 @@ fn parse_fast(text: &str) -> Option<Row<'_>> {
     }
     for (i, member) in row.unknown.iter().enumerate() {
         json::check_keys(member.value).ok()?;
-        let twin = |other: &&Unknown<'_>| {
-            other.message == member.message && unescape(other.key).ok() == unescape(member.key).ok()
-        };
+        let twin = |other: &&Unknown<'_>| other.message == member.message && unescape(other.key).ok() == unescape(member.key).ok();
         if row.unknown.len() > FEW_UNKNOWN || row.unknown.iter().take(i).find(twin).is_some() {
             return None;
         }
@@ -127,11 +124,7 @@ fn parse_slow<'a>(text: &'a str, offset: u64, findings: &mut Vec<Finding>) -> Op
         return None;
     }
     let before = findings.len();
-    let mut shape = Shape {
-        text,
-        offset,
-        findings,
-    };
+    let mut shape = Shape { text, offset, findings };
     let row = shape.row(text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r')));
     if findings.len() > before { None } else { row }
 }
@@ -165,7 +158,10 @@ impl<'a> Shape<'a, '_> {
             );
             return None;
         };
-        let mut row = Row { images_fit: true, ..Row::default() };
+        let mut row = Row {
+            images_fit: true,
+            ..Row::default()
+        };
         let (mut messages, mut said) = (None, false);
         for (key, value) in members {
             match unescape(key).as_deref() {
@@ -190,18 +186,13 @@ impl<'a> Shape<'a, '_> {
                     }
                     row.meta = Some(value);
                 }
-                _ => row.unknown.push(Unknown {
-                    message: None,
-                    key,
-                    value,
-                }),
+                _ => row.unknown.push(Unknown { message: None, key, value }),
             }
         }
-        if messages.is_none() {
-            let sharegpt = row
-                .unknown
-                .iter()
-                .any(|member| member.key == "\"conversations\"");
+        row.messages_fit = messages.is_some();
+        row.messages = messages.unwrap_or_default();
+        if !said {
+            let sharegpt = row.unknown.iter().any(|member| member.key == "\"conversations\"");
             let hint = if sharegpt {
                 "; this looks like ShareGPT: rename `conversations` to `messages`, from/value to role/content"
             } else {
@@ -217,11 +208,7 @@ impl<'a> Shape<'a, '_> {
         Some(row)
     }
 
-    fn messages(
-        &mut self,
-        value: &'a str,
-        unknown: &mut Vec<Unknown<'a>>,
-    ) -> Option<Vec<Message<'a>>> {
+    fn messages(&mut self, value: &'a str, unknown: &mut Vec<Unknown<'a>>) -> Option<Vec<Message<'a>>> {
         let Some(items) = items(value) else {
             let found = describe(value);
             self.fault(
@@ -240,17 +227,9 @@ impl<'a> Shape<'a, '_> {
         messages.into_iter().collect()
     }
 
-    fn message(
-        &mut self,
-        i: usize,
-        value: &'a str,
-        unknown: &mut Vec<Unknown<'a>>,
-    ) -> Option<Message<'a>> {
+    fn message(&mut self, i: usize, value: &'a str, unknown: &mut Vec<Unknown<'a>>) -> Option<Message<'a>> {
         let Some(members) = members(value) else {
-            let message = format!(
-                "expected an object with role and content, found {}",
-                describe(value)
-            );
+            let message = format!("expected an object with role and content, found {}", describe(value));
             self.fault(Code::RowWrongType, value, format!("/messages/{i}"), message);
             return None;
         };
@@ -258,9 +237,7 @@ impl<'a> Shape<'a, '_> {
         for (key, value) in members {
             match unescape(key).as_deref() {
                 Ok("role") => role = Some(self.string(value, format!("/messages/{i}/role"))),
-                Ok("content") => {
-                    content = Some(self.string(value, format!("/messages/{i}/content")))
-                }
+                Ok("content") => content = Some(self.string(value, format!("/messages/{i}/content"))),
                 _ => unknown.push(Unknown {
                     message: Some(i),
                     key,
@@ -268,14 +245,9 @@ impl<'a> Shape<'a, '_> {
                 }),
             }
         }
-        for (name, other, found) in [
-            ("role", "\"from\"", &role),
-            ("content", "\"value\"", &content),
-        ] {
+        for (name, other, found) in [("role", "\"from\"", &role), ("content", "\"value\"", &content)] {
             if found.is_none() {
-                let sharegpt = unknown
-                    .iter()
-                    .any(|member| member.message == Some(i) && member.key == other);
+                let sharegpt = unknown.iter().any(|member| member.message == Some(i) && member.key == other);
                 let hint = if sharegpt {
                     format!("; this looks like ShareGPT: rename {other} to \"{name}\"")
                 } else {
@@ -349,9 +321,7 @@ fn members(value: &str) -> Option<Vec<(&str, &str)>> {
             Ok(self.0)
         }
     }
-    serde_json::Deserializer::from_str(value)
-        .deserialize_map(Members(Vec::new()))
-        .ok()
+    serde_json::Deserializer::from_str(value).deserialize_map(Members(Vec::new())).ok()
 }
 
 /// The items of a list as they stand in the text; `None` for anything else.
@@ -402,9 +372,7 @@ impl<'a> Visitor<'a> for RowSeed<'_, 'a> {
                     images = true;
                     self.0.images = map.next_value::<Names<'a>>()?.0;
                 }
-                "\"meta\"" if self.0.meta.is_none() => {
-                    self.0.meta = Some(map.next_value::<&RawValue>()?.get())
-                }
+                "\"meta\"" if self.0.meta.is_none() => self.0.meta = Some(map.next_value::<&RawValue>()?.get()),
                 known @ ("\"messages\"" | "\"images\"" | "\"meta\"") => {
                     return Err(A::Error::custom(known));
                 }
@@ -418,11 +386,7 @@ impl<'a> Visitor<'a> for RowSeed<'_, 'a> {
                 }),
             }
         }
-        if messages {
-            Ok(())
-        } else {
-            Err(A::Error::custom("no messages"))
-        }
+        if messages { Ok(()) } else { Err(A::Error::custom("no messages")) }
     }
 }
 
@@ -470,9 +434,7 @@ impl<'a> Visitor<'a> for MessageSeed<'_, 'a> {
         while let Some(key) = map.next_key::<&RawValue>()? {
             match key.get() {
                 "\"role\"" if role.is_none() => role = Some(map.next_value::<Text<'a>>()?.0),
-                "\"content\"" if content.is_none() => {
-                    content = Some(map.next_value::<Text<'a>>()?.0)
-                }
+                "\"content\"" if content.is_none() => content = Some(map.next_value::<Text<'a>>()?.0),
                 known @ ("\"role\"" | "\"content\"") => return Err(A::Error::custom(known)),
                 escaped if escaped.contains('\\') => {
                     return Err(A::Error::custom("an escape in a key"));

@@ -6,10 +6,7 @@ fn codes(line: &str) -> Vec<(&'static str, String)> {
     let mut findings = Vec::new();
     let row = parse(line.as_bytes(), 0, &mut findings);
     assert!(row.is_some() || !findings.is_empty(), "{line}");
-    findings
-        .into_iter()
-        .map(|f| (f.code.name(), f.pointer.into()))
-        .collect()
+    findings.into_iter().map(|f| (f.code.name(), f.pointer.into())).collect()
 }
 
 #[test]
@@ -19,10 +16,7 @@ fn a_row_comes_back_as_it_stood() {
     assert_eq!(row.images, ["a/b (1).jpg"]);
     assert_eq!(row.messages[0].content, "x\ny");
     assert_eq!(row.meta, Some(r#"{"id":  1.50}"#));
-    assert_eq!(
-        row.extra().unwrap(),
-        r#"{"weight": 1e999, "/messages/0/n~1m": [1, 2]}"#
-    );
+    assert_eq!(row.extra().unwrap(), r#"{"weight": 1e999, "/messages/0/n~1m": [1, 2]}"#);
 }
 
 #[test]
@@ -41,19 +35,10 @@ fn each_fault_of_shape_has_its_code_and_pointer() {
         ("{}", &[("row.missing_field", "/messages")]),
         (
             r#"{"messages": 1, "images": "a"}"#,
-            &[
-                ("row.wrong_type", "/messages"),
-                ("row.wrong_type", "/images"),
-            ],
+            &[("row.wrong_type", "/messages"), ("row.wrong_type", "/images")],
         ),
-        (
-            r#"{"messages": [], "images": null}"#,
-            &[("row.wrong_type", "/images")],
-        ),
-        (
-            r#"{"messages": [], "images": ["a", 1]}"#,
-            &[("row.wrong_type", "/images/1")],
-        ),
+        (r#"{"messages": [], "images": null}"#, &[("row.wrong_type", "/images")]),
+        (r#"{"messages": [], "images": ["a", 1]}"#, &[("row.wrong_type", "/images/1")]),
         (r#"{"messages": [1]}"#, &[("row.wrong_type", "/messages/0")]),
         (
             r#"{"messages": [{"role": "user"}]}"#,
@@ -61,40 +46,22 @@ fn each_fault_of_shape_has_its_code_and_pointer() {
         ),
         (
             r#"{"messages": [{"role": 1e999, "content": []}]}"#,
-            &[
-                ("row.wrong_type", "/messages/0/role"),
-                ("row.wrong_type", "/messages/0/content"),
-            ],
+            &[("row.wrong_type", "/messages/0/role"), ("row.wrong_type", "/messages/0/content")],
         ),
-        (
-            r#"{"messages": [], "meta": []}"#,
-            &[("meta.wrong_type", "/meta")],
-        ),
-        (
-            r#"{"messages": [], "messages": []}"#,
-            &[("json.duplicate_key", "")],
-        ),
-        (
-            r#"{"messages": [], "m\u0065ssages": []}"#,
-            &[("json.duplicate_key", "")],
-        ),
+        (r#"{"messages": [], "meta": []}"#, &[("meta.wrong_type", "/meta")]),
+        (r#"{"messages": [], "messages": []}"#, &[("json.duplicate_key", "")]),
+        (r#"{"messages": [], "m\u0065ssages": []}"#, &[("json.duplicate_key", "")]),
         (
             r#"{"messages": [], "meta": {"a": {"b": 1, "b": 2}}}"#,
             &[("json.duplicate_key", "")],
         ),
-        (
-            r#"{"messages": [], "x": ["\udc00"]}"#,
-            &[("json.syntax", "")],
-        ),
+        (r#"{"messages": [], "x": ["\udc00"]}"#, &[("json.syntax", "")]),
         (r#"{"messages": [], "x": 01}"#, &[("json.syntax", "")]),
         (r#"{"messages": []} 1"#, &[("json.syntax", "")]),
     ];
     for (line, expected) in table {
         let found = codes(line);
-        let found: Vec<_> = found
-            .iter()
-            .map(|(code, pointer)| (*code, pointer.as_str()))
-            .collect();
+        let found: Vec<_> = found.iter().map(|(code, pointer)| (*code, pointer.as_str())).collect();
         assert_eq!(&found, expected, "{line}");
     }
 }
@@ -104,18 +71,11 @@ fn dialects_are_named() {
     let message = |line: &str| {
         let mut findings = Vec::new();
         parse(line.as_bytes(), 0, &mut findings);
-        findings
-            .iter()
-            .map(|f| f.message.to_string())
-            .collect::<Vec<_>>()
-            .join("\n")
+        findings.iter().map(|f| f.message.to_string()).collect::<Vec<_>>().join("\n")
     };
     assert!(message(r#"{"conversations": []}"#).contains("ShareGPT"));
     assert!(message(r#"{"messages": [{"from": "human", "value": "x"}]}"#).contains("ShareGPT"));
-    assert!(
-        message(r#"{"messages": [{"role": "user", "content": [{"type": "text"}]}]}"#)
-            .contains("OpenAI")
-    );
+    assert!(message(r#"{"messages": [{"role": "user", "content": [{"type": "text"}]}]}"#).contains("OpenAI"));
 }
 
 fn json_value() -> impl Strategy<Value = String> {
@@ -141,10 +101,7 @@ fn json_value() -> impl Strategy<Value = String> {
             prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(" ,"))),
             prop::collection::vec((key.clone(), inner), 0..5).prop_map(|v| format!(
                 "{{{}}}",
-                v.iter()
-                    .map(|(k, v)| format!("\"{k}\": {v}"))
-                    .collect::<Vec<_>>()
-                    .join(",")
+                v.iter().map(|(k, v)| format!("\"{k}\": {v}")).collect::<Vec<_>>().join(",")
             )),
         ]
     })

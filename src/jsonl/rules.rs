@@ -33,9 +33,7 @@ impl Placeholders {
 
     /// The value of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Required, Self::Optional]
-            .into_iter()
-            .find(|value| value.as_str() == name)
+        [Self::Required, Self::Optional].into_iter().find(|value| value.as_str() == name)
     }
 }
 
@@ -92,13 +90,7 @@ impl Meaning {
 }
 
 /// Reads the meaning of a row whose line begins at byte `offset`; what is wrong goes into `findings`, in the order of the catalogue.
-pub fn read(
-    row: &Row<'_>,
-    offset: u64,
-    strip_prefix: Option<&str>,
-    placeholders: Placeholders,
-    findings: &mut Vec<Finding>,
-) -> Meaning {
+pub fn read(row: &Row<'_>, offset: u64, strip_prefix: Option<&str>, placeholders: Placeholders, findings: &mut Vec<Finding>) -> Meaning {
     let mut report = Report { offset, findings };
     for (i, name) in row.images.iter().enumerate() {
         if let Err((code, message)) = check_name(strip(name, strip_prefix)) {
@@ -149,9 +141,7 @@ impl Report<'_> {
 
 /// `name` without the prefix that the caller wants cut off.
 pub fn strip<'n>(name: &'n str, prefix: Option<&str>) -> &'n str {
-    prefix
-        .and_then(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name)
+    prefix.and_then(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
 }
 
 /// Whether a picture's name is one that may be looked for.
@@ -161,10 +151,7 @@ pub fn check_name(name: &str) -> Result<(), (Code, String)> {
     if bytes.first() == Some(&b'/') || drive {
         return Err((
             Code::ImagesAbsolute,
-            format!(
-                "expected a name relative to --images, found {}",
-                quote(name)
-            ),
+            format!("expected a name relative to --images, found {}", quote(name)),
         ));
     }
     if name.split('/').any(|component| component == "..") {
@@ -176,14 +163,8 @@ pub fn check_name(name: &str) -> Result<(), (Code, String)> {
     if name.is_empty() {
         return Err((Code::ImagesBadName, "the name is empty".to_owned()));
     }
-    if let Some(bad) = name
-        .chars()
-        .find(|&c| c == '\\' || c < ' ' || c == '\u{7f}')
-    {
-        return Err((
-            Code::ImagesBadName,
-            format!("{bad:?} stands in {}", quote(name)),
-        ));
+    if let Some(bad) = name.chars().find(|&c| c == '\\' || c < ' ' || c == '\u{7f}') {
+        return Err((Code::ImagesBadName, format!("{bad:?} stands in {}", quote(name))));
     }
     Ok(())
 }
@@ -193,13 +174,7 @@ fn variant(row: &Row<'_>, has_block: bool, answer: &str) -> Variant {
     match has_block {
         true if reasoned(answer).is_some() => Variant::ClosedCot,
         true => Variant::Closed,
-        false
-            if turns("user") == 1
-                && turns("assistant") == 1
-                && row.messages.len() == 2 + turns("system") =>
-        {
-            Variant::Open
-        }
+        false if turns("user") == 1 && turns("assistant") == 1 && row.messages.len() == 2 + turns("system") => Variant::Open,
         false => Variant::Chat,
     }
 }
@@ -208,19 +183,12 @@ fn variant(row: &Row<'_>, has_block: bool, answer: &str) -> Variant {
 fn check_messages(row: &Row<'_>, report: &mut Report<'_>) -> bool {
     let before = report.findings.len();
     if row.messages.is_empty() {
-        report.say(
-            Code::MessagesEmpty,
-            "/messages".to_owned(),
-            "the list of messages is empty",
-        );
+        report.say(Code::MessagesEmpty, "/messages".to_owned(), "the list of messages is empty");
         return false;
     }
     for (i, turn) in row.messages.iter().enumerate() {
         if !matches!(&*turn.role, "system" | "user" | "assistant") {
-            let message = format!(
-                "expected system, user or assistant, found {}",
-                quote(&turn.role)
-            );
+            let message = format!("expected system, user or assistant, found {}", quote(&turn.role));
             report.say(Code::MessagesRole, format!("/messages/{i}/role"), message);
         }
     }
@@ -242,31 +210,15 @@ fn check_messages(row: &Row<'_>, report: &mut Report<'_>) -> bool {
 
 /// The first turn that is out of order, and how.
 fn order_fault(row: &Row<'_>) -> Option<(usize, String)> {
-    let system = usize::from(
-        row.messages
-            .first()
-            .is_some_and(|turn| turn.role == "system"),
-    );
+    let system = usize::from(row.messages.first().is_some_and(|turn| turn.role == "system"));
     for (i, turn) in row.messages.iter().enumerate().skip(system) {
-        let expected = if (i - system) % 2 == 0 {
-            "user"
-        } else {
-            "assistant"
-        };
+        let expected = if (i - system) % 2 == 0 { "user" } else { "assistant" };
         if turn.role != expected {
-            return Some((
-                i,
-                format!("expected the {expected}'s turn, found the {}'s", turn.role),
-            ));
+            return Some((i, format!("expected the {expected}'s turn, found the {}'s", turn.role)));
         }
     }
     let last = row.messages.len().checked_sub(1)?;
-    (row.messages.last()?.role != "assistant").then(|| {
-        (
-            last,
-            "expected the assistant to have the last turn".to_owned(),
-        )
-    })
+    (row.messages.last()?.role != "assistant").then(|| (last, "expected the assistant to have the last turn".to_owned()))
 }
 
 /// `placeholder.*`; whether nothing of it was said.
@@ -326,10 +278,7 @@ fn check_options(options: &[Choice], report: &mut Report<'_>) -> bool {
             );
         }
         let mut texts = HashSet::new();
-        if let Some(choice) = options
-            .iter()
-            .find(|choice| !texts.insert(choice.text.to_lowercase()))
-        {
+        if let Some(choice) = options.iter().find(|choice| !texts.insert(choice.text.to_lowercase())) {
             report.say(
                 Code::McqDuplicateOption,
                 "/messages".to_owned(),
@@ -345,12 +294,7 @@ fn check_range(meaning: &Meaning, report: &mut Report<'_>) {
     if let Some(letter) = meaning.answer
         && meaning.answer_text().is_none()
     {
-        let offered: String = meaning
-            .options
-            .iter()
-            .flatten()
-            .map(|choice| choice.letter)
-            .collect();
+        let offered: String = meaning.options.iter().flatten().map(|choice| choice.letter).collect();
         report.say(
             Code::McqAnswerRange,
             "/messages".to_owned(),
@@ -392,9 +336,7 @@ fn check_reasoned(meaning: &mut Meaning, answer: &str, report: &mut Report<'_>) 
         check_range(meaning, report);
     }
     if meaning.answer.is_none() {
-        let found = parts
-            .last_word
-            .map_or_else(|| "no such line".to_owned(), |word| quote(word.trim()));
+        let found = parts.last_word.map_or_else(|| "no such line".to_owned(), |word| quote(word.trim()));
         report.say(
             Code::CotFinal,
             "/messages".to_owned(),
@@ -415,10 +357,7 @@ fn check_reasoned(meaning: &mut Meaning, answer: &str, report: &mut Report<'_>) 
         report.say(
             Code::CotForm,
             "/messages".to_owned(),
-            format!(
-                "expected `Final: D` on the first line, found {}",
-                quote(word.trim())
-            ),
+            format!("expected `Final: D` on the first line, found {}", quote(word.trim())),
         );
     }
 }

@@ -81,10 +81,7 @@ fn placeholders_may_be_optional() {
     none["messages"][0]["content"] = json!("q");
     assert_eq!(codes_of(&none), ["placeholder.count"]);
     assert!(codes_with(&none, Placeholders::Optional).is_empty());
-    assert_eq!(
-        codes_with(&chat("<image>", "a"), Placeholders::Optional),
-        ["placeholder.count"]
-    );
+    assert_eq!(codes_with(&chat("<image>", "a"), Placeholders::Optional), ["placeholder.count"]);
 }
 
 #[test]
@@ -99,21 +96,14 @@ fn variants_and_answers_are_read() {
         let line = value.to_string();
         let row = row::parse(line.as_bytes(), 0, &mut Vec::new()).unwrap();
         let meaning = read(&row, 0, None, Placeholders::Required, &mut Vec::new());
-        (
-            meaning.variant,
-            meaning.answer,
-            meaning.answer_text().map(ToOwned::to_owned),
-        )
+        (meaning.variant, meaning.answer, meaning.answer_text().map(ToOwned::to_owned))
     };
     assert_eq!(meaning(chat("q", "a")), (Variant::Open, None, None));
     assert_eq!(
         meaning(chat(CLOSED, "(b) meningioma")),
         (Variant::Closed, Some('B'), Some("meningioma".to_owned()))
     );
-    assert_eq!(
-        meaning(chat(CLOSED, "Final: **A**\nExplanation: x")).1,
-        Some('A')
-    );
+    assert_eq!(meaning(chat(CLOSED, "Final: **A**\nExplanation: x")).1, Some('A'));
     let twice = json!({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]});
     assert_eq!(meaning(twice).0, Variant::Chat);
 }

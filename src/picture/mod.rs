@@ -8,8 +8,8 @@
 //! Every step follows Pillow's arithmetic to the bit; the comments name the file and function followed. [`Preparer`] owns all
 //! scratch, so that a worker that keeps one allocates nothing for a picture once it has seen the largest.
 
-pub mod store;
 pub mod resolve;
+pub mod store;
 
 mod colour;
 mod decode;
@@ -42,7 +42,10 @@ pub struct Fault {
 impl Fault {
     /// A fault of this kind.
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     /// The data end early.

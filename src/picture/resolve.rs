@@ -58,15 +58,9 @@ struct Listing {
 
 impl Resolver {
     /// Takes the roots, descending into nested ones: where none of the first 100 of `names` is found, into the single sub-folder.
-    pub fn new<'n>(
-        roots: Vec<(String, Box<dyn Store>)>,
-        names: impl Iterator<Item = &'n str>,
-    ) -> Self {
+    pub fn new<'n>(roots: Vec<(String, Box<dyn Store>)>, names: impl Iterator<Item = &'n str>) -> Self {
         let names: Vec<&str> = names.take(NAMES_TRIED).collect();
-        let roots = roots
-            .into_iter()
-            .map(|(given, store)| descend(given, store, &names))
-            .collect();
+        let roots = roots.into_iter().map(|(given, store)| descend(given, store, &names)).collect();
         Self {
             roots,
             listings: Mutex::default(),
@@ -85,9 +79,7 @@ impl Resolver {
 
     /// What `name`, which must be well-formed, stands for.
     pub fn resolve(&self, name: &str) -> Resolved {
-        let roots: Vec<usize> = (0..self.roots.len())
-            .filter(|&i| self.roots[i].store.has(name))
-            .collect();
+        let roots: Vec<usize> = (0..self.roots.len()).filter(|&i| self.roots[i].store.has(name)).collect();
         if !roots.is_empty() {
             return Resolved::Found {
                 name: name.to_owned(),
@@ -107,15 +99,8 @@ impl Resolver {
         candidates.sort();
         match candidates.pop() {
             None => {
-                let places: Vec<String> = self
-                    .roots
-                    .iter()
-                    .map(|root| root.store.describe())
-                    .collect();
-                Resolved::Fault(
-                    Code::ImagesMissing,
-                    format!("no file {name:?} below {}", places.join(", ")),
-                )
+                let places: Vec<String> = self.roots.iter().map(|root| root.store.describe()).collect();
+                Resolved::Fault(Code::ImagesMissing, format!("no file {name:?} below {}", places.join(", ")))
             }
             Some((name, roots)) if candidates.is_empty() => Resolved::Found {
                 name,
@@ -134,20 +119,14 @@ impl Resolver {
 
     /// Files of a root that differ from `name` only in case (in any component) or in the last suffix.
     fn candidates(&self, root: usize, name: &str) -> Vec<String> {
-        let components: Vec<&str> = name
-            .split('/')
-            .filter(|part| !part.is_empty() && *part != ".")
-            .collect();
+        let components: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let Some((file, folders)) = components.split_last() else {
             return Vec::new();
         };
         let mut found = Vec::new();
         let mut reached = vec![String::new()];
         for folder in folders {
-            reached = reached
-                .iter()
-                .flat_map(|at| self.alike(root, at, folder, true))
-                .collect();
+            reached = reached.iter().flat_map(|at| self.alike(root, at, folder, true)).collect();
         }
         for at in &reached {
             found.extend(self.alike(root, at, file, false));
@@ -157,22 +136,11 @@ impl Resolver {
         {
             let folder = folders.join("/");
             let listing = self.listing(root, &folder);
-            found.extend(
-                listing
-                    .by_stem
-                    .get(stem)
-                    .into_iter()
-                    .flatten()
-                    .map(|name| join(&folder, name)),
-            );
+            found.extend(listing.by_stem.get(stem).into_iter().flatten().map(|name| join(&folder, name)));
         }
         found.sort();
         found.dedup();
-        found.retain(|candidate| {
-            self.roots
-                .get(root)
-                .is_some_and(|root| root.store.has(candidate))
-        });
+        found.retain(|candidate| self.roots.get(root).is_some_and(|root| root.store.has(candidate)));
         found
     }
 
@@ -190,12 +158,7 @@ impl Resolver {
 
     fn listing(&self, root: usize, folder: &str) -> Arc<Listing> {
         let key = (root, folder.to_owned());
-        let known = self
-            .listings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
+        let known = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
             // Two threads may read the same folder at once; both get the same.
             let listing = Arc::new(
@@ -221,11 +184,7 @@ impl Listing {
                 && !entry.is_folder
                 && is_suffix(suffix)
             {
-                listing
-                    .by_stem
-                    .entry(stem.to_owned())
-                    .or_default()
-                    .push(entry.name.clone());
+                listing.by_stem.entry(stem.to_owned()).or_default().push(entry.name.clone());
             }
             listing
                 .by_lower
@@ -238,9 +197,7 @@ impl Listing {
 }
 
 fn is_suffix(suffix: &str) -> bool {
-    SUFFIXES
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(suffix))
+    SUFFIXES.iter().any(|known| known.eq_ignore_ascii_case(suffix))
 }
 
 fn join(folder: &str, name: &str) -> String {
@@ -276,10 +233,7 @@ fn descend(given: String, store: Box<dyn Store>, names: &[&str]) -> Root {
             }],
             listings: Mutex::default(),
         };
-        if names
-            .iter()
-            .any(|name| matches!(tried.resolve(name), Resolved::Found { .. }))
-        {
+        if names.iter().any(|name| matches!(tried.resolve(name), Resolved::Found { .. })) {
             if !chain.is_empty() {
                 root = Root {
                     given,
@@ -322,10 +276,7 @@ mod tests {
 
     fn resolver(dir: &tempfile::TempDir, names: &[&str]) -> Resolver {
         let store = FolderStore::open(dir.path(), true).unwrap();
-        Resolver::new(
-            vec![("x".to_owned(), Box::new(store))],
-            names.iter().copied(),
-        )
+        Resolver::new(vec![("x".to_owned(), Box::new(store))], names.iter().copied())
     }
 
     fn found(name: &str, renamed: bool) -> Resolved {
@@ -338,38 +289,20 @@ mod tests {
 
     #[test]
     fn names_are_found_as_they_stand_then_by_case_or_suffix() {
-        let dir = tree(&[
-            "a/B/one.JPG",
-            "a/B/two.png",
-            "a/B/both.jpg",
-            "a/B/both.png",
-            "a/B/Both.tif",
-        ]);
+        let dir = tree(&["a/B/one.JPG", "a/B/two.png", "a/B/both.jpg", "a/B/both.png", "a/B/Both.tif"]);
         let resolver = resolver(&dir, &[]);
         assert_eq!(resolver.resolve("a/B/one.JPG"), found("a/B/one.JPG", false));
         assert_eq!(resolver.resolve("A/b/ONE.jpg"), found("a/B/one.JPG", true));
         assert_eq!(resolver.resolve("a/B/two.jpeg"), found("a/B/two.png", true));
-        assert_eq!(
-            resolver.resolve("a/B/both.jpg"),
-            found("a/B/both.jpg", false)
-        );
+        assert_eq!(resolver.resolve("a/B/both.jpg"), found("a/B/both.jpg", false));
         assert!(matches!(
             resolver.resolve("a/B/both.bmp"),
             Resolved::Fault(Code::ImagesAmbiguous, _)
         ));
         // Another case and another suffix at once is too far away.
-        assert!(matches!(
-            resolver.resolve("a/b/two.jpeg"),
-            Resolved::Fault(Code::ImagesMissing, _)
-        ));
-        assert!(matches!(
-            resolver.resolve("a/B"),
-            Resolved::Fault(Code::ImagesMissing, _)
-        ));
-        assert!(matches!(
-            resolver.resolve("a/B/two"),
-            Resolved::Fault(Code::ImagesMissing, _)
-        ));
+        assert!(matches!(resolver.resolve("a/b/two.jpeg"), Resolved::Fault(Code::ImagesMissing, _)));
+        assert!(matches!(resolver.resolve("a/B"), Resolved::Fault(Code::ImagesMissing, _)));
+        assert!(matches!(resolver.resolve("a/B/two"), Resolved::Fault(Code::ImagesMissing, _)));
     }
 
     #[test]
@@ -381,32 +314,17 @@ mod tests {
             (&["b/1.jpg"], 0),
             (&[], 0),
         ] {
-            assert_eq!(
-                resolver(&dir, names).roots()[0].descended,
-                descended,
-                "{names:?}"
-            );
+            assert_eq!(resolver(&dir, names).roots()[0].descended, descended, "{names:?}");
         }
-        assert_eq!(
-            resolver(&dir, &["a/1.jpg"]).resolve("a/1.jpg"),
-            found("a/1.jpg", false)
-        );
+        assert_eq!(resolver(&dir, &["a/1.jpg"]).resolve("a/1.jpg"), found("a/1.jpg", false));
     }
 
     #[test]
     fn links_that_leave_the_root_can_be_refused() {
         let (outside, dir) = (tree(&["secret.jpg"]), tree(&["a.jpg"]));
-        std::os::unix::fs::symlink(
-            outside.path().join("secret.jpg"),
-            dir.path().join("link.jpg"),
-        )
-        .unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret.jpg"), dir.path().join("link.jpg")).unwrap();
         assert!(FolderStore::open(dir.path(), true).unwrap().has("link.jpg"));
-        assert!(
-            !FolderStore::open(dir.path(), false)
-                .unwrap()
-                .has("link.jpg")
-        );
+        assert!(!FolderStore::open(dir.path(), false).unwrap().has("link.jpg"));
         assert!(FolderStore::open(dir.path(), false).unwrap().has("a.jpg"));
     }
 }

@@ -43,8 +43,7 @@ pub struct FolderStore {
 impl FolderStore {
     /// Opens a folder. Without `follow_links`, links that lead out of it are as good as absent.
     pub fn open(root: &Path, follow_links: bool) -> Result<Self> {
-        let real = fs::canonicalize(root)
-            .map_err(|error| Error::io("open the folder of pictures", root, error))?;
+        let real = fs::canonicalize(root).map_err(|error| Error::io("open the folder of pictures", root, error))?;
         if !real.is_dir() {
             return Err(Error::usage(format!(
                 "{}: expected a folder of pictures, found a file",

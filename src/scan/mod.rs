@@ -3,8 +3,8 @@
 //! Two passes, never nested. *Rows*: every line is parsed and judged once, in byte ranges. *Pictures*: every distinct name is resolved, read,
 //! hashed and probed. What stays in memory per row is offset, length, hash and picture numbers, not its text.
 
-pub mod rows;
 pub mod pictures;
+pub mod rows;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -198,7 +198,11 @@ impl Counters {
 pub fn scan(sources: Vec<Source>, roots: Option<&[PathBuf]>, options: &Options, pool: Pool<'_>, counters: &Counters) -> Result<Scan> {
     for (i, source) in sources.iter().enumerate() {
         if sources.iter().take(i).any(|other| other.name == source.name) {
-            return Err(Error::usage(format!("two sources are called {:?}; name them apart, as in first={} ", source.name, source.path.display())));
+            return Err(Error::usage(format!(
+                "two sources are called {:?}; name them apart, as in first={} ",
+                source.name,
+                source.path.display()
+            )));
         }
     }
     let mut scan = rows::scan_rows(sources, options, pool, counters)?;
@@ -206,17 +210,28 @@ pub fn scan(sources: Vec<Source>, roots: Option<&[PathBuf]>, options: &Options, 
         pictures::scan_pictures(&mut scan, roots, options, pool, counters)?;
     }
     warn_unknown(&mut scan);
-    scan.findings.sort_by(|a, b| (a.source, a.line, a.finding.code, &a.finding.pointer).cmp(&(b.source, b.line, b.finding.code, &b.finding.pointer)));
+    scan.findings.sort_by(|a, b| {
+        (a.source, a.line, a.finding.code, &a.finding.pointer).cmp(&(b.source, b.line, b.finding.code, &b.finding.pointer))
+    });
     mark_rejected(&mut scan);
-    counters.rejects.store(scan.rows.iter().filter(|row| row.rejected).count() as u64, Ordering::Relaxed);
+    counters
+        .rejects
+        .store(scan.rows.iter().filter(|row| row.rejected).count() as u64, Ordering::Relaxed);
     Ok(scan)
 }
 
 /// Unknown members are said once per key and source, at the first row that has one.
 fn warn_unknown(scan: &mut Scan) {
-    let counts: std::collections::HashMap<(u32, &str), u64> =
-        scan.unknown.iter().map(|field| ((field.source, field.pointer.as_str()), field.count)).collect();
-    for located in scan.findings.iter_mut().filter(|located| located.finding.code == Code::RowUnknownField) {
+    let counts: std::collections::HashMap<(u32, &str), u64> = scan
+        .unknown
+        .iter()
+        .map(|field| ((field.source, field.pointer.as_str()), field.count))
+        .collect();
+    for located in scan
+        .findings
+        .iter_mut()
+        .filter(|located| located.finding.code == Code::RowUnknownField)
+    {
         let pattern = rows::pattern(&located.finding.pointer);
         let count = counts.get(&(located.source, pattern.as_str())).copied().unwrap_or(1);
         located.finding.message = format!("nobody knows this member; {count} rows of this source have it (kept in `extra`)").into();
@@ -224,7 +239,12 @@ fn warn_unknown(scan: &mut Scan) {
 }
 
 fn mark_rejected(scan: &mut Scan) {
-    let mut bad = scan.findings.iter().filter(|located| located.finding.code.rejects()).map(|located| (located.source, located.line)).peekable();
+    let mut bad = scan
+        .findings
+        .iter()
+        .filter(|located| located.finding.code.rejects())
+        .map(|located| (located.source, located.line))
+        .peekable();
     for row in &mut scan.rows {
         while bad.next_if(|place| *place < (row.source, row.line)).is_some() {}
         row.rejected = bad.peek() == Some(&(row.source, row.line));

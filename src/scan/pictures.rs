@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::finding::{Code, Finding};
 use crate::jsonl::rules::{check_name, strip};
 use crate::ordered::{self, Pool};
-use crate::picture::{Fault, Format, Preparer, Probe, probe};
 use crate::picture::resolve::{Resolved, Resolver};
 use crate::picture::store::{FolderStore, Store};
+use crate::picture::{Fault, Format, Preparer, Probe, probe};
 use crate::scan::{Counters, Located, Options, Picture, Scan};
 
 /// A file that a name came to.
@@ -39,7 +39,10 @@ pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool
     }
     let prefix = options.strip_prefix.as_deref();
     let well_formed = |name: &str| check_name(strip(name, prefix)).is_ok();
-    let resolver = Resolver::new(stores, scan.names.iter().filter(|name| well_formed(name)).map(|name| strip(name, prefix)));
+    let resolver = Resolver::new(
+        stores,
+        scan.names.iter().filter(|name| well_formed(name)).map(|name| strip(name, prefix)),
+    );
     counters.enter(1, scan.names.len() as u64);
 
     let claimed = Mutex::new(HashSet::new());
@@ -55,7 +58,11 @@ pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool
         Scratch::default,
         |scratch, i| {
             let name = &*scan.names[i];
-            let seen = if well_formed(name) { look(strip(name, prefix), &resolver, options, &claimed, scratch, counters) } else { Err(None) };
+            let seen = if well_formed(name) {
+                look(strip(name, prefix), &resolver, options, &claimed, scratch, counters)
+            } else {
+                Err(None)
+            };
             Counters::add(&counters.done, 1);
             Counters::add(&counters.pictures, 1);
             seen
@@ -64,14 +71,23 @@ pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool
             let name = outcomes.len() as u32;
             outcomes.push(match seen {
                 // A name with a fault of its own is no picture's; its rows are told about the fault already.
-                Err(None) => Err(Fault { code: Code::ImagesBadName, message: String::new() }),
+                Err(None) => Err(Fault {
+                    code: Code::ImagesBadName,
+                    message: String::new(),
+                }),
                 Err(Some(fault)) => Err(fault),
                 Ok(seen) => {
                     if seen.renamed {
                         renamed.insert(name, seen.file.clone());
                     }
                     let number = *numbers.entry(seen.hash).or_insert_with(|| {
-                        pictures.push(Picture { hash: seen.hash, probe: seen.probe, root: seen.root, file: seen.file, channels: 0 });
+                        pictures.push(Picture {
+                            hash: seen.hash,
+                            probe: seen.probe,
+                            root: seen.root,
+                            file: seen.file,
+                            channels: 0,
+                        });
                         pictures.len() as u32 - 1
                     });
                     match seen.decoded {
@@ -119,12 +135,18 @@ fn look(
     for &root in roots.iter().rev() {
         let Some(store) = resolver.store(root) else { continue };
         if let Err(error) = store.read(&file, &mut scratch.bytes) {
-            return Err(Some(Fault { code: Code::PictureUnreadable, message: format!("{file:?}: {error}") }));
+            return Err(Some(Fault {
+                code: Code::PictureUnreadable,
+                message: format!("{file:?}: {error}"),
+            }));
         }
         Counters::add(&counters.bytes, scratch.bytes.len() as u64);
         let found = *blake3::hash(&scratch.bytes).as_bytes();
         if hash.is_some_and(|other| other != found) {
-            return Err(Some(Fault { code: Code::ImagesTwoRoots, message: format!("two roots hold other bytes under {file:?}") }));
+            return Err(Some(Fault {
+                code: Code::ImagesTwoRoots,
+                message: format!("two roots hold other bytes under {file:?}"),
+            }));
         }
         hash = Some(found);
     }
@@ -138,12 +160,23 @@ fn look(
     let first = options.decode && claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
     let decoded = first.then(|| {
         Counters::add(&counters.decoded, 1);
-        scratch.preparer.get_or_insert_with(Preparer::new).decode_only(&scratch.bytes, &header, &options.spec).map_err(|mut fault| {
-            fault.message = format!("{name:?}: {}", fault.message);
-            fault
-        })
+        scratch
+            .preparer
+            .get_or_insert_with(Preparer::new)
+            .decode_only(&scratch.bytes, &header, &options.spec)
+            .map_err(|mut fault| {
+                fault.message = format!("{name:?}: {}", fault.message);
+                fault
+            })
     });
-    Ok(Seen { hash, probe: header, root: roots.first().copied().unwrap_or(0), file, renamed, decoded })
+    Ok(Seen {
+        hash,
+        probe: header,
+        root: roots.first().copied().unwrap_or(0),
+        file,
+        renamed,
+        decoded,
+    })
 }
 
 /// The findings about pictures: faults for every row that needs the picture, warnings at the first row that names it.
@@ -159,8 +192,17 @@ fn say(
     for row in &scan.rows {
         let names = scan.names_of(row);
         let mut say = |i: usize, code: Code, message: String| {
-            let finding = Finding { code, byte: row.offset, pointer: format!("/images/{i}").into(), message: message.into() };
-            findings.push(Located { source: row.source, line: row.line, finding });
+            let finding = Finding {
+                code,
+                byte: row.offset,
+                pointer: format!("/images/{i}").into(),
+                message: message.into(),
+            };
+            findings.push(Located {
+                source: row.source,
+                line: row.line,
+                finding,
+            });
         };
         for (i, &name) in names.iter().enumerate() {
             let text = &*scan.names[name as usize];
@@ -168,7 +210,11 @@ fn say(
                 Err(fault) if well_formed(text) => say(i, fault.code, fault.message.clone()),
                 Err(_) => {}
                 Ok(number) => {
-                    if names.iter().take(i).any(|&other| outcomes[other as usize].as_ref().ok() == Some(number)) {
+                    if names
+                        .iter()
+                        .take(i)
+                        .any(|&other| outcomes[other as usize].as_ref().ok() == Some(number))
+                    {
                         say(i, Code::ImagesRepeated, format!("{text:?} is a picture that this row has already"));
                     }
                     if !std::mem::replace(&mut warned[name as usize], true) {

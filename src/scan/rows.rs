@@ -78,8 +78,17 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
         if is_one_value(source, options.max_line_bytes)? {
             infos[i].not_lines = true;
             let message = "expected one JSON object per line, found one JSON value in the whole file".into();
-            let finding = Finding { code: Code::SourceNotLines, byte: 0, pointer: "".into(), message };
-            findings.push(Located { source: i as u32, line: 0, finding });
+            let finding = Finding {
+                code: Code::SourceNotLines,
+                byte: 0,
+                pointer: "".into(),
+                message,
+            };
+            findings.push(Located {
+                source: i as u32,
+                line: 0,
+                finding,
+            });
         }
     }
     let items: Vec<Item> = (0..sources.len())
@@ -126,7 +135,11 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
                         rows.push(row);
                         infos[i].lines += 1;
                     }
-                    let located = |(line, finding)| Located { source, line: base + line + 1, finding };
+                    let located = |(line, finding)| Located {
+                        source,
+                        line: base + line + 1,
+                        finding,
+                    };
                     findings.extend(chunk.findings.into_iter().map(located));
                     let mut members: Vec<_> = chunk.unknown.into_iter().collect();
                     members.sort_by(|a, b| (a.1.1, &a.0).cmp(&(b.1.1, &b.0)));
@@ -147,7 +160,16 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
     )?;
     rows.shrink_to_fit();
     Ok(Scan {
-        sources, infos, rows, names: names.list, row_names, outcomes: Vec::new(), pictures: Vec::new(), findings, unknown, resolver: None,
+        sources,
+        infos,
+        rows,
+        names: names.list,
+        row_names,
+        outcomes: Vec::new(),
+        pictures: Vec::new(),
+        findings,
+        unknown,
+        resolver: None,
     })
 }
 
@@ -196,7 +218,12 @@ impl Chunk {
                 for member in &row.unknown {
                     let pointer = member.pointer();
                     let first = || {
-                        let finding = Finding { code: Code::RowUnknownField, byte: line.offset, pointer: pointer.as_str().into(), message: "".into() };
+                        let finding = Finding {
+                            code: Code::RowUnknownField,
+                            byte: line.offset,
+                            pointer: pointer.as_str().into(),
+                            message: "".into(),
+                        };
                         (0, number, finding)
                     };
                     self.unknown.entry(pattern(&pointer)).or_insert_with(first).0 += 1;
@@ -204,7 +231,12 @@ impl Chunk {
             }
         } else {
             let message = format!("the line has {} bytes; at most {} are read", line.length, options.max_line_bytes).into();
-            findings.push(Finding { code: Code::LineTooLong, byte: line.offset, pointer: "".into(), message });
+            findings.push(Finding {
+                code: Code::LineTooLong,
+                byte: line.offset,
+                pointer: "".into(),
+                message,
+            });
         }
         self.rows.push(entry);
         self.findings.extend(findings.into_iter().map(|finding| (number, finding)));
@@ -237,7 +269,13 @@ fn is_one_value(source: &Source, max_line_bytes: u64) -> Result<bool> {
     // The first line that holds something, as far as a line may go.
     while first.is_empty() || (json::is_blank(first.trim_ascii_end()) && first.ends_with(b"\n")) {
         first.clear();
-        if reader.by_ref().take(max_line_bytes + 4).read_until(b'\n', &mut first).map_err(refuse)? == 0 {
+        if reader
+            .by_ref()
+            .take(max_line_bytes + 4)
+            .read_until(b'\n', &mut first)
+            .map_err(refuse)?
+            == 0
+        {
             return Ok(false);
         }
     }

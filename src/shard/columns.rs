@@ -31,11 +31,19 @@ fn list(item: DataType) -> DataType {
 }
 
 fn pair(first: &str, second: &str) -> Fields {
-    Fields::from(vec![Field::new(first, DataType::Utf8, true), Field::new(second, DataType::Utf8, true)])
+    Fields::from(vec![
+        Field::new(first, DataType::Utf8, true),
+        Field::new(second, DataType::Utf8, true),
+    ])
 }
 
 fn schema(columns: Vec<(&str, DataType)>) -> SchemaRef {
-    Arc::new(Schema::new(columns.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        columns
+            .into_iter()
+            .map(|(name, kind)| Field::new(name, kind, true))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 /// The schema of `rows.arrow`.
@@ -58,7 +66,12 @@ pub fn rows_schema() -> SchemaRef {
 /// The schema of `pictures.arrow`.
 pub fn pictures_schema() -> SchemaRef {
     let numbers = ["source_height", "source_width", "orientation", "height", "width", "channels"];
-    let mut columns = vec![("names", list(DataType::Utf8)), ("hash", DataType::FixedSizeBinary(32)), ("format", dictionary()), ("mode", dictionary())];
+    let mut columns = vec![
+        ("names", list(DataType::Utf8)),
+        ("hash", DataType::FixedSizeBinary(32)),
+        ("format", dictionary()),
+        ("mode", dictionary()),
+    ];
     columns.extend(numbers.map(|name| (name, DataType::UInt32)));
     columns.push(("store", dictionary()));
     columns.extend(["index", "offset", "length"].map(|name| (name, DataType::UInt64)));
@@ -76,7 +89,10 @@ impl<'p> ArrowFile<'p> {
         let file = File::create(path).map_err(|error| Error::io("create", path, error))?;
         let options = IpcWriteOptions::try_new(64, false, arrow_ipc::MetadataVersion::V5).map_err(|error| refuse(path, error))?;
         let writer = FileWriter::try_new_with_options(BufWriter::with_capacity(1 << 20, file), schema, options);
-        Ok(Self { writer: writer.map_err(|error| refuse(path, error))?, path })
+        Ok(Self {
+            writer: writer.map_err(|error| refuse(path, error))?,
+            path,
+        })
     }
 
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -86,7 +102,10 @@ impl<'p> ArrowFile<'p> {
     fn finish(mut self) -> Result<()> {
         self.writer.finish().map_err(|error| refuse(self.path, error))?;
         let mut buffered = self.writer.into_inner().map_err(|error| refuse(self.path, error))?;
-        buffered.flush().and_then(|()| buffered.get_ref().sync_all()).map_err(|error| Error::io("write", self.path, error))
+        buffered
+            .flush()
+            .and_then(|()| buffered.get_ref().sync_all())
+            .map_err(|error| Error::io("write", self.path, error))
     }
 }
 
@@ -154,7 +173,13 @@ impl<'p> RowsWriter<'p> {
             extra: StringBuilder::new(),
         };
         let file = ArrowFile::create(path, &schema)?;
-        Ok(Self { file, schema, sources: Arc::new(StringArray::from_iter_values(sources)), columns, bytes: 0 })
+        Ok(Self {
+            file,
+            schema,
+            sources: Arc::new(StringArray::from_iter_values(sources)),
+            columns,
+            bytes: 0,
+        })
     }
 
     /// Appends a row: `source` into the dictionary, `pictures` into this shard's pictures; `length` is its line's, for the batch's bound.
@@ -267,7 +292,10 @@ fn encode<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
             at as i32
         })
         .collect();
-    Arc::new(DictionaryArray::new(Int32Array::from(keys), Arc::new(StringArray::from_iter_values(known)) as ArrayRef))
+    Arc::new(DictionaryArray::new(
+        Int32Array::from(keys),
+        Arc::new(StringArray::from_iter_values(known)) as ArrayRef,
+    ))
 }
 
 /// Writes `pictures.arrow`.
@@ -299,8 +327,12 @@ pub fn write_pictures(path: &Path, pictures: &[PictureRow<'_>]) -> Result<()> {
                 builder.append_option(value);
             }
         }
-        let mut arrays: Vec<ArrayRef> =
-            vec![Arc::new(names.finish()), Arc::new(hashes.finish()), formats.slice(start, part.len()), modes.slice(start, part.len())];
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(names.finish()),
+            Arc::new(hashes.finish()),
+            formats.slice(start, part.len()),
+            modes.slice(start, part.len()),
+        ];
         arrays.extend(numbers.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
         arrays.push(stores.slice(start, part.len()));
         arrays.extend(places.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));

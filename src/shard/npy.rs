@@ -9,7 +9,11 @@ const PREFIX: &[u8] = b"\x93NUMPY\x01\x00\xf6\x0f";
 /// The header of an array of C order; `descr` is NumPy's, as in `|u1`.
 pub fn header(descr: &str, shape: &[u64]) -> Vec<u8> {
     let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
-    let tuple = if let [only] = sizes.as_slice() { format!("({only},)") } else { format!("({})", sizes.join(", ")) };
+    let tuple = if let [only] = sizes.as_slice() {
+        format!("({only},)")
+    } else {
+        format!("({})", sizes.join(", "))
+    };
     let mut bytes = PREFIX.to_vec();
     bytes.extend(format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {tuple}, }}").bytes());
     bytes.resize(DATA_OFFSET as usize - 1, b' ');

@@ -34,14 +34,20 @@ fn batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBat
     for field in expected.fields() {
         let found = reader.schema().field_with_name(field.name()).map(|found| found.data_type().clone());
         if found.as_ref().ok() != Some(field.data_type()) {
-            return Err(Error::shard(path, format!("expected a column {} of type {}", field.name(), field.data_type())));
+            return Err(Error::shard(
+                path,
+                format!("expected a column {} of type {}", field.name(), field.data_type()),
+            ));
         }
     }
     reader.map(|batch| batch.map_err(|error| refuse(&error))).collect()
 }
 
 fn column<'b>(batch: &'b RecordBatch, name: &str, path: &Path) -> Result<&'b dyn Array> {
-    batch.column_by_name(name).map(|column| &**column).ok_or_else(|| Error::shard(path, format!("the column {name} is missing")))
+    batch
+        .column_by_name(name)
+        .map(|column| &**column)
+        .ok_or_else(|| Error::shard(path, format!("the column {name} is missing")))
 }
 
 /// Reads `pictures.arrow` of a shard.
@@ -57,7 +63,10 @@ pub fn read_pictures(folder: &Path) -> Result<Vec<StoredPicture>> {
         let (height, width, channels) = (numbers("height")?, numbers("width")?, numbers("channels")?);
         let (index, offset, length) = (places("index")?, places("offset")?, places("length")?);
         for i in 0..batch.num_rows() {
-            let store = stores.key(i).filter(|&key| key < store_names.len()).map(|key| store_names.value(key));
+            let store = stores
+                .key(i)
+                .filter(|&key| key < store_names.len())
+                .map(|key| store_names.value(key));
             let place = match store {
                 Some("gray") if index.is_valid(i) => Place::Gray(index.value(i)),
                 Some("rgb") if index.is_valid(i) => Place::Rgb(index.value(i)),
@@ -65,7 +74,12 @@ pub fn read_pictures(folder: &Path) -> Result<Vec<StoredPicture>> {
                 _ => return Err(Error::shard(&path, format!("picture {i} is in no store"))),
             };
             let hash = <[u8; 32]>::try_from(hashes.value(i)).map_err(|_| Error::shard(&path, "a hash has no 32 bytes"))?;
-            pictures.push(StoredPicture { hash, size: (height.value(i), width.value(i)), channels: channels.value(i), place });
+            pictures.push(StoredPicture {
+                hash,
+                size: (height.value(i), width.value(i)),
+                channels: channels.value(i),
+                place,
+            });
         }
     }
     Ok(pictures)
@@ -81,7 +95,10 @@ pub fn read_row_pictures(folder: &Path) -> Result<Vec<Vec<u32>>> {
         for i in 0..batch.num_rows() {
             let own = pictures.value(i);
             if images.value(i).len() != own.len() {
-                return Err(Error::shard(&path, format!("row {i} has {} names and {} pictures", images.value(i).len(), own.len())));
+                return Err(Error::shard(
+                    &path,
+                    format!("row {i} has {} names and {} pictures", images.value(i).len(), own.len()),
+                ));
             }
             rows.push(own.as_primitive::<UInt32Type>().values().to_vec());
         }
@@ -98,8 +115,14 @@ impl StoredPicture {
     /// Its file, and where in it the pixels begin.
     pub fn locate(&self, folder: &Path) -> (PathBuf, u64) {
         match self.place {
-            Place::Gray(index) => (folder.join("gray.npy"), DATA_OFFSET.saturating_add(index.saturating_mul(self.bytes()))),
-            Place::Rgb(index) => (folder.join("rgb.npy"), DATA_OFFSET.saturating_add(index.saturating_mul(self.bytes()))),
+            Place::Gray(index) => (
+                folder.join("gray.npy"),
+                DATA_OFFSET.saturating_add(index.saturating_mul(self.bytes())),
+            ),
+            Place::Rgb(index) => (
+                folder.join("rgb.npy"),
+                DATA_OFFSET.saturating_add(index.saturating_mul(self.bytes())),
+            ),
             Place::Pixels(offset, _) => (folder.join("pixels.npy"), DATA_OFFSET.saturating_add(offset)),
         }
     }

@@ -73,7 +73,9 @@ impl UnitFile {
 
     /// Whether every file is there with its length. Their content is `verify`'s business.
     pub fn is_whole(&self, folder: &Path) -> bool {
-        self.files.iter().all(|file| std::fs::metadata(folder.join(&file.name)).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes))
+        self.files
+            .iter()
+            .all(|file| std::fs::metadata(folder.join(&file.name)).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes))
     }
 }
 
@@ -92,5 +94,9 @@ pub fn hash_file(path: &Path, buffer: &mut Vec<u8>) -> Result<FileInfo> {
         bytes += count as u64;
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(FileInfo { name, bytes, blake3: hasher.finalize().to_hex().to_string() })
+    Ok(FileInfo {
+        name,
+        bytes,
+        blake3: hasher.finalize().to_hex().to_string(),
+    })
 }

@@ -28,7 +28,11 @@ struct Store {
 impl PixelWriter {
     /// Begins in an empty folder.
     pub fn new(folder: &Path, target: Option<(u32, u32)>) -> Self {
-        Self { folder: folder.to_owned(), target, stores: [None, None, None] }
+        Self {
+            folder: folder.to_owned(),
+            target,
+            stores: [None, None, None],
+        }
     }
 
     /// Appends one picture of `channels` (1 or 3), H·W·channels bytes; says where it lies.
@@ -45,7 +49,9 @@ impl PixelWriter {
             file.seek(SeekFrom::Start(DATA_OFFSET)).map_err(refuse)?;
             self.stores[number] = Some(Store { file, count: 0, bytes: 0 });
         }
-        let Some(store) = &mut self.stores[number] else { return Err(Error::usage("a store that was just opened is gone")) };
+        let Some(store) = &mut self.stores[number] else {
+            return Err(Error::usage("a store that was just opened is gone"));
+        };
         store.file.write_all(pixels).map_err(refuse)?;
         let place = match number {
             0 => Place::Gray(store.count),

@@ -136,12 +136,22 @@ impl Instance {
     /// Decompresses the picture whose header was read last.
     fn decompress(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<Verdict> {
         let (width, height) = self.size;
-        assert!(pixels.len() == width * height * channels, "a buffer of another size than the picture's");
+        assert!(
+            pixels.len() == width * height * channels,
+            "a buffer of another size than the picture's"
+        );
         // SAFETY: the handle is alive; `bytes` is one slice; the library writes `height` rows of `width * channels` bytes (pitch 0:
         // without padding), which is the length of `pixels`: the sides are those that it read itself from these very bytes, and
         // `channels` is the pixel size of `format`.
         let code = unsafe {
-            tj::tj3Decompress8(self.handle.as_ptr(), bytes.as_ptr(), bytes.len() as _, pixels.as_mut_ptr(), 0, format as i32)
+            tj::tj3Decompress8(
+                self.handle.as_ptr(),
+                bytes.as_ptr(),
+                bytes.len() as _,
+                pixels.as_mut_ptr(),
+                0,
+                format as i32,
+            )
         };
         match code {
             0 => Ok(Verdict::Clean),

@@ -1,0 +1,223 @@
+"""`build`: rows and pictures become shards, once."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from mmno_fast import _core
+from mmno_fast.allowance import Allowance
+from mmno_fast.checking import MAX_LINE_BYTES, Placeholders
+from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
+from mmno_fast.progress import Counters
+from mmno_fast.reports import Report
+from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from mmno_fast.specs import ImageSpec
+
+Engine: TypeAlias = Literal["core", "reference"]
+SHARD_BYTES: Final = 256 * 2**20
+"""Pixels of one shard at most, in bytes, counted at three channels, by default."""
+
+
+@dataclass(frozen=True, repr=False)
+class BuildReport(Report):
+    """What a build made, kept and rejected."""
+
+    path: Path
+    """The data set's folder."""
+    lines: int
+    """Lines that hold something: `rows` + `rejected`."""
+    rows: int
+    """Rows accepted."""
+    rejected: int
+    """Rows rejected; each stands in ``rejects.jsonl``."""
+    rejects: dict[str, int]
+    """Rejected rows by code; a row with two codes counts under both."""
+    pictures: int
+    """Pictures stored."""
+    distinct_pictures: int
+    """Pictures stored, by the hash of their files."""
+    decoded: int
+    """Pictures decoded by this very run."""
+    shards: int
+    """Shards of the data set."""
+    bytes: int
+    """Bytes of the data set."""
+    built: int
+    """Shards written by this run."""
+    kept: int
+    """Shards that were there already."""
+    linked: int
+    """Shards whose rows were written anew and whose pixel files were linked from an older one."""
+    copied: int
+    """Pictures copied from older shards."""
+    stored_again: int
+    """Pictures stored in a second shard, because a row has several."""
+    removed: int
+    """Shards removed, because nothing names them any more."""
+    unchanged: bool
+    """Whether the folder held this very data set already."""
+    roots: tuple[dict[str, Any], ...]
+    """Each root as `given`, the folder `used`, and how many levels it `descended`."""
+    seconds: float
+    """How long the build took."""
+
+    @property
+    def rejects_path(self) -> Path:
+        """The file with every rejected row."""
+        return self.path / "rejects.jsonl"
+
+    def rejected_rows(self) -> Iterator[dict[str, Any]]:
+        """Every rejected row: source, line, byte, codes, and text (or base64, or length)."""
+        with self.rejects_path.open(encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)
+
+    def unallowed(self, allow: Iterable[str] = ()) -> dict[str, int]:
+        """Rejected rows that no entry of `allow` accounts for, by code.
+
+        Args:
+            allow: ``CODE`` or ``CODE:GLOB``. A row is allowed when each of its codes is; with GLOB, only where it has pictures and
+                all their names, as the row gives them, match (`*` matches `/` too).
+
+        Returns:
+            Code to rows; empty when all losses are allowed.
+
+        Raises:
+            ValueError: No such code, or one that rejects nothing.
+        """
+        allowance = Allowance.parse(allow)
+        left: dict[str, int] = {}
+        if self.rejected:
+            for row in self.rejected_rows():
+                for code in allowance.unallowed(row):
+                    left[code] = left.get(code, 0) + 1
+        return left
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "path": str(self.path), "roots": list(self.roots)}
+
+    def __rich__(self) -> RenderableType:
+        from mmno_fast import tables  # rich is imported when something is shown
+
+        return tables.build_table(self)
+
+
+def build(
+    sources: Sources,
+    images: Roots,
+    out: AnyPath,
+    image: ImageSpec,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    shuffle_seed: int | None = None,
+    update: bool = False,
+    placeholders: Placeholders = "required",
+    strip_prefix: str | None = None,
+    follow_links: bool = True,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    threads: int | None = None,
+    engine: Engine = "core",
+    progress: _core.Progress | Counters | None = None,
+) -> BuildReport:
+    """Turn rows and their pictures into a folder of shards.
+
+    A build that was killed goes on where it stopped when it is called again; on a finished, unchanged data set nothing is done.
+    Neither threads, nor the time, nor where the folder lies change a byte.
+
+    Args:
+        sources: JSONL files: one path, several, or ``{name: path}``; a text may be ``name=path``.
+        images: Folders that names of pictures are looked for in.
+        out: The folder to make.
+        image: What becomes of each picture: ``Resize(…)`` or ``Original(…)``.
+        shard_bytes: Pixels of one shard at most [bytes, counted at three channels]. Default: 256 MiB.
+        shuffle_seed: Store pictures in an order that follows from this number. Default: the order in which rows name them.
+        update: Bring a finished data set up to date, decoding only what is new.
+        placeholders: ``"required"`` (default): one ``<image>`` per picture; ``"optional"``: none at all is fine too.
+        strip_prefix: Cut from the front of names of pictures before they are looked for.
+        follow_links: Whether links may lead out of a root. Default: yes.
+        max_line_bytes: Longer lines are rejected unread. Default: 16 MiB.
+        threads: How many to use. Default: all that this process may use. The reference engine always uses one.
+        engine: ``"core"`` (default), or ``"reference"``: the same in plain Python, for comparison (extra ``reference``).
+        progress: Counters to watch from another thread: a `Progress`, or a `progress.Counters` for the reference engine.
+
+    Returns:
+        The report. Rejected rows do not raise: see `BuildReport.unallowed`.
+
+    Raises:
+        ValueError: An argument that makes no sense, or a source that is one JSON array.
+        FileNotFoundError: A source or folder that is not there.
+        DataError: A source or picture that changed during the build.
+        ShardError: A folder that holds something else, or another builder in it.
+    """
+    named = named_sources(sources)
+    roots = checked_roots(images)
+    workers = thread_count(threads)
+    shared: dict[str, Any] = {
+        "shard_bytes": shard_bytes,
+        "shuffle_seed": shuffle_seed,
+        "placeholders": placeholders,
+        "strip_prefix": strip_prefix,
+        "follow_links": follow_links,
+        "max_line_bytes": max_line_bytes,
+    }
+    began = time.perf_counter()
+    if engine == "reference":
+        if update:
+            msg = "the reference engine builds from scratch only: leave out update (--update)"
+            raise ValueError(msg)
+        made = _build_by_reference(named, roots, os.fspath(out), image, progress, shared)
+    elif engine == "core":
+        text = _core.build(
+            named,
+            roots,
+            os.fspath(out),
+            spec=image.to_json(),
+            update=update,
+            threads=workers,
+            chunk_bytes=CHUNK_BYTES,
+            window=WINDOW_PER_THREAD * workers,
+            progress=_of_core(progress),
+            **shared,
+        )
+        made = json.loads(text)
+    else:
+        msg = f"engine: expected 'core' or 'reference', found {engine!r}"
+        raise ValueError(msg)
+    made = {"removed": 0, **made, "roots": tuple(made["roots"])}
+    return BuildReport(path=Path(out), seconds=time.perf_counter() - began, **made)
+
+
+def _of_core(progress: _core.Progress | Counters | None) -> _core.Progress | None:
+    if isinstance(progress, Counters):
+        msg = "progress: the core takes a mmno_fast.Progress, found the reference engine's Counters"
+        raise TypeError(msg)
+    return progress
+
+
+def _build_by_reference(
+    named: list[tuple[str, str]],
+    roots: list[str],
+    out: str,
+    image: ImageSpec,
+    progress: _core.Progress | Counters | None,
+    shared: dict[str, Any],
+) -> dict[str, Any]:
+    if not (progress is None or isinstance(progress, Counters)):
+        msg = "progress: the reference engine takes a mmno_fast.progress.Counters"
+        raise TypeError(msg)
+    try:
+        from mmno_fast import reference  # an extra: its packages are not there for everyone
+    except ImportError as error:
+        msg = f"the reference engine needs {error.name}: pip install 'mmno_fast[reference]'"
+        raise ModuleNotFoundError(msg, name=error.name) from error
+    return dict(reference.build(named, roots, out, spec=image.to_dict(), progress=progress, **shared))

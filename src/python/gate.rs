@@ -1,0 +1,69 @@
+//! The one gate: detach from the interpreter, run, turn errors into exceptions, look for Ctrl-C.
+
+use std::cell::Cell;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyOSError, PyPermissionError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::error::{Error, Kind, Result};
+
+create_exception!(mmno_fast, MmnoError, PyException);
+create_exception!(mmno_fast, DataError, MmnoError);
+create_exception!(mmno_fast, ShardError, MmnoError);
+create_exception!(mmno_fast, StateError, MmnoError);
+create_exception!(mmno_fast, ClosedError, MmnoError);
+
+/// How often signals are looked for: Ctrl-C must work within 100 ms.
+const SIGNALS_EVERY: Duration = Duration::from_millis(40);
+
+/// Runs `job` without the interpreter. The job is given a monitor that it must call between items.
+pub(super) fn enter<T: Send>(py: Python<'_>, job: impl FnOnce(&dyn Fn() -> Result<()>) -> Result<T> + Send) -> PyResult<T> {
+    let outcome = py.detach(|| {
+        let last = Cell::new(Instant::now());
+        let monitor = || {
+            if last.get().elapsed() < SIGNALS_EVERY {
+                return Ok(());
+            }
+            last.set(Instant::now());
+            Python::attach(|py| py.check_signals()).map_err(|_| Error::interrupted())
+        };
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&monitor))).unwrap_or_else(|payload| Err(Error::panic(&*payload)))
+    });
+    outcome.map_err(|error| raise(py, &error))
+}
+
+/// An error as the exception that a Python programmer expects.
+pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    let text = error.to_string();
+    let (raised, path, line, byte) = match error.kind() {
+        Kind::Io { path, source, .. } => {
+            let raised = match source.kind() {
+                ErrorKind::NotFound => PyFileNotFoundError::new_err(text),
+                ErrorKind::PermissionDenied => PyPermissionError::new_err(text),
+                _ => PyOSError::new_err(text),
+            };
+            (raised, Some(path), None, None)
+        }
+        Kind::Data { path, line, byte, .. } => (DataError::new_err(text), Some(path), *line, *byte),
+        Kind::Shard { path, .. } => (ShardError::new_err(text), Some(path), None, None),
+        Kind::Usage(_) => (PyValueError::new_err(text), None, None, None),
+        Kind::Interrupted => (PyKeyboardInterrupt::new_err(()), None, None, None),
+        Kind::Panic(_) => (MmnoError::new_err(text), None, None, None),
+    };
+    if raised.is_instance_of::<MmnoError>(py) {
+        let value = raised.value(py);
+        let set = || -> PyResult<()> {
+            value.setattr("code", py.None())?;
+            value.setattr("path", path.map(|path| path.display().to_string()))?;
+            value.setattr("line", line)?;
+            value.setattr("byte", byte)
+        };
+        if let Err(other) = set() {
+            return other;
+        }
+    }
+    raised
+}

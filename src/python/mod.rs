@@ -1,0 +1,31 @@
+//! The view from Python: conversion and registration, no logic. Used by nobody.
+
+mod gate;
+mod jobs;
+mod pictures;
+mod report;
+
+use pyo3::prelude::*;
+
+/// The extension module `mmno_fast._core`.
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("MmnoError", py.get_type::<gate::MmnoError>())?;
+    module.add("DataError", py.get_type::<gate::DataError>())?;
+    module.add("ShardError", py.get_type::<gate::ShardError>())?;
+    module.add("StateError", py.get_type::<gate::StateError>())?;
+    module.add("ClosedError", py.get_type::<gate::ClosedError>())?;
+    module.add_class::<jobs::Progress>()?;
+    module.add_class::<report::CheckReport>()?;
+    module.add_function(wrap_pyfunction!(jobs::catalogue, module)?)?;
+    module.add_function(wrap_pyfunction!(jobs::build_info, module)?)?;
+    module.add_function(wrap_pyfunction!(jobs::check, module)?)?;
+    module.add_function(wrap_pyfunction!(jobs::build, module)?)?;
+    module.add_function(wrap_pyfunction!(jobs::verify, module)?)?;
+    module.add_function(wrap_pyfunction!(jobs::inspect_line, module)?)?;
+    module.add_function(wrap_pyfunction!(pictures::probe_picture, module)?)?;
+    module.add_function(wrap_pyfunction!(pictures::read_picture, module)?)?;
+    Ok(())
+}
