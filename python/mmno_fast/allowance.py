@@ -66,7 +66,8 @@ def _parse(entry: str, severities: Mapping[str, str]) -> tuple[str, str | None]:
 def _names(row: Mapping[str, Any]) -> list[str]:
     """The names of a rejected row's pictures, as the row gives them; none where its text cannot be read."""
     try:
-        images = json.loads(row["text"])["images"]
+        # Numbers stay texts: the names are all that counts, and a number of any length is legal.
+        images = json.loads(row["text"], parse_int=str, parse_float=str)["images"]
     except (KeyError, TypeError, ValueError, RecursionError):
         return []
     names = [images] if isinstance(images, str) else images

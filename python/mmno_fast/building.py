@@ -78,7 +78,7 @@ class BuildReport(Report):
 
     def rejected_rows(self) -> Iterator[dict[str, Any]]:
         """Every rejected row: source, line, byte, codes, and text (or base64, or length)."""
-        with self.rejects_path.open(encoding="utf-8") as file:
+        with self.rejects_path.open("rb") as file:
             for line in file:
                 yield json.loads(line)
 

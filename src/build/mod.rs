@@ -148,6 +148,7 @@ pub fn build(
             return Ok(report);
         }
         if !same && !options.update {
+            lock.release(&work)?;
             let message = "holds a data set of other rows, pictures or settings; say --update to replace it, or name another folder";
             return Err(Error::usage(format!("{}: {message}", out.display())));
         }

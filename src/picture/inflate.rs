@@ -28,11 +28,8 @@ impl<'a> Inflate<'a> {
         let mut options = DecodeOptions::default();
         options.set_ignore_adler32(false);
         options.set_ignore_crc(true);
-        let mut inflate = Self {
-            decoder: StreamingDecoder::new_with_options(options),
-            region: UnfilterRegion::default(),
-            out,
-        };
+        let mut inflate =
+            Self { decoder: StreamingDecoder::new_with_options(options), region: UnfilterRegion::default(), out };
         inflate.out.resize(limit, 0);
         // Fixed and well-formed: cannot fail.
         let fed = inflate.feed(PROLOGUE);

@@ -20,42 +20,34 @@ const SPARE_MIB: u64 = 64;
 /// What libjpeg-turbo says when it would read on behind the end (`JWRN_JPEG_EOF`).
 const END_OF_DATA: &str = "Premature end of JPEG file";
 
-/// A decoder of JPEGs. The instance of the library is made when it is first needed.
-#[derive(Default)]
-pub(super) struct Jpeg {
-    instance: Option<Instance>,
-}
-
-impl Jpeg {
-    /// Decodes into `pixels`, whose length becomes that of the picture.
-    pub(super) fn decode(&mut self, bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outcome<Samples> {
-        let (samples, format, channels) = match probe.mode {
-            Mode::L => (Samples::Gray, tj::TJPF_TJPF_GRAY, 1),
-            Mode::Cmyk => (Samples::Cmyk, tj::TJPF_TJPF_CMYK, 4),
-            _ => (Samples::Rgb, tj::TJPF_TJPF_RGB, 3),
-        };
-        let instance = match &mut self.instance {
-            Some(instance) => instance,
-            none => none.insert(Instance::new()?),
-        };
-        instance.set_limits(probe, channels)?;
-        instance.read_header(bytes, probe)?;
-        pixels.resize(probe.width as usize * probe.height as usize * channels, 0);
-        match instance.decompress(bytes, pixels, format, channels)? {
-            Verdict::Clean => {}
-            Verdict::Warned(message) => {
-                // Pillow takes no notice of warnings, but stops where the data do.
-                if !has_end(bytes) && !instance.is_whole(bytes, pixels, format, channels, &message) {
-                    return Err(Fault::truncated("JPEG ends before the picture is complete"));
-                }
+/// Decodes into `pixels`, whose length becomes that of the picture.
+///
+/// Each picture gets an instance of its own, which costs some microseconds: an instance remembers tables, and after a broken header
+/// where it stood in it, so that a picture that lacks its tables would get those of the one before.
+pub(super) fn decode(bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outcome<Samples> {
+    let (samples, format, channels) = match probe.mode {
+        Mode::L => (Samples::Gray, tj::TJPF_TJPF_GRAY, 1),
+        Mode::Cmyk => (Samples::Cmyk, tj::TJPF_TJPF_CMYK, 4),
+        _ => (Samples::Rgb, tj::TJPF_TJPF_RGB, 3),
+    };
+    let mut instance = Instance::new()?;
+    instance.set_limits(probe, channels)?;
+    instance.read_header(bytes, probe)?;
+    pixels.resize(probe.width as usize * probe.height as usize * channels, 0);
+    match instance.decompress(bytes, pixels, format, channels)? {
+        Verdict::Clean => {}
+        Verdict::Warned(message) => {
+            // Pillow takes no notice of warnings, but stops where the data do.
+            if !has_end(bytes) && !instance.is_whole(bytes, pixels, format, channels, &message) {
+                return Err(Fault::truncated("JPEG ends before the picture is complete"));
             }
         }
-        if samples == Samples::Cmyk {
-            // Pillow reads every CMYK as Adobe writes it, inverted (rawmode `CMYK;I`).
-            pixels.iter_mut().for_each(|ink| *ink = !*ink);
-        }
-        Ok(samples)
     }
+    if samples == Samples::Cmyk {
+        // Pillow reads every CMYK as Adobe writes it, inverted (rawmode `CMYK;I`).
+        pixels.iter_mut().for_each(|ink| *ink = !*ink);
+    }
+    Ok(samples)
 }
 
 /// How a call ended that gave a picture.
@@ -65,16 +57,12 @@ enum Verdict {
     Warned(String),
 }
 
-/// One instance of TurboJPEG.
+/// One instance of TurboJPEG: a plain structure on the heap that nobody else refers to.
 struct Instance {
     handle: NonNull<std::ffi::c_void>,
     /// The sides of the last header read.
     size: (usize, usize),
 }
-
-// SAFETY: an instance is a plain structure on the heap that no other thread refers to; the library's documentation allows using
-// it from any thread, one at a time, which `&mut self` ensures.
-unsafe impl Send for Instance {}
 
 impl Drop for Instance {
     fn drop(&mut self) {
@@ -136,22 +124,12 @@ impl Instance {
     /// Decompresses the picture whose header was read last.
     fn decompress(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<Verdict> {
         let (width, height) = self.size;
-        assert!(
-            pixels.len() == width * height * channels,
-            "a buffer of another size than the picture's"
-        );
+        assert!(pixels.len() == width * height * channels, "a buffer of another size than the picture's");
         // SAFETY: the handle is alive; `bytes` is one slice; the library writes `height` rows of `width * channels` bytes (pitch 0:
         // without padding), which is the length of `pixels`: the sides are those that it read itself from these very bytes, and
         // `channels` is the pixel size of `format`.
         let code = unsafe {
-            tj::tj3Decompress8(
-                self.handle.as_ptr(),
-                bytes.as_ptr(),
-                bytes.len() as _,
-                pixels.as_mut_ptr(),
-                0,
-                format as i32,
-            )
+            tj::tj3Decompress8(self.handle.as_ptr(), bytes.as_ptr(), bytes.len() as _, pixels.as_mut_ptr(), 0, format as i32)
         };
         match code {
             0 => Ok(Verdict::Clean),

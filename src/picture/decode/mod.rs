@@ -42,7 +42,6 @@ pub(super) struct Decoder {
     pub(super) palette: Box<[[u8; 4]; 256]>,
     /// Its transparent colour.
     pub(super) key: Key,
-    jpeg: jpeg::Jpeg,
     png: png::Png,
 }
 
@@ -55,7 +54,6 @@ impl Decoder {
             pixels: Vec::new(),
             palette: Box::new([BLACK; 256]),
             key: Key::None,
-            jpeg: jpeg::Jpeg::default(),
             png: png::Png::default(),
         }
     }
@@ -65,7 +63,7 @@ impl Decoder {
         self.palette.fill(BLACK);
         self.key = Key::None;
         match probe.format {
-            Format::Jpeg => self.jpeg.decode(bytes, probe, &mut self.pixels),
+            Format::Jpeg => jpeg::decode(bytes, probe, &mut self.pixels),
             Format::Png => {
                 let header = super::probe::png::Header::read(bytes)?;
                 same_size(probe, header.width, header.height)?;

@@ -13,15 +13,8 @@ use crate::picture::{Fault, Outcome};
 const PIECE: usize = 65_536;
 
 /// First column, first row, step of columns, step of rows of the seven passes.
-const ADAM7: [[usize; 4]; 7] = [
-    [0, 0, 8, 8],
-    [4, 0, 8, 8],
-    [0, 4, 4, 8],
-    [2, 0, 4, 4],
-    [0, 2, 2, 4],
-    [1, 0, 2, 2],
-    [0, 1, 1, 2],
-];
+const ADAM7: [[usize; 4]; 7] =
+    [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
 
 /// A decoder of PNGs.
 #[derive(Default)]
@@ -103,7 +96,8 @@ impl Png {
             let start = chunk.start.min(bytes.len());
             for piece in bytes[start..chunk.end.clamp(start, bytes.len())].chunks(PIECE) {
                 inflate.push(piece).map_err(|_| Fault::corrupt("PNG with a broken zlib stream"))?;
-                let whole = inflate.filled() == total || inflate.has_ended() && ends_with_a_row(passes, &row_bytes, inflate.filled());
+                let whole = inflate.filled() == total
+                    || inflate.has_ended() && ends_with_a_row(passes, &row_bytes, inflate.filled());
                 if whole {
                     let filled = inflate.filled();
                     header.finish(bytes, chunk.end)?;
@@ -112,7 +106,8 @@ impl Png {
                 }
             }
             // The next chunk has to be one of data again.
-            let Some(&[l0, l1, l2, l3, ref name @ ..]) = bytes.get(chunk.end.saturating_add(4)..).and_then(|rest| rest.first_chunk::<8>())
+            let Some(&[l0, l1, l2, l3, ref name @ ..]) =
+                bytes.get(chunk.end.saturating_add(4)..).and_then(|rest| rest.first_chunk::<8>())
             else {
                 return Err(cut());
             };
@@ -149,14 +144,7 @@ fn ends_with_a_row(passes: &[Pass], row_bytes: impl Fn(usize) -> usize, filled: 
 fn passes(header: &Header<'_>) -> Vec<Pass> {
     let (width, height) = (header.width as usize, header.height as usize);
     if !header.interlaced {
-        return vec![Pass {
-            columns: width,
-            rows: height,
-            x: 0,
-            y: 0,
-            step_x: 1,
-            step_y: 1,
-        }];
+        return vec![Pass { columns: width, rows: height, x: 0, y: 0, step_x: 1, step_y: 1 }];
     }
     let count = |size: usize, first: usize, step: usize| size.saturating_sub(first).div_ceil(step);
     ADAM7
@@ -218,10 +206,7 @@ fn unfilter(filter: u8, step: usize, previous: &[u8], row: &mut [u8]) -> Outcome
                 row[i] = row[i].wrapping_add(row[i - step]);
             }
         }
-        2 => row
-            .iter_mut()
-            .zip(previous)
-            .for_each(|(sample, up)| *sample = sample.wrapping_add(*up)),
+        2 => row.iter_mut().zip(previous).for_each(|(sample, up)| *sample = sample.wrapping_add(*up)),
         3 => match step {
             1 => average::<1>(previous, row),
             2 => average::<2>(previous, row),
@@ -262,13 +247,7 @@ fn paeth<const STEP: usize>(previous: &[u8], row: &mut [u8]) {
         for i in 0..STEP {
             let [a, b, c] = [left[i], up[i], corner[i]].map(i16::from);
             let (pa, pb, pc) = ((b - c).abs(), (a - c).abs(), (a + b - 2 * c).abs());
-            let nearest = if pa <= pb && pa <= pc {
-                a
-            } else if pb <= pc {
-                b
-            } else {
-                c
-            };
+            let nearest = if pa <= pb && pa <= pc { a } else if pb <= pc { b } else { c };
             pixel[i] = pixel[i].wrapping_add(nearest as u8);
         }
         (left, corner) = (*pixel, *up);
@@ -314,13 +293,7 @@ mod tests {
 
     #[test]
     fn filters_look_left_and_up() {
-        for (filter, expected) in [
-            (0, [1, 2, 3]),
-            (1, [1, 3, 6]),
-            (2, [11, 22, 33]),
-            (3, [6, 15, 25]),
-            (4, [11, 22, 33]),
-        ] {
+        for (filter, expected) in [(0, [1, 2, 3]), (1, [1, 3, 6]), (2, [11, 22, 33]), (3, [6, 15, 25]), (4, [11, 22, 33])] {
             let mut row = [1, 2, 3];
             unfilter(filter, 1, &[10, 20, 30], &mut row).unwrap();
             assert_eq!(row, expected, "{filter}");
