@@ -64,7 +64,7 @@ macro_rules! catalogue {
 catalogue! {
     SourceNotLines "source.not_lines" Error "the whole file is one JSON array, or one object over several lines",
         "write one object per line, for example with `jq -c '.[]'`", "";
-    LineTooLong "line.too_long" Error "the line is longer than max_line_bytes",
+    LineTooLong "line.too_long" Error "the line is longer than `max_line_bytes`",
         "raise --max-line-bytes if the line is meant", "";
     JsonUtf8 "json.utf8" Error "the line is not UTF-8",
         "re-encode the file as UTF-8", "line.too_long";
@@ -140,7 +140,7 @@ catalogue! {
         "fetch the file again", "picture.format";
     PictureCorrupt "picture.corrupt" Error "the decoder refuses the data",
         "fetch the file again, or save it anew", "picture.format";
-    PictureTooLarge "picture.too_large" Error "the picture has more pixels than decode_limit",
+    PictureTooLarge "picture.too_large" Error "the picture has more pixels than `decode_limit`",
         "raise --decode-limit if the picture is meant", "picture.format";
     PictureSixteenBit "picture.sixteen_bit" Error "16-bit gray needs a choice: Pillow turns everything above 255 white",
         "say --sixteen-bit scale (the high byte) or --sixteen-bit pillow", "picture.format";

@@ -14,6 +14,7 @@ pub mod error;
 pub mod finding;
 pub mod jsonl;
 pub mod ordered;
+#[allow(clippy::pedantic, clippy::all, reason = "its arithmetic and its parsers follow Pillow's C line by line")]
 pub mod picture;
 pub mod scan;
 pub mod shard;

@@ -54,6 +54,10 @@ pub fn map<T: Send, R: Send, S>(
 ) -> Result<()> {
     let mut own = scratch();
     if pool.threads <= 1 {
+        #[expect(
+            clippy::while_let_on_iterator,
+            reason = "the iterator may go on after `None`, once `take` has queued more"
+        )]
         while let Some(item) = items.next() {
             (pool.monitor)()?;
             take(guarded(&work, &mut own, item).map_err(|payload| Error::panic(&*payload))?)?;

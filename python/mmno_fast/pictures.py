@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from mmno_fast.schemas import pictures_schema
 from mmno_fast.shard import Pixels, Shard, widened
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Pictures(Sequence[Picture]):
 
         tables = [shard.picture_table for shard in self._shards]
         if not tables:
-            return pa.table({})
+            return pictures_schema().empty_table()
         return pa.concat_tables(tables).unify_dictionaries().take(self._stored)
 
     def numbers(self, shard: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:

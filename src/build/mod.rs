@@ -19,6 +19,7 @@ use crate::build::plan::Unit;
 use crate::build::previous::Previous;
 use crate::error::{Error, Result};
 use crate::ordered::Pool;
+use crate::picture::resolve::Resolver;
 use crate::scan::{self, Counters, Scan, Source};
 use crate::shard::unit_file::{FileInfo, UNIT_FILE, UnitFile};
 
@@ -90,7 +91,7 @@ pub struct RootUse {
 
 /// The roots of a scan, for a report.
 pub fn roots_of(scan: &Scan) -> Vec<RootUse> {
-    let roots = scan.resolver.iter().flat_map(|resolver| resolver.roots());
+    let roots = scan.resolver.iter().flat_map(Resolver::roots);
     roots
         .map(|root| RootUse {
             given: root.given.clone(),

@@ -46,15 +46,12 @@ pub fn block(question: &str) -> Option<Vec<Choice>> {
 
 /// `(A) text`, `A) text` or `A. text`, in a trimmed line.
 fn lettered(line: &str) -> Option<(char, &str)> {
-    let (letter, rest) = match line.strip_prefix('(') {
-        Some(inner) => {
-            let (letter, rest) = first_letter(inner)?;
-            (letter, rest.strip_prefix(')')?)
-        }
-        None => {
-            let (letter, rest) = first_letter(line)?;
-            (letter, rest.strip_prefix([')', '.'])?)
-        }
+    let (letter, rest) = if let Some(inner) = line.strip_prefix('(') {
+        let (letter, rest) = first_letter(inner)?;
+        (letter, rest.strip_prefix(')')?)
+    } else {
+        let (letter, rest) = first_letter(line)?;
+        (letter, rest.strip_prefix([')', '.'])?)
     };
     (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| (letter, rest.trim()))
 }

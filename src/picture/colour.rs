@@ -56,11 +56,19 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
             Channels::One
         }
         Samples::GrayAlpha => {
-            out.extend(pixels.as_chunks::<2>().0.iter().map(|[v, a]| if white { over_white(*v, *a) } else { *v }));
+            out.extend(
+                pixels
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .map(|[v, a]| if white { over_white(*v, *a) } else { *v }),
+            );
             Channels::One
         }
         Samples::Index => {
-            let colors = source.palette.map(|[r, g, b, a]| if white { [r, g, b].map(|v| over_white(v, a)) } else { [r, g, b] });
+            let colors = source
+                .palette
+                .map(|[r, g, b, a]| if white { [r, g, b].map(|v| over_white(v, a)) } else { [r, g, b] });
             out.resize(pixels.len() * 3, 0);
             for (pixel, index) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
                 *pixel = colors[usize::from(*index)];
@@ -82,7 +90,11 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
         Samples::Rgba => {
             out.resize(pixels.len() / 4 * 3, 0);
             for (pixel, [r, g, b, a]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
-                *pixel = if white { [*r, *g, *b].map(|v| over_white(v, *a)) } else { [*r, *g, *b] };
+                *pixel = if white {
+                    [*r, *g, *b].map(|v| over_white(v, *a))
+                } else {
+                    [*r, *g, *b]
+                };
             }
             Channels::Three
         }
@@ -174,7 +186,11 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
 /// Whether the channels of every pixel are equal.
 fn is_gray(rgb: &[u8]) -> bool {
     rgb.chunks(3 * BLOCK).all(|block| {
-        let differs = block.as_chunks::<3>().0.iter().fold(0, |differs, [r, g, b]| differs | (r ^ g) | (g ^ b));
+        let differs = block
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .fold(0, |differs, [r, g, b]| differs | (r ^ g) | (g ^ b));
         differs == 0
     })
 }

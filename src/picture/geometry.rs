@@ -28,15 +28,27 @@ pub(super) struct Placement {
 
 /// The size of a picture of this size once its EXIF orientation is applied.
 pub(super) fn turned(size: Size2, orientation: u32) -> Size2 {
-    if (5..=8).contains(&orientation) { Size2 { width: size.height, height: size.width } } else { size }
+    if (5..=8).contains(&orientation) {
+        Size2 {
+            width: size.height,
+            height: size.width,
+        }
+    } else {
+        size
+    }
 }
 
 /// The way from `source` to `target`.
 pub(super) fn place(source: Size2, target: Size2, fit: Fit) -> Placement {
     match fit {
-        Fit::Stretch => {
-            Placement { scaled: target, window_x: 0, window_y: 0, window: target, x: 0, y: 0 }
-        }
+        Fit::Stretch => Placement {
+            scaled: target,
+            window_x: 0,
+            window_y: 0,
+            window: target,
+            x: 0,
+            y: 0,
+        },
         Fit::Pad => pad(source, target),
         Fit::Crop => crop(source, target),
     }
@@ -52,7 +64,14 @@ fn pad(source: Size2, target: Size2) -> Placement {
     } else {
         (middle(target.width - scaled.width), 0)
     };
-    Placement { scaled, window_x: 0, window_y: 0, window: scaled, x, y }
+    Placement {
+        scaled,
+        window_x: 0,
+        window_y: 0,
+        window: scaled,
+        x,
+        y,
+    }
 }
 
 /// `PIL.ImageOps.contain`.
@@ -63,10 +82,16 @@ fn contain(source: Size2, target: Size2) -> Size2 {
     // The results are at most the target's sides: the ratio of the other axis is the smaller one.
     if ratio > wanted {
         let scaled = (height / width * f64::from(target.width)).round_ties_even();
-        Size2 { width: target.width, height: (scaled as u32).min(target.height) }
+        Size2 {
+            width: target.width,
+            height: (scaled as u32).min(target.height),
+        }
     } else if ratio < wanted {
         let scaled = (width / height * f64::from(target.height)).round_ties_even();
-        Size2 { width: (scaled as u32).min(target.width), height: target.height }
+        Size2 {
+            width: (scaled as u32).min(target.width),
+            height: target.height,
+        }
     } else {
         target
     }
@@ -77,9 +102,15 @@ fn crop(source: Size2, target: Size2) -> Placement {
     let [w, h, tw, th] = [source.width, source.height, target.width, target.height].map(u64::from);
     // At most 65,535 * 2^32: fits u64; a side beyond u32 would need a picture of that many pixels in one row.
     let scaled = if th * w >= tw * h {
-        Size2 { width: u32::try_from(th * w / h).unwrap_or(u32::MAX), height: target.height }
+        Size2 {
+            width: u32::try_from(th * w / h).unwrap_or(u32::MAX),
+            height: target.height,
+        }
     } else {
-        Size2 { width: target.width, height: u32::try_from(tw * h / w).unwrap_or(u32::MAX) }
+        Size2 {
+            width: target.width,
+            height: u32::try_from(tw * h / w).unwrap_or(u32::MAX),
+        }
     };
     Placement {
         scaled,

@@ -28,8 +28,11 @@ impl<'a> Inflate<'a> {
         let mut options = DecodeOptions::default();
         options.set_ignore_adler32(false);
         options.set_ignore_crc(true);
-        let mut inflate =
-            Self { decoder: StreamingDecoder::new_with_options(options), region: UnfilterRegion::default(), out };
+        let mut inflate = Self {
+            decoder: StreamingDecoder::new_with_options(options),
+            region: UnfilterRegion::default(),
+            out,
+        };
         inflate.out.resize(limit, 0);
         // Fixed and well-formed: cannot fail.
         let fed = inflate.feed(PROLOGUE);
@@ -40,6 +43,11 @@ impl<'a> Inflate<'a> {
     /// The bytes that have come out so far.
     pub(super) fn filled(&self) -> usize {
         self.region.filled
+    }
+
+    /// What has come out so far.
+    pub(super) fn rows(&self) -> &[u8] {
+        &self.out[..self.region.filled]
     }
 
     /// Whether nothing more fits.

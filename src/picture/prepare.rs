@@ -39,7 +39,12 @@ impl Default for Preparer {
 impl Preparer {
     /// A worker's own.
     pub fn new() -> Self {
-        Self { decoder: Decoder::new(), resampler: Resampler::default(), plain: Vec::new(), unturned: Vec::new() }
+        Self {
+            decoder: Decoder::new(),
+            resampler: Resampler::default(),
+            plain: Vec::new(),
+            unturned: Vec::new(),
+        }
     }
 
     /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` is cleared; then it holds the
@@ -58,16 +63,31 @@ impl Preparer {
                 std::mem::swap(out, &mut self.plain);
                 size
             }
-            Size::Resize { height, width, fit, filter } => {
+            Size::Resize {
+                height,
+                width,
+                fit,
+                filter,
+            } => {
                 let target = Size2 { width, height };
                 let placement = geometry::place(size, target, fit);
-                let job = Job { pixels: &self.plain, size, channels, filter, arithmetic: spec.pixels };
+                let job = Job {
+                    pixels: &self.plain,
+                    size,
+                    channels,
+                    filter,
+                    arithmetic: spec.pixels,
+                };
                 out.resize(width as usize * height as usize * channels.count(), 0);
                 self.resampler.resample(&job, &placement, target, out);
                 target
             }
         };
-        Ok(Prepared { height: target.height, width: target.width, channels: channels.count() as u32 })
+        Ok(Prepared {
+            height: target.height,
+            width: target.width,
+            channels: channels.count() as u32,
+        })
     }
 
     /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing.
@@ -90,14 +110,26 @@ impl Preparer {
             std::mem::swap(&mut self.plain, &mut self.decoder.pixels);
         }
         let channels = colour::settle(&mut self.plain, channels, spec.color);
-        Ok((Size2 { width: probe.width, height: probe.height }, channels))
+        Ok((
+            Size2 {
+                width: probe.width,
+                height: probe.height,
+            },
+            channels,
+        ))
     }
 }
 
 /// What is refused before anything is decoded.
 fn admit(probe: &Probe, spec: &ImageSpec) -> Outcome<()> {
     spec.admit(probe)?;
-    if let Size::Resize { height, width, fit, filter } = spec.size {
+    if let Size::Resize {
+        height,
+        width,
+        fit,
+        filter,
+    } = spec.size
+    {
         let size = spec.upright(probe);
         let scaled = geometry::place(size, Size2 { width, height }, fit).scaled;
         if resample::is_beyond_pillow(size, scaled, filter) {
@@ -144,18 +176,40 @@ mod tests {
     fn pixels_come_as_the_spec_says() {
         let (bytes, mut out, mut preparer) = (bitmap(), Vec::new(), Preparer::new());
         let header = probe(&bytes).unwrap();
-        let shape = preparer.prepare(&bytes, &header, &spec(Size::Original, Color::Auto), &mut out).unwrap();
-        assert_eq!(shape, Prepared { height: 2, width: 2, channels: 3 });
+        let shape = preparer
+            .prepare(&bytes, &header, &spec(Size::Original, Color::Auto), &mut out)
+            .unwrap();
+        assert_eq!(
+            shape,
+            Prepared {
+                height: 2,
+                width: 2,
+                channels: 3
+            }
+        );
         assert_eq!(out, [255, 0, 0, 255, 255, 255, 0, 0, 255, 0, 255, 0]);
-        preparer.prepare(&bytes, &header, &spec(Size::Original, Color::Gray), &mut out).unwrap();
+        preparer
+            .prepare(&bytes, &header, &spec(Size::Original, Color::Gray), &mut out)
+            .unwrap();
         assert_eq!(out, [76, 255, 29, 150]);
-        let one = Size::Resize { height: 1, width: 1, fit: Fit::Stretch, filter: Filter::Box };
+        let one = Size::Resize {
+            height: 1,
+            width: 1,
+            fit: Fit::Stretch,
+            filter: Filter::Box,
+        };
         preparer.prepare(&bytes, &header, &spec(one, Color::Rgb), &mut out).unwrap();
         assert_eq!(out, [128, 128, 128]);
         let mut small = spec(Size::Original, Color::Auto);
         small.decode_limit = 3;
-        assert_eq!(preparer.decode_only(&bytes, &header, &small).unwrap_err().code, Code::PictureTooLarge);
-        assert_eq!(preparer.prepare(&bytes, &header, &small, &mut out).unwrap_err().code, Code::PictureTooLarge);
+        assert_eq!(
+            preparer.decode_only(&bytes, &header, &small).unwrap_err().code,
+            Code::PictureTooLarge
+        );
+        assert_eq!(
+            preparer.prepare(&bytes, &header, &small, &mut out).unwrap_err().code,
+            Code::PictureTooLarge
+        );
     }
 
     #[test]

@@ -53,9 +53,11 @@ impl Format {
 
     /// The format whose signature these bytes begin with.
     pub fn from_signature(bytes: &[u8]) -> Option<Self> {
-        let signatures: [(&[u8], Self); 3] =
-            [(b"\xff\xd8\xff", Self::Jpeg), (b"\x89PNG\r\n\x1a\n", Self::Png), (b"BM", Self::Bmp)];
-        signatures.into_iter().find(|(signature, _)| bytes.starts_with(signature)).map(|(_, format)| format)
+        let signatures: [(&[u8], Self); 3] = [(b"\xff\xd8\xff", Self::Jpeg), (b"\x89PNG\r\n\x1a\n", Self::Png), (b"BM", Self::Bmp)];
+        signatures
+            .into_iter()
+            .find(|(signature, _)| bytes.starts_with(signature))
+            .map(|(_, format)| format)
     }
 }
 
@@ -159,7 +161,10 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at: at.min(bytes.len()) }
+        Self {
+            bytes,
+            at: at.min(bytes.len()),
+        }
     }
 
     /// Bytes from the start of the file.

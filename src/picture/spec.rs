@@ -240,8 +240,15 @@ impl ImageSpec {
 
     /// The size of the picture as it is seen: turned by its EXIF orientation where the spec asks for that.
     pub(super) fn upright(&self, probe: &Probe) -> Size2 {
-        let size = Size2 { width: probe.width, height: probe.height };
-        if self.exif { geometry::turned(size, probe.orientation) } else { size }
+        let size = Size2 {
+            width: probe.width,
+            height: probe.height,
+        };
+        if self.exif {
+            geometry::turned(size, probe.orientation)
+        } else {
+            size
+        }
     }
 }
 
@@ -250,7 +257,8 @@ mod tests {
     use super::*;
 
     const RESIZE: &str = r#"{"kind":"resize","height":448,"width":336,"fit":"stretch","filter":"bicubic","color":"auto","exif":false,"sixteen_bit":"reject","alpha":"drop","decode_limit":178956970,"pixels":"pillow13"}"#;
-    const ORIGINAL: &str = r#"{"kind":"original","color":"gray","exif":true,"sixteen_bit":"scale","alpha":"white","decode_limit":1,"pixels":"pillow12"}"#;
+    const ORIGINAL: &str =
+        r#"{"kind":"original","color":"gray","exif":true,"sixteen_bit":"scale","alpha":"white","decode_limit":1,"pixels":"pillow12"}"#;
 
     #[test]
     fn json_round_trips_to_the_byte() {
@@ -295,8 +303,15 @@ mod tests {
         assert_eq!(spec.output_size(&probe), (2, 1));
         assert_eq!(spec.planned_bytes(&probe), 6);
         assert_eq!(spec.admit(&probe).unwrap_err().code, Code::PictureTooLarge);
-        let spec = ImageSpec { decode_limit: 2, sixteen_bit: SixteenBit::Reject, ..spec };
+        let spec = ImageSpec {
+            decode_limit: 2,
+            sixteen_bit: SixteenBit::Reject,
+            ..spec
+        };
         assert_eq!(spec.admit(&probe), Ok(()));
-        assert_eq!(spec.admit(&Probe { mode: Mode::I16, ..probe }).unwrap_err().code, Code::PictureSixteenBit);
+        assert_eq!(
+            spec.admit(&Probe { mode: Mode::I16, ..probe }).unwrap_err().code,
+            Code::PictureSixteenBit
+        );
     }
 }

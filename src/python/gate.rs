@@ -28,7 +28,12 @@ pub(super) fn enter<T: Send>(py: Python<'_>, job: impl FnOnce(&dyn Fn() -> Resul
                 return Ok(());
             }
             last.set(Instant::now());
-            Python::attach(|py| py.check_signals()).map_err(|_| Error::interrupted())
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method is not general enough over lifetimes"
+            )]
+            let signals = Python::attach(|py| py.check_signals());
+            signals.map_err(|_| Error::interrupted())
         };
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&monitor))).unwrap_or_else(|payload| Err(Error::panic(&*payload)))
     });

@@ -6,12 +6,7 @@ use crate::picture::probe::bmp::{Header, Layout};
 use crate::picture::{Fault, Outcome};
 
 /// Decodes into `pixels`, whose length becomes that of the picture.
-pub(super) fn decode(
-    bytes: &[u8],
-    header: &Header<'_>,
-    palette: &mut [[u8; 4]; 256],
-    pixels: &mut Vec<u8>,
-) -> Outcome<Samples> {
+pub(super) fn decode(bytes: &[u8], header: &Header<'_>, palette: &mut [[u8; 4]; 256], pixels: &mut Vec<u8>) -> Outcome<Samples> {
     let data = bytes.get(header.offset..).unwrap_or(&[]);
     let (width, height) = (header.width as usize, header.height as usize);
     let (samples, channels) = match header.mode {

@@ -20,6 +20,17 @@ const SPARE_MIB: u64 = 64;
 /// What libjpeg-turbo says when it would read on behind the end (`JWRN_JPEG_EOF`).
 const END_OF_DATA: &str = "Premature end of JPEG file";
 
+/// How the texts of warnings begin (`JWRN_*` in `jerror.h`); no error's text does.
+const WARNINGS: [&str; 7] = [
+    "Corrupt JPEG data:",
+    END_OF_DATA,
+    "Unknown Adobe color transform code",
+    "Inconsistent progression sequence",
+    "Invalid SOS parameters for sequential JPEG",
+    "Warning:",
+    "Application transferred too many scanlines",
+];
+
 /// Decodes into `pixels`, whose length becomes that of the picture.
 ///
 /// Each picture gets an instance of its own, which costs some microseconds: an instance remembers tables, and after a broken header
@@ -34,14 +45,13 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outco
     instance.set_limits(probe, channels)?;
     instance.read_header(bytes, probe)?;
     pixels.resize(probe.width as usize * probe.height as usize * channels, 0);
-    match instance.decompress(bytes, pixels, format, channels)? {
+    match instance.decompress(bytes, pixels, format, channels) {
         Verdict::Clean => {}
-        Verdict::Warned(message) => {
-            // Pillow takes no notice of warnings, but stops where the data do.
-            if !has_end(bytes) && !instance.is_whole(bytes, pixels, format, channels, &message) {
-                return Err(Fault::truncated("JPEG ends before the picture is complete"));
-            }
-        }
+        Verdict::Failed(error) => return Err(instance.explain(bytes, pixels, format, channels, &error)),
+        // Pillow takes no notice of warnings, but stops where the data do.
+        Verdict::Warned(_) if has_end(bytes) => {}
+        Verdict::Warned(warning) if warning == END_OF_DATA => instance.check_last_row(bytes, pixels, format, channels)?,
+        Verdict::Warned(_) => instance.check_beyond_end(bytes, pixels, format, channels)?,
     }
     if samples == Samples::Cmyk {
         // Pillow reads every CMYK as Adobe writes it, inverted (rawmode `CMYK;I`).
@@ -50,11 +60,18 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outco
     Ok(samples)
 }
 
-/// How a call ended that gave a picture.
+fn cut() -> Fault {
+    Fault::truncated("JPEG ends before the picture is complete")
+}
+
+/// How decompressing ended.
+#[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Clean,
-    /// With this text of the first warning.
+    /// With a picture, and this text of the first warning.
     Warned(String),
+    /// With this error.
+    Failed(String),
 }
 
 /// One instance of TurboJPEG: a plain structure on the heap that nobody else refers to.
@@ -122,47 +139,83 @@ impl Instance {
     }
 
     /// Decompresses the picture whose header was read last.
-    fn decompress(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<Verdict> {
+    fn decompress(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Verdict {
         let (width, height) = self.size;
-        assert!(pixels.len() == width * height * channels, "a buffer of another size than the picture's");
+        assert!(
+            pixels.len() == width * height * channels,
+            "a buffer of another size than the picture's"
+        );
         // SAFETY: the handle is alive; `bytes` is one slice; the library writes `height` rows of `width * channels` bytes (pitch 0:
         // without padding), which is the length of `pixels`: the sides are those that it read itself from these very bytes, and
         // `channels` is the pixel size of `format`.
         let code = unsafe {
-            tj::tj3Decompress8(self.handle.as_ptr(), bytes.as_ptr(), bytes.len() as _, pixels.as_mut_ptr(), 0, format as i32)
+            tj::tj3Decompress8(
+                self.handle.as_ptr(),
+                bytes.as_ptr(),
+                bytes.len() as _,
+                pixels.as_mut_ptr(),
+                0,
+                format as i32,
+            )
         };
         match code {
-            0 => Ok(Verdict::Clean),
-            _ if self.failed() => Err(Fault::corrupt(format!("JPEG: {}", self.message()))),
-            _ => Ok(Verdict::Warned(self.message())),
+            0 => Verdict::Clean,
+            _ if self.failed() => Verdict::Failed(self.message()),
+            _ => Verdict::Warned(self.message()),
         }
     }
 
-    /// Whether every row is there although the data lack their end: so it is where the last row needed no more than there was.
+    /// For data that lack their end, and nothing else: accepts them where every row is there all the same, because the last one needed
+    /// no more than there was. Pillow (`ImagingJpegDecode`) is content as soon as it has all rows.
     ///
-    /// Pillow (`ImagingJpegDecode`) is content as soon as it has all rows. Decompressing again, and stopping at the warning, leaves
-    /// the last row as it was where that had not been reached.
-    fn is_whole(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize, warning: &str) -> bool {
-        if warning != END_OF_DATA {
-            return false;
-        }
-        let row = self.size.0 * channels;
-        let first = pixels.len() - row;
+    /// Decompressing again, and stopping at the warning, leaves the last row as it was where that had not been reached.
+    fn check_last_row(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<()> {
+        let first = pixels.len() - self.size.0 * channels;
         let expected = pixels[first..].to_vec();
         pixels[first..].iter_mut().for_each(|sample| *sample = !*sample);
-        if self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 1).is_err() {
-            return false;
-        }
+        self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 1)?;
         // Ends with the warning again; what counts is what it has written.
-        let _ = self.decompress(bytes, pixels, format, channels);
-        let reset = self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 0);
-        reset.is_ok() && pixels[first..] == expected
+        self.decompress(bytes, pixels, format, channels);
+        if pixels[first..] == expected { Ok(()) } else { Err(cut()) }
     }
 
-    /// Whether the last call that did not return 0 gave up, rather than just warned.
+    /// For data that lack their end, and are broken before that: accepts them where no row was made of what is not there, which shows
+    /// when something else stands there.
+    fn check_beyond_end(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<()> {
+        if self.get(tj::TJPARAM_TJPARAM_PROGRESSIVE) != 0 {
+            // Every scan counts for every row.
+            return Err(cut());
+        }
+        let mut longer = bytes.to_vec();
+        // No marker among it, and no two bytes alike.
+        longer.extend((0..=254).map(|i: u8| i.wrapping_mul(113) % 255));
+        let expected = pixels.to_vec();
+        let verdict = self.decompress(&longer, pixels, format, channels);
+        if matches!(verdict, Verdict::Warned(_)) && *pixels == expected[..] {
+            Ok(())
+        } else {
+            Err(cut())
+        }
+    }
+
+    /// What an error is called: what follows from the end of the data is no error in them.
+    fn explain(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize, error: &str) -> Fault {
+        let first = match self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 1) {
+            Ok(()) => self.decompress(bytes, pixels, format, channels),
+            Err(fault) => return fault,
+        };
+        if first == Verdict::Warned(END_OF_DATA.to_owned()) {
+            cut()
+        } else {
+            Fault::corrupt(format!("JPEG: {error}"))
+        }
+    }
+
+    /// Whether the last call that did not return 0 gave up, rather than just warned. The library's own code does not tell: after a
+    /// warning it says "warning" for an error as well. But it keeps the text of the first warning, unless an error comes.
     fn failed(&self) -> bool {
-        // SAFETY: the handle is alive.
-        unsafe { tj::tj3GetErrorCode(self.handle.as_ptr()) != tj::TJERR_TJERR_WARNING as i32 }
+        let message = self.message();
+        !WARNINGS.iter().any(|warning| message.starts_with(warning))
     }
 
     /// What the library says about its last error or warning.

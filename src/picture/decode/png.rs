@@ -13,8 +13,15 @@ use crate::picture::{Fault, Outcome};
 const PIECE: usize = 65_536;
 
 /// First column, first row, step of columns, step of rows of the seven passes.
-const ADAM7: [[usize; 4]; 7] =
-    [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
+const ADAM7: [[usize; 4]; 7] = [
+    [0, 0, 8, 8],
+    [4, 0, 8, 8],
+    [0, 4, 4, 8],
+    [2, 0, 4, 4],
+    [0, 2, 2, 4],
+    [1, 0, 2, 2],
+    [0, 1, 1, 2],
+];
 
 /// A decoder of PNGs.
 #[derive(Default)]
@@ -95,25 +102,25 @@ impl Png {
         loop {
             let start = chunk.start.min(bytes.len());
             for piece in bytes[start..chunk.end.clamp(start, bytes.len())].chunks(PIECE) {
+                let before = inflate.filled();
                 inflate.push(piece).map_err(|_| Fault::corrupt("PNG with a broken zlib stream"))?;
-                let whole = inflate.filled() == total
-                    || inflate.has_ended() && ends_with_a_row(passes, &row_bytes, inflate.filled());
-                if whole {
-                    let filled = inflate.filled();
+                let filled = inflate.filled();
+                // A stream that ends in time, with a row, and in the piece that gave that row.
+                let ends = filled > before && inflate.has_ended() && ends_with_a_row(passes, &row_bytes, filled);
+                if filled == total || ends {
                     header.finish(bytes, chunk.end)?;
                     self.raw.resize(total, 0);
                     return Ok(filled);
                 }
             }
             // The next chunk has to be one of data again.
-            let Some(&[l0, l1, l2, l3, ref name @ ..]) =
-                bytes.get(chunk.end.saturating_add(4)..).and_then(|rest| rest.first_chunk::<8>())
+            let Some(&[l0, l1, l2, l3, ref name @ ..]) = bytes.get(chunk.end.saturating_add(4)..).and_then(|rest| rest.first_chunk::<8>())
             else {
-                return Err(cut());
+                return Err(cut(passes, &row_bytes, inflate.rows()));
             };
             if !matches!(name, b"IDAT" | b"DDAT") {
                 return Err(if name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') {
-                    cut()
+                    cut(passes, &row_bytes, inflate.rows())
                 } else {
                     Fault::corrupt(format!("PNG chunk with the name {}", name.escape_ascii()))
                 });
@@ -124,8 +131,24 @@ impl Png {
     }
 }
 
-fn cut() -> Fault {
+/// The data end too early, unless one of the rows that there are is broken: that Pillow sees first.
+fn cut(passes: &[Pass], row_bytes: impl Fn(usize) -> usize, mut rows: &[u8]) -> Fault {
+    for pass in passes {
+        for _ in 0..pass.rows {
+            let Some((row, rest)) = rows.split_at_checked(1 + row_bytes(pass.columns)) else {
+                break;
+            };
+            if row[0] > 4 {
+                return unknown_filter(row[0]);
+            }
+            rows = rest;
+        }
+    }
     Fault::truncated("PNG ends before the picture is complete")
+}
+
+fn unknown_filter(filter: u8) -> Fault {
+    Fault::corrupt(format!("PNG row with the unknown filter {filter}"))
 }
 
 /// Whether `filled` bytes are whole rows.
@@ -144,7 +167,14 @@ fn ends_with_a_row(passes: &[Pass], row_bytes: impl Fn(usize) -> usize, filled: 
 fn passes(header: &Header<'_>) -> Vec<Pass> {
     let (width, height) = (header.width as usize, header.height as usize);
     if !header.interlaced {
-        return vec![Pass { columns: width, rows: height, x: 0, y: 0, step_x: 1, step_y: 1 }];
+        return vec![Pass {
+            columns: width,
+            rows: height,
+            x: 0,
+            y: 0,
+            step_x: 1,
+            step_y: 1,
+        }];
     }
     let count = |size: usize, first: usize, step: usize| size.saturating_sub(first).div_ceil(step);
     ADAM7
@@ -206,7 +236,10 @@ fn unfilter(filter: u8, step: usize, previous: &[u8], row: &mut [u8]) -> Outcome
                 row[i] = row[i].wrapping_add(row[i - step]);
             }
         }
-        2 => row.iter_mut().zip(previous).for_each(|(sample, up)| *sample = sample.wrapping_add(*up)),
+        2 => row
+            .iter_mut()
+            .zip(previous)
+            .for_each(|(sample, up)| *sample = sample.wrapping_add(*up)),
         3 => match step {
             1 => average::<1>(previous, row),
             2 => average::<2>(previous, row),
@@ -223,7 +256,7 @@ fn unfilter(filter: u8, step: usize, previous: &[u8], row: &mut [u8]) -> Outcome
             6 => paeth::<6>(previous, row),
             _ => paeth::<8>(previous, row),
         },
-        _ => return Err(Fault::corrupt(format!("PNG row with the unknown filter {filter}"))),
+        _ => return Err(unknown_filter(filter)),
     }
     Ok(())
 }
@@ -247,7 +280,13 @@ fn paeth<const STEP: usize>(previous: &[u8], row: &mut [u8]) {
         for i in 0..STEP {
             let [a, b, c] = [left[i], up[i], corner[i]].map(i16::from);
             let (pa, pb, pc) = ((b - c).abs(), (a - c).abs(), (a + b - 2 * c).abs());
-            let nearest = if pa <= pb && pa <= pc { a } else if pb <= pc { b } else { c };
+            let nearest = if pa <= pb && pa <= pc {
+                a
+            } else if pb <= pc {
+                b
+            } else {
+                c
+            };
             pixel[i] = pixel[i].wrapping_add(nearest as u8);
         }
         (left, corner) = (*pixel, *up);
@@ -293,7 +332,13 @@ mod tests {
 
     #[test]
     fn filters_look_left_and_up() {
-        for (filter, expected) in [(0, [1, 2, 3]), (1, [1, 3, 6]), (2, [11, 22, 33]), (3, [6, 15, 25]), (4, [11, 22, 33])] {
+        for (filter, expected) in [
+            (0, [1, 2, 3]),
+            (1, [1, 3, 6]),
+            (2, [11, 22, 33]),
+            (3, [6, 15, 25]),
+            (4, [11, 22, 33]),
+        ] {
             let mut row = [1, 2, 3];
             unfilter(filter, 1, &[10, 20, 30], &mut row).unwrap();
             assert_eq!(row, expected, "{filter}");

@@ -62,7 +62,11 @@ impl<'a> Header<'a> {
             _ if header.is_none() && header_size >= 4 => return Err(cut()),
             _ => return Err(Fault::corrupt(format!("BMP with a header of {header_size} bytes"))),
         };
-        let colors = if raw.colors == 0 { 1_u64 << raw.bits.min(63) } else { raw.colors.into() };
+        let colors = if raw.colors == 0 {
+            1_u64 << raw.bits.min(63)
+        } else {
+            raw.colors.into()
+        };
         // The offset of many writers does not count the palette.
         let mut offset = u64::from(offset);
         if offset == 14 + u64::from(header_size) && raw.bits <= 8 {
@@ -101,7 +105,11 @@ impl<'a> Header<'a> {
         let (Some(w), Some(h)) = (side(width), side(height)) else {
             return Err(Fault::corrupt(format!("BMP of {width} x {height} pixels")));
         };
-        let offset = if offset == 0 { cursor.at() } else { usize::try_from(offset).unwrap_or(usize::MAX) };
+        let offset = if offset == 0 {
+            cursor.at()
+        } else {
+            usize::try_from(offset).unwrap_or(usize::MAX)
+        };
         Ok(Self {
             mode,
             width: w,
@@ -177,7 +185,11 @@ impl Raw {
         if compression == 3 {
             let named = if header.len() >= 52 { 4 } else { 3 };
             for (i, mask) in masks.iter_mut().enumerate().take(named) {
-                *mask = if header.len() >= 48 { u32_at(36 + 4 * i) } else { cursor.u32_le().ok_or_else(cut)? };
+                *mask = if header.len() >= 48 {
+                    u32_at(36 + 4 * i)
+                } else {
+                    cursor.u32_le().ok_or_else(cut)?
+                };
             }
         }
         Ok(Self {
@@ -197,13 +209,23 @@ impl Raw {
         let plain = match self.bits {
             1 | 4 | 8 => Layout::Index(self.bits as u8),
             16 => Layout::Bgr555,
-            24 => Layout::Bytes { step: 3, rgb: [2, 1, 0], alpha: None },
-            32 => Layout::Bytes { step: 4, rgb: [2, 1, 0], alpha: None },
+            24 => Layout::Bytes {
+                step: 3,
+                rgb: [2, 1, 0],
+                alpha: None,
+            },
+            32 => Layout::Bytes {
+                step: 4,
+                rgb: [2, 1, 0],
+                alpha: None,
+            },
             bits => return Err(Fault::corrupt(format!("BMP of {bits} bits a pixel"))),
         };
         match self.compression {
             0 => Ok(plain),
-            1 | 2 => Ok(Layout::Runs { four_bits: self.compression == 2 }),
+            1 | 2 => Ok(Layout::Runs {
+                four_bits: self.compression == 2,
+            }),
             3 => match (self.bits, self.masks) {
                 (32, [0x00ff_0000, 0xff00, 0xff, 0]) => bytes(4, [2, 1, 0], None),
                 (32, [0xff00_0000, 0x00ff_0000, 0xff00, 0]) => bytes(4, [3, 2, 1], None),

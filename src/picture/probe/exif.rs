@@ -71,7 +71,10 @@ fn from_xmp(packet: &[u8]) -> Option<u32> {
     let mut rest = packet;
     while let Some(at) = memchr::memmem::find(rest, NAME) {
         rest = &rest[at + NAME.len()..];
-        let digit = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">")).and_then(|tail| tail.first());
+        let digit = rest
+            .strip_prefix(b"=\"")
+            .or_else(|| rest.strip_prefix(b">"))
+            .and_then(|tail| tail.first());
         if let Some(digit @ b'0'..=b'9') = digit {
             return Some(u32::from(digit - b'0'));
         }

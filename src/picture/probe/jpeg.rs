@@ -21,14 +21,22 @@ struct Frame {
 
 impl Header {
     pub(in crate::picture) fn read(bytes: &[u8]) -> Outcome<Self> {
-        let mut walk = Walk { cursor: Cursor::new(bytes, 3), ..Walk::default() };
+        let mut walk = Walk {
+            cursor: Cursor::new(bytes, 3),
+            ..Walk::default()
+        };
         let frame = walk.to_first_scan()?;
         if frame.width == 0 || frame.height == 0 {
             return Err(Fault::corrupt(format!("JPEG of {} x {} pixels", frame.width, frame.height)));
         }
         let exif = (!walk.exif.is_empty()).then_some(walk.exif.as_slice());
         let orientation = exif::orientation(exif, walk.xmp);
-        Ok(Self { mode: frame.mode, width: frame.width, height: frame.height, orientation })
+        Ok(Self {
+            mode: frame.mode,
+            width: frame.width,
+            height: frame.height,
+            orientation,
+        })
     }
 
     pub(super) fn probe(&self) -> Probe {
@@ -143,8 +151,7 @@ impl<'a> Walk<'a> {
 
 /// `SOF`.
 fn frame(segment: &[u8]) -> Outcome<Frame> {
-    let (Some(&[bits, h0, h1, w0, w1, layers]), components) = (segment.first_chunk(), segment.get(6..).unwrap_or(&[]))
-    else {
+    let (Some(&[bits, h0, h1, w0, w1, layers]), components) = (segment.first_chunk(), segment.get(6..).unwrap_or(&[])) else {
         return Err(Fault::corrupt("JPEG frame segment is too short"));
     };
     if bits != 8 {
@@ -154,20 +161,30 @@ fn frame(segment: &[u8]) -> Outcome<Frame> {
         1 => Mode::L,
         3 => Mode::Rgb,
         4 => Mode::Cmyk,
-        _ => return Err(Fault::corrupt(format!("JPEG of {layers} components; only 1, 3 and 4 are supported"))),
+        _ => {
+            return Err(Fault::corrupt(format!(
+                "JPEG of {layers} components; only 1, 3 and 4 are supported"
+            )));
+        }
     };
     if components.len() % 3 != 0 {
         return Err(Fault::corrupt("JPEG frame segment is too short"));
     }
     let side = |high, low| u32::from(u16::from_be_bytes([high, low]));
-    Ok(Frame { mode, width: side(w0, w1), height: side(h0, h1) })
+    Ok(Frame {
+        mode,
+        width: side(w0, w1),
+        height: side(h0, h1),
+    })
 }
 
 /// `DQT`: whole tables only.
 fn quantisation(mut segment: &[u8]) -> Outcome<()> {
     while let Some(&first) = segment.first() {
         let length = if first < 16 { 65 } else { 129 };
-        segment = segment.get(length..).ok_or_else(|| Fault::corrupt("JPEG quantisation table is cut off"))?;
+        segment = segment
+            .get(length..)
+            .ok_or_else(|| Fault::corrupt("JPEG quantisation table is cut off"))?;
     }
     Ok(())
 }
@@ -184,7 +201,9 @@ fn photoshop(segment: &[u8]) -> Option<()> {
         let name = usize::from(*segment.get(at)?);
         at += 1 + name;
         at += at & 1;
-        let Some(size) = segment.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return Some(()) };
+        let Some(size) = segment.get(at..).and_then(|rest| rest.first_chunk::<4>()) else {
+            return Some(());
+        };
         at += 4;
         let size = u32::from_be_bytes(*size) as usize;
         let end = at.checked_add(size)?;

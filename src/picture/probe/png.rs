@@ -170,7 +170,10 @@ fn next_chunk(bytes: &[u8], at: usize) -> Outcome<Option<Chunk>> {
         return Err(Fault::corrupt(format!("PNG chunk with the name {}", name.escape_ascii())));
     }
     let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
-    Ok(Some(Chunk { name: *name, content: at + 8..at + 8 + length }))
+    Ok(Some(Chunk {
+        name: *name,
+        content: at + 8..at + 8 + length,
+    }))
 }
 
 fn cut() -> Fault {
@@ -201,7 +204,9 @@ impl<'a> Chunks<'a> {
     /// `load_end`: the chunks behind the data, sums unchecked; a file that just stops between two chunks is whole.
     fn to_end(&mut self, bytes: &'a [u8], mut at: usize, animated: bool) -> Outcome<()> {
         loop {
-            let Ok(Some(chunk)) = next_chunk(bytes, at.saturating_add(4)) else { return Ok(()) };
+            let Ok(Some(chunk)) = next_chunk(bytes, at.saturating_add(4)) else {
+                return Ok(());
+            };
             match &chunk.name {
                 b"IEND" => return Ok(()),
                 b"fcTL" if animated => return Ok(()),
@@ -274,12 +279,19 @@ impl<'a> Chunks<'a> {
 
     fn image_header(&mut self, content: &[u8]) -> Outcome<()> {
         (self.width, self.height) = (u32_at(content, 0), u32_at(content, 4));
-        let layout = Layout { bits: content[8], color_type: content[9] };
+        let layout = Layout {
+            bits: content[8],
+            color_type: content[9],
+        };
         if layout.mode().is_some() {
             self.layout = Some(layout);
         }
         self.interlaced |= content[12] != 0;
-        if content[11] == 0 { Ok(()) } else { Err(Fault::corrupt("PNG of an unknown filter category")) }
+        if content[11] == 0 {
+            Ok(())
+        } else {
+            Err(Fault::corrupt("PNG of an unknown filter category"))
+        }
     }
 
     /// Texts count for their size, and one of them may hold the XMP packet.
@@ -311,7 +323,11 @@ impl<'a> Chunks<'a> {
             }
         };
         self.text_bytes += length;
-        if self.text_bytes > MAX_TEXT_MEMORY { Err(Fault::corrupt("PNG with more than 64 MiB of text")) } else { Ok(()) }
+        if self.text_bytes > MAX_TEXT_MEMORY {
+            Err(Fault::corrupt("PNG with more than 64 MiB of text"))
+        } else {
+            Ok(())
+        }
     }
 
     /// The control chunk of a frame.
@@ -410,9 +426,14 @@ mod tests {
 
     #[test]
     fn headers_say_mode_and_size() {
-        for (bits, color_type, mode) in
-            [(1, 0, Mode::One), (4, 0, Mode::L), (16, 0, Mode::I16), (2, 3, Mode::P), (8, 4, Mode::La), (16, 4, Mode::Rgba)]
-        {
+        for (bits, color_type, mode) in [
+            (1, 0, Mode::One),
+            (4, 0, Mode::L),
+            (16, 0, Mode::I16),
+            (2, 3, Mode::P),
+            (8, 4, Mode::La),
+            (16, 4, Mode::Rgba),
+        ] {
             let bytes = png(bits, color_type, b"");
             let header = Header::read(&bytes).unwrap();
             assert_eq!((header.mode, header.width, header.height), (mode, 7, 5));

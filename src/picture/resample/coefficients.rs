@@ -181,7 +181,12 @@ mod tests {
     use super::*;
 
     fn whole(input: u32, output: u32) -> Axis {
-        Axis { input, output, first: 0, count: output }
+        Axis {
+            input,
+            output,
+            first: 0,
+            count: output,
+        }
     }
 
     #[test]
@@ -205,7 +210,15 @@ mod tests {
     #[test]
     fn a_window_is_a_part_of_the_whole() {
         let all = Table::new(whole(630, 480), Filter::Bicubic);
-        let part = Table::new(Axis { input: 630, output: 480, first: 16, count: 448 }, Filter::Bicubic);
+        let part = Table::new(
+            Axis {
+                input: 630,
+                output: 480,
+                first: 16,
+                count: 448,
+            },
+            Filter::Bicubic,
+        );
         for i in 0..448 {
             assert_eq!(part.get(i), all.get(i + 16));
         }

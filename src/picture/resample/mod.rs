@@ -51,9 +51,7 @@ pub(super) struct Job<'a> {
 
 /// Whether the picture cannot be resampled to this size because Pillow would not.
 pub(super) fn is_beyond_pillow(size: Size2, scaled: Size2, filter: Filter) -> bool {
-    let beyond = |input, output| {
-        input != output && output > 0 && coefficients::is_beyond_pillow(input, output, filter)
-    };
+    let beyond = |input, output| input != output && output > 0 && coefficients::is_beyond_pillow(input, output, filter);
     filter != Filter::Nearest && (beyond(size.width, scaled.width) || beyond(size.height, scaled.height))
 }
 
@@ -100,8 +98,18 @@ impl Resampler {
     fn fill_window(&mut self, path: Path, job: &Job<'_>, placement: &Placement, out: &mut [u8]) {
         let (size, scaled, window) = (job.size, placement.scaled, placement.window);
         let channels = job.channels.count();
-        let horizontal = Axis { input: size.width, output: scaled.width, first: placement.window_x, count: window.width };
-        let vertical = Axis { input: size.height, output: scaled.height, first: placement.window_y, count: window.height };
+        let horizontal = Axis {
+            input: size.width,
+            output: scaled.width,
+            first: placement.window_x,
+            count: window.width,
+        };
+        let vertical = Axis {
+            input: size.height,
+            output: scaled.height,
+            first: placement.window_y,
+            count: window.height,
+        };
         if job.filter == Filter::Nearest {
             nearest::resample(job.pixels, horizontal, vertical, channels, out);
             return;
@@ -148,7 +156,13 @@ impl Resampler {
 /// Where nothing is scaled.
 fn cut(pixels: &[u8], row: usize, placement: &Placement, channels: usize, out: &mut [u8]) {
     let rows = &pixels[placement.window_y as usize * row..];
-    cut_columns(rows, row, placement.window_x as usize * channels, placement.window.width as usize * channels, out);
+    cut_columns(
+        rows,
+        row,
+        placement.window_x as usize * channels,
+        placement.window.width as usize * channels,
+        out,
+    );
 }
 
 /// A part of each row.
@@ -166,15 +180,7 @@ fn run_vertical(path: Path, from: &[u8], first: usize, row: usize, table: &Table
     }
 }
 
-fn run_horizontal(
-    path: Path,
-    from: &[u8],
-    row: usize,
-    table: &Table,
-    channels: usize,
-    to: &mut [u8],
-    scratch: &mut Scratch,
-) {
+fn run_horizontal(path: Path, from: &[u8], row: usize, table: &Table, channels: usize, to: &mut [u8], scratch: &mut Scratch) {
     match (path, channels) {
         (Path::Portable, 1) => portable::horizontal::<1>(from, row, table, to, scratch),
         (Path::Portable, _) => portable::horizontal::<3>(from, row, table, to, scratch),
@@ -201,13 +207,7 @@ mod avx2 {
         unsafe { compiled(from, first, row, table, to) }
     }
 
-    pub(super) fn horizontal<const C: usize>(
-        from: &[u8],
-        row: usize,
-        table: &Table,
-        to: &mut [u8],
-        scratch: &mut Scratch,
-    ) {
+    pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
         #[target_feature(enable = "avx2")]
         fn compiled<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
             portable::horizontal::<C>(from, row, table, to, scratch);

@@ -150,8 +150,7 @@ fn load(bytes: &[u8], count: usize) -> u64 {
 /// Turns eight by eight bytes: three rounds of swaps, of 4, 2 and 1 bytes.
 #[inline(always)]
 fn turn_tile(tile: &mut [u64; 8]) {
-    const ROUNDS: [(usize, u64); 3] =
-        [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)];
+    const ROUNDS: [(usize, u64); 3] = [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)];
     for (distance, mask) in ROUNDS {
         for i in 0..8 {
             if i & distance == 0 {

@@ -42,16 +42,20 @@ fn sum(k: &[i32], sample: impl Fn(usize) -> u8) -> u8 {
 }
 
 fn slow_weights(input: usize, output: usize, filter: Filter) -> Vec<(usize, Vec<i32>)> {
-    let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
+    let sinc = |x: f64| {
+        if x == 0.0 {
+            1.0
+        } else {
+            (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI)
+        }
+    };
     let f = |x: f64| -> f64 {
         let x_abs = x.abs();
         match filter {
             Filter::Nearest | Filter::Box => f64::from(u8::from(x > -0.5 && x <= 0.5)),
             Filter::Bilinear => (1.0 - x_abs).max(0.0),
             Filter::Hamming if x_abs >= 1.0 => 0.0,
-            Filter::Hamming => {
-                sinc(x_abs) * (f64::from(0.54_f32) + f64::from(0.46_f32) * (x_abs * std::f64::consts::PI).cos())
-            }
+            Filter::Hamming => sinc(x_abs) * (f64::from(0.54_f32) + f64::from(0.46_f32) * (x_abs * std::f64::consts::PI).cos()),
             Filter::Bicubic if x_abs < 1.0 => (1.5 * x_abs - 2.5) * x_abs * x_abs + 1.0,
             Filter::Bicubic if x_abs < 2.0 => (((x_abs - 5.0) * x_abs + 8.0) * x_abs - 4.0) * -0.5,
             Filter::Bicubic => 0.0,
@@ -89,7 +93,10 @@ struct Noise(u64);
 
 impl Noise {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let mixed = (self.0 ^ (self.0 >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed ^ (mixed >> 32)
     }
@@ -124,12 +131,21 @@ fn compare(noise: &mut Noise, resampler: &mut Resampler, from: Size2, to: Size2,
         let pixels = noise.pixels(from.width as usize * from.height as usize * count);
         for arithmetic in [Pixels::Pillow13, Pixels::Pillow12] {
             let expected = slow(&pixels, from, to, count, filter, arithmetic);
-            let job = Job { pixels: &pixels, size: from, channels, filter, arithmetic };
+            let job = Job {
+                pixels: &pixels,
+                size: from,
+                channels,
+                filter,
+                arithmetic,
+            };
             let placement = geometry::place(from, to, Fit::Stretch);
             for path in paths() {
                 let mut out = vec![77; expected.len()];
                 resampler.resample_on(path, &job, &placement, to, &mut out);
-                assert!(out == expected, "{path:?} {from:?} -> {to:?}, {count} channels, {filter:?}, {arithmetic:?}");
+                assert!(
+                    out == expected,
+                    "{path:?} {from:?} -> {to:?}, {count} channels, {filter:?}, {arithmetic:?}"
+                );
             }
         }
     }
@@ -172,13 +188,25 @@ fn larger_sizes_equal_the_slow_twin() {
 fn windows_are_parts_of_the_whole() {
     let (mut noise, mut resampler) = (Noise(3), Resampler::default());
     for _ in 0..300 {
-        let from = Size2 { width: 1 + noise.below(90), height: 1 + noise.below(90) };
-        let target = Size2 { width: 1 + noise.below(50), height: 1 + noise.below(50) };
+        let from = Size2 {
+            width: 1 + noise.below(90),
+            height: 1 + noise.below(90),
+        };
+        let target = Size2 {
+            width: 1 + noise.below(50),
+            height: 1 + noise.below(50),
+        };
         let filter = FILTERS[noise.below(5) as usize];
         for fit in [Fit::Crop, Fit::Pad] {
             let placement = geometry::place(from, target, fit);
             let pixels = noise.pixels(from.width as usize * from.height as usize * 3);
-            let job = Job { pixels: &pixels, size: from, channels: Channels::Three, filter, arithmetic: Pixels::Pillow13 };
+            let job = Job {
+                pixels: &pixels,
+                size: from,
+                channels: Channels::Three,
+                filter,
+                arithmetic: Pixels::Pillow13,
+            };
             let mut expected = vec![0; target.width as usize * target.height as usize * 3];
             if placement.scaled.width > 0 && placement.scaled.height > 0 {
                 let scaled = slow(&pixels, from, placement.scaled, 3, filter, Pixels::Pillow13);
