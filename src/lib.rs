@@ -9,15 +9,19 @@
 //! ```
 #![deny(unsafe_code)]
 
-pub mod build;
 pub mod error;
 pub mod finding;
-pub mod jsonl;
 pub mod ordered;
-#[allow(clippy::pedantic, clippy::all, reason = "its arithmetic and its parsers follow Pillow's C line by line")]
+pub mod jsonl;
+#[allow(
+    clippy::pedantic,
+    clippy::all,
+    reason = "its arithmetic and its parsers follow Pillow's C line by line"
+)]
 pub mod picture;
 pub mod scan;
 pub mod shard;
+pub mod build;
 pub mod verify;
 
 #[cfg(feature = "python")]

@@ -225,8 +225,8 @@ mod tests {
         for threads in [1, 2, 3, 7] {
             for items in [1, 2, 64] {
                 let mut seen = Vec::new();
-                let slow_first = |_: &mut (), i: u64| {
-                    std::thread::sleep(Duration::from_micros(if i % 5 == 0 { 300 } else { 1 }));
+                let slow_first = |(): &mut (), i: u64| {
+                    std::thread::sleep(Duration::from_micros(if i.is_multiple_of(5) { 300 } else { 1 }));
                     i * i
                 };
                 map(

@@ -136,7 +136,7 @@ fn find_strays(out: &Path, manifest: &Manifest, problems: &mut Vec<Problem>) {
         problems.push(Problem {
             path,
             message: "the manifest does not name this".to_owned(),
-        })
+        });
     };
     for name in listed(out) {
         let shard = manifest.shards.iter().find(|shard| shard.folder == name);

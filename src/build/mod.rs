@@ -1,11 +1,11 @@
 //! From a scan to shards: plan, units, commit. What a unit becomes is a function of the unit alone.
 
-pub mod commit;
-pub mod lock;
-pub mod manifest;
 pub mod plan;
+pub mod manifest;
+pub mod lock;
 pub mod previous;
 pub mod unit;
+pub mod commit;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

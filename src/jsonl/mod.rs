@@ -2,6 +2,6 @@
 
 pub mod json;
 pub mod lines;
-pub mod options;
 pub mod row;
+pub mod options;
 pub mod rules;

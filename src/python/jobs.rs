@@ -163,7 +163,6 @@ pub(super) fn check(
     clippy::too_many_arguments,
     reason = "keyword arguments of a private function; the Python layer names and documents them"
 )]
-#[expect(clippy::fn_params_excessive_bools, reason = "likewise")]
 pub(super) fn build(
     py: Python<'_>,
     sources: Vec<(String, PathBuf)>,

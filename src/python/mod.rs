@@ -1,5 +1,7 @@
 //! The view from Python: conversion and registration, no logic. Used by nobody.
 
+#![expect(clippy::needless_pass_by_value, reason = "arguments of Python functions are owned")]
+
 mod gate;
 mod jobs;
 mod pictures;

@@ -3,8 +3,8 @@
 //! Two passes, never nested. *Rows*: every line is parsed and judged once, in byte ranges. *Pictures*: every distinct name is resolved, read,
 //! hashed and probed. What stays in memory per row is offset, length, hash and picture numbers, not its text.
 
-pub mod pictures;
 pub mod rows;
+pub mod pictures;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -64,6 +64,7 @@ struct Open {
 }
 
 /// Parses and judges every line.
+#[expect(clippy::too_many_lines, reason = "one pass over one stream of items")]
 pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counters: &Counters) -> Result<Scan> {
     let mut open = Vec::new();
     for source in &sources {
@@ -144,12 +145,11 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
                     let mut members: Vec<_> = chunk.unknown.into_iter().collect();
                     members.sort_by(|a, b| (a.1.1, &a.0).cmp(&(b.1.1, &b.0)));
                     for (pointer, (count, line, finding)) in members {
-                        match unknown.iter_mut().find(|field| field.source == source && field.pointer == pointer) {
-                            Some(field) => field.count += count,
-                            None => {
-                                unknown.push(UnknownField { source, pointer, count });
-                                findings.push(located((line, finding)));
-                            }
+                        if let Some(field) = unknown.iter_mut().find(|field| field.source == source && field.pointer == pointer) {
+                            field.count += count;
+                        } else {
+                            unknown.push(UnknownField { source, pointer, count });
+                            findings.push(located((line, finding)));
                         }
                     }
                     line_base[i] += chunk.lines;

@@ -6,7 +6,7 @@ pub const DATA_OFFSET: u64 = 4096;
 /// Magic, version 1.0, and the length of what follows up to [`DATA_OFFSET`].
 const PREFIX: &[u8] = b"\x93NUMPY\x01\x00\xf6\x0f";
 
-/// The header of an array of C order; `descr` is NumPy's, as in `|u1`.
+/// The header of an array of C order; `descr` is `NumPy`'s, as in `|u1`.
 pub fn header(descr: &str, shape: &[u64]) -> Vec<u8> {
     let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
     let tuple = if let [only] = sizes.as_slice() {

@@ -1,0 +1,158 @@
+"""``mmno-fast build``: rows and pictures become shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mmno_fast import _core, building, checking
+from mmno_fast.allowance import Allowance
+from mmno_fast.building import Engine
+from mmno_fast.cli import options
+from mmno_fast.cli.consoles import show, stderr, write_json
+from mmno_fast.cli.exits import INTERRUPTED, REJECTED, WRONG_USE, Stop
+from mmno_fast.cli.progress import shown
+from mmno_fast.progress import Counters
+from mmno_fast.specs import DECODE_LIMIT, Alpha, Arithmetic, Color, Filter, Fit, ImageSpec, Original, Resize, SixteenBit
+from mmno_fast.tables import counted
+
+EXAMPLES = """\
+Examples:
+
+  mmno-fast build train.jsonl --images images/ --out shards/ --size 448 --fit stretch
+
+  mmno-fast build train.jsonl more.jsonl --images images/ --out shards/ --size 448x336 --fit pad --update
+
+  mmno-fast build train.jsonl --images images/ --out shards/ --original --allow 'images.missing:BraTS2021*'
+
+Exit code: 0 done, 3 done but rows were rejected for reasons that are not allowed, 2 for wrong use, 1 for other errors.
+A build that was interrupted goes on where it stopped when the same command runs again.
+"""
+SPEC = "What becomes of a picture"
+
+
+def build(
+    sources: options.Sources,
+    *,
+    images: Annotated[
+        list[Path], typer.Option("--images", metavar="DIR", help="Where pictures lie; may be said again.", rich_help_panel=options.PICTURES)
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="SHARDS", help="The folder to make.", rich_help_panel=options.OUTPUT)],
+    size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            parser=options.parse_size, metavar="N|HxW", help="One size for all: 448, or HEIGHTxWIDTH.", show_default=False, rich_help_panel=SPEC
+        ),
+    ] = None,
+    original: Annotated[bool, typer.Option("--original", help="Keep every picture's own size.", rich_help_panel=SPEC)] = False,
+    fit: Annotated[Fit | None, typer.Option(help="Always said with --size.", show_default=False, rich_help_panel=SPEC)] = None,
+    filter: Annotated[Filter | None, typer.Option(help="", show_default="bicubic", rich_help_panel=SPEC)] = None,  # noqa: A002 - the flag's name
+    color: Annotated[Color, typer.Option(help="auto: one channel where all are equal.", rich_help_panel=SPEC)] = "auto",
+    exif: Annotated[bool, typer.Option("--exif", help="Turn pictures as their EXIF orientation says.", rich_help_panel=SPEC)] = False,
+    sixteen_bit: Annotated[
+        SixteenBit, typer.Option(help="16-bit gray: reject, high byte, or above 255 white.", rich_help_panel=SPEC)
+    ] = "reject",
+    alpha: Annotated[Alpha, typer.Option(help="Transparency: dropped, or over white.", rich_help_panel=SPEC)] = "drop",
+    decode_limit: Annotated[
+        int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=SPEC)
+    ] = DECODE_LIMIT,
+    pixels: Annotated[Arithmetic, typer.Option(help="Whose arithmetic.", rich_help_panel=SPEC)] = "pillow13",
+    strip_prefix: options.StripPrefix = None,
+    no_follow_links: options.NoFollowLinks = False,
+    placeholders: options.PlaceholdersOption = "required",
+    max_line_bytes: options.MaxLineBytes = checking.MAX_LINE_BYTES,
+    shard_bytes: Annotated[
+        int,
+        typer.Option(
+            parser=options.parse_bytes, metavar="BYTES", help="Pixels of one shard, at three channels.", rich_help_panel=options.OUTPUT
+        ),
+    ] = building.SHARD_BYTES,
+    shuffle_seed: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Store pictures in a shuffled order.", show_default=False, rich_help_panel=options.OUTPUT),
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Bring a finished data set up to date; decode only what is new.", rich_help_panel=options.OUTPUT)
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE[:GLOB]",
+            help="Rows may be lost for this reason; may be said again.",
+            show_default=False,
+            autocompletion=options.complete_codes,
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    allow_rejects: Annotated[
+        bool, typer.Option("--allow-rejects", help="Rows may be lost for any reason.", rich_help_panel=options.OUTPUT)
+    ] = False,
+    json: options.Json = None,
+    threads: options.Threads = None,
+    engine: Annotated[
+        Engine, typer.Option(help="reference: plain Python, to compare with.", rich_help_panel=options.RUN)
+    ] = "core",
+) -> None:
+    """Turn rows and pictures, once, into shards that any Arrow or NumPy program opens."""
+    allowed = allow or []
+    Allowance.parse(allowed)  # wrong use is told now, not after the build
+    common = {"color": color, "exif": exif, "sixteen_bit": sixteen_bit, "alpha": alpha, "decode_limit": decode_limit, "pixels": pixels}
+    image = _spec(size, fit, filter, common, original=original)
+    counters = Counters() if engine == "reference" else _core.Progress()
+    try:
+        with shown(counters):
+            report = building.build(
+                options.texts(sources),
+                options.texts(images),
+                out,
+                image,
+                shard_bytes=shard_bytes,
+                shuffle_seed=shuffle_seed,
+                update=update,
+                placeholders=placeholders,
+                strip_prefix=strip_prefix,
+                follow_links=not no_follow_links,
+                max_line_bytes=max_line_bytes,
+                threads=threads,
+                engine=engine,
+                progress=counters,
+            )
+    except KeyboardInterrupt as error:
+        msg = "interrupted: the same command goes on where it stopped"
+        raise Stop(msg, INTERRUPTED) from error
+    if not write_json(report, json):
+        show(report)
+    lost = {} if allow_rejects else report.unallowed(allowed)
+    if lost:
+        _tell_losses(lost, report)
+        raise typer.Exit(REJECTED)
+
+
+def _spec(
+    size: tuple[int, int] | None, fit: Fit | None, filter: Filter | None, common: dict[str, object], *, original: bool  # noqa: A002
+) -> ImageSpec:
+    if (size is None) == (not original):
+        msg = "what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, or --original"
+        raise Stop(msg, WRONG_USE)
+    if size is None:
+        if fit or filter:
+            msg = "--fit and --filter go with --size; with --original nothing is resized"
+            raise Stop(msg, WRONG_USE)
+        return Original(**common)  # type: ignore[arg-type]
+    if fit is None:
+        msg = "--size needs --fit: stretch (changes proportions), pad (adds black) or crop (cuts the centre out)"
+        raise Stop(msg, WRONG_USE)
+    return Resize(size, fit=fit, filter=filter or "bicubic", **common)  # type: ignore[arg-type]
+
+
+def _tell_losses(lost: dict[str, int], report: building.BuildReport) -> None:
+    codes = ", ".join(f"{code} {count:,}" for code, count in lost.items())
+    console = stderr()
+    console.print(Text.assemble(("rejected: ", "bold yellow"), f"{counted(report.rejected, 'row')}, not allowed: {codes}"), soft_wrap=True)
+    console.print(
+        Text(f"they stand in {report.rejects_path}; mend them and build with --update, or say --allow CODE[:GLOB] or --allow-rejects"),
+        soft_wrap=True,
+    )

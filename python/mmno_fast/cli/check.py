@@ -1,0 +1,92 @@
+"""``mmno-fast check``: what is wrong with the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from mmno_fast import _core, checking
+from mmno_fast.cli import options
+from mmno_fast.cli.consoles import show, write_json
+from mmno_fast.cli.exits import FAILED, WRONG_USE, Stop
+from mmno_fast.cli.progress import shown
+from mmno_fast.specs import DECODE_LIMIT, Original, SixteenBit
+from mmno_fast.tables import listing, severity_text
+
+EXAMPLES = """\
+Examples:
+
+  mmno-fast check train.jsonl --images images/
+
+  mmno-fast check a/train.jsonl other=b/train.jsonl --images images/ --findings findings.jsonl
+
+  mmno-fast check --list
+
+Exit code: 0 clean, 1 with an error-level finding (--strict: any finding), 2 for wrong use.
+"""
+
+
+def check(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="SOURCES...", help="JSONL files; NAME=PATH gives one another name.", show_default=False),
+    ] = None,
+    images: options.Images = None,
+    *,
+    decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode pictures.", rich_help_panel=options.PICTURES)] = True,
+    sixteen_bit: Annotated[SixteenBit, typer.Option(help="What you will do with 16-bit gray.", rich_help_panel=options.PICTURES)] = "reject",
+    decode_limit: Annotated[
+        int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=options.PICTURES)
+    ] = DECODE_LIMIT,
+    strip_prefix: options.StripPrefix = None,
+    no_follow_links: options.NoFollowLinks = False,
+    placeholders: options.PlaceholdersOption = "required",
+    max_line_bytes: options.MaxLineBytes = checking.MAX_LINE_BYTES,
+    json: options.Json = None,
+    findings: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help="Write every finding, one a line.", show_default=False, rich_help_panel=options.OUTPUT),
+    ] = None,
+    catalogue: Annotated[
+        bool, typer.Option("--list", help="List every code there is, and stop.", rich_help_panel=options.OUTPUT)
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.", rich_help_panel=options.OUTPUT)] = False,
+    threads: options.Threads = None,
+) -> None:
+    """Say what is wrong with rows and pictures, by file, line and byte. Changes nothing."""
+    if catalogue:
+        show(_catalogue())
+        return
+    if not sources:
+        msg = "no sources: name at least one JSONL file, as in: mmno-fast check train.jsonl --images images/"
+        raise Stop(msg, WRONG_USE)
+    counters = _core.Progress()
+    with shown(counters):
+        report = checking.check(
+            options.texts(sources),
+            options.texts(images) or None,
+            image=Original(sixteen_bit=sixteen_bit, decode_limit=decode_limit),
+            decode=decode,
+            placeholders=placeholders,
+            strip_prefix=strip_prefix,
+            follow_links=not no_follow_links,
+            max_line_bytes=max_line_bytes,
+            threads=threads,
+            progress=counters,
+        )
+    if findings:
+        report.write_jsonl(findings)
+    if not write_json(report, json):
+        show(report)
+    if not report.ok or (strict and report.warnings):
+        raise typer.Exit(FAILED)
+
+
+def _catalogue() -> RenderableType:
+    entries = _core.catalogue()
+    rows = [[Text(entry["code"], style="bold"), severity_text(entry["severity"]), entry["when"], entry["hint"]] for entry in entries]
+    return listing([("code", "left"), ("", "left"), ("when", "left"), ("what to do", "left")], rows)

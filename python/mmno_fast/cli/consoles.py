@@ -1,0 +1,45 @@
+"""Where output goes: results to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console, RenderableType
+
+from mmno_fast.reports import Report
+from mmno_fast.tables import TEXT_WIDTH
+
+
+def stdout() -> Console:
+    """For results."""
+    return _console(sys.stdout)
+
+
+def stderr() -> Console:
+    """For progress and errors."""
+    return _console(sys.stderr)
+
+
+def show(result: RenderableType) -> None:
+    """Print a result; long lines are not broken, so that a terminal can follow `file:line`."""
+    stdout().print(result, soft_wrap=True)
+
+
+def write_json(report: Report, path: Path | None) -> bool:
+    """Write `report` as JSON to `path`, where one is given; "-" is stdout. Whether stdout is taken by it."""
+    if path is None:
+        return False
+    if str(path) == "-":
+        print(report.to_json())  # noqa: T201 - not through rich: JSON must not be wrapped or coloured
+        return True
+    path.write_text(report.to_json() + "\n", encoding="utf-8")
+    return False
+
+
+def _console(file: IO[str]) -> Console:
+    # rich takes a pipe for 80 columns wide
+    width = TEXT_WIDTH if not file.isatty() and "COLUMNS" not in os.environ else None
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)

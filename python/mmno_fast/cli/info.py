@@ -1,0 +1,83 @@
+"""``mmno-fast info``: what is inside a data set, from the manifest alone; or how this program was built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+
+from mmno_fast import _core
+from mmno_fast import open as open_dataset
+from mmno_fast.cli.consoles import show
+from mmno_fast.cli.exits import WRONG_USE, Stop
+from mmno_fast.specs import from_dict
+from mmno_fast.tables import bytes_text, counted, facts, listing, visible
+
+EXAMPLES = """\
+Examples:
+
+  mmno-fast info shards/
+
+  mmno-fast info --build
+
+Exit code: 0 done, 1 no data set, 2 for wrong use.
+"""
+
+
+def info(
+    shards: Annotated[
+        Path | None, typer.Argument(metavar="SHARDS", help="The folder that holds manifest.json.", show_default=False)
+    ] = None,
+    *,
+    build: Annotated[bool, typer.Option("--build", help="How this program was built: version, SIMD, libraries.")] = False,
+) -> None:
+    """Say what is inside a data set, at a glance."""
+    if build:
+        show(facts((name.replace("_", " "), value) for name, value in _core.build_info().items()))
+    if shards is not None:
+        with open_dataset(shards) as dataset:
+            show(manifest_table(dataset.path, dataset.manifest))
+    elif not build:
+        msg = "nothing to tell about: name a folder of shards, or say --build"
+        raise Stop(msg, WRONG_USE)
+
+
+def manifest_table(path: Path, manifest: Mapping[str, Any]) -> RenderableType:
+    """A manifest for people."""
+    totals, shards = manifest["totals"], manifest["shards"]
+    size = sum(file["bytes"] for shard in shards for file in shard["files"])
+    stored = {store: sum(shard[store] for shard in shards) for store in ("gray", "rgb", "pixels")}
+    names = {"gray": "without colour", "rgb": "with colour", "pixels": "of their own size"}
+    kinds = ", ".join(f"{count:,} {names[store]}" for store, count in stored.items() if count)
+    rows = [
+        ("data set", str(path)),
+        ("format", f"{'.'.join(map(str, manifest['format']))}, written by {manifest['tool']['name']} {manifest['tool']['version']}"),
+        ("pictures are", _spec_text(manifest["spec"])),
+        ("rows", f"{totals['rows']:,} accepted, {totals['rejected']:,} rejected, of {counted(totals['lines'], 'line')} that hold something"),
+        ("pictures", f"{totals['distinct_pictures']:,} distinct, {totals['pictures']:,} stored{f': {kinds}' if kinds else ''}"),
+        ("pictures per row", _histogram_text(manifest["pictures_per_row"])),
+        ("shards", f"{len(shards):,}, {bytes_text(size)}"),
+        ("options", ", ".join(f"{name} {value}" for name, value in manifest["options"].items() if value is not None)),
+        ("fingerprint", manifest["manifest_blake3"]),
+    ]
+    sources = [
+        [visible(each["name"]), f"{each['lines']:,}", f"{each['rows']:,}", f"{each['rejected']:,}", bytes_text(each["bytes"])]
+        for each in manifest["sources"]
+    ]
+    headers = [("source", "left"), ("lines", "right"), ("rows", "right"), ("rejected", "right"), ("size", "right")]
+    return Group(facts(rows), listing(headers, sources))
+
+
+def _spec_text(spec: Mapping[str, Any]) -> str:
+    try:
+        return str(from_dict(spec))
+    except ValueError:  # a newer minor version may know more kinds; the rest can still be told
+        return f"of kind {spec['kind']!r}, which this version does not know"
+
+
+def _histogram_text(pictures_per_row: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{pictures}: {counted(rows, 'row')}" for pictures, rows in pictures_per_row["histogram"].items())
+    return counts or "no rows"

@@ -1,0 +1,87 @@
+"""Options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from mmno_fast import _core
+from mmno_fast.checking import Placeholders
+
+_BYTE_UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_SIZE: Final = re.compile(r"(\d+)(?:x(\d+))?")
+_BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+
+
+def parse_bytes(text: str | int) -> int:
+    """A number of bytes, with or without a unit.
+
+    >>> parse_bytes("256MiB"), parse_bytes("1.5 GB"), parse_bytes("4096")
+    (268435456, 1500000000, 4096)
+    """
+    match = _BYTES.fullmatch(str(text).strip())  # typer hands a default over as it stands
+    if not match or match[2].lower() not in _BYTE_UNITS:
+        msg = f"expected a number of bytes, as in 4096, 256MiB or 1GB, found {text!r}"
+        raise typer.BadParameter(msg)
+    return int(float(match[1]) * _BYTE_UNITS[match[2].lower()])
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of ``448`` or ``448x336``.
+
+    >>> parse_size("448"), parse_size("448x336")
+    ((448, 448), (448, 336))
+    """
+    match = _SIZE.fullmatch(text.strip().lower())
+    if not match:
+        msg = f"expected a number of pixels, or HEIGHTxWIDTH as in 448x336, found {text!r}"
+        raise typer.BadParameter(msg)
+    height = int(match[1])
+    return height, int(match[2] or height)
+
+
+def complete_codes(incomplete: str) -> list[str]:
+    """Codes of level E that begin with `incomplete`, for tab completion."""
+    return [entry["code"] for entry in _core.catalogue() if entry["severity"] == "E" and entry["code"].startswith(incomplete)]
+
+
+def texts(paths: list[Path] | None) -> list[str]:
+    """Paths as the texts that they were: a source may be ``name=path``."""
+    return [str(path) for path in paths or []]
+
+
+ROWS = "Rows"
+PICTURES = "Pictures"
+OUTPUT = "Output"
+RUN = "How to run"
+
+Sources = Annotated[list[Path], typer.Argument(metavar="SOURCES...", help="JSONL files; NAME=PATH gives one another name.")]
+Images = Annotated[
+    list[Path] | None,
+    typer.Option("--images", metavar="DIR", help="Where pictures lie; may be said again.", show_default=False, rich_help_panel=PICTURES),
+]
+Shards = Annotated[Path, typer.Argument(metavar="SHARDS", help="The folder that holds manifest.json.")]
+StripPrefix = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Cut this from the front of names of pictures.", show_default=False, rich_help_panel=PICTURES),
+]
+PlaceholdersOption = Annotated[
+    Placeholders, typer.Option("--placeholders", help="One <image> per picture, or none at all too.", rich_help_panel=ROWS)
+]
+NoFollowLinks = Annotated[
+    bool, typer.Option("--no-follow-links", help="Refuse links that leave the folder of pictures.", rich_help_panel=PICTURES)
+]
+MaxLineBytes = Annotated[
+    int,
+    typer.Option(parser=parse_bytes, metavar="BYTES", help="Reject longer lines unread, as in 16MiB.", rich_help_panel=ROWS),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="How many to use.", show_default="every CPU", rich_help_panel=RUN)
+]
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout.", show_default=False, rich_help_panel=OUTPUT),
+]

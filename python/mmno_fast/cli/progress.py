@@ -1,0 +1,162 @@
+"""How far a job is: bars on a terminal, plain lines in a pipe; always on stderr.
+
+The job runs in the main thread, where Ctrl-C reaches it, and lets go of the GIL; here a second thread reads its counters and draws.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, Task, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mmno_fast.cli.consoles import stderr
+from mmno_fast.progress import Watched
+from mmno_fast.tables import bytes_text, counted
+
+LINE_SECONDS: Final = 5.0
+"""Seconds between two lines of one stage in a pipe."""
+_POLL_SECONDS: Final = 0.1
+_TITLES: Final = {
+    "rows": "read rows",
+    "pictures": "look at pictures",
+    "build": "build shards",
+    "commit": "commit",
+    "verify": "verify",
+}
+
+
+@contextmanager
+def shown(counters: Watched) -> Iterator[None]:
+    """Show `counters` on stderr while the block runs."""
+    console = stderr()
+    if console.is_terminal:
+        with _Bars(counters, console):
+            yield
+    else:
+        with _lines(counters, console):
+            yield
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """One look at the counters."""
+
+    stage: str
+    done: int
+    total: int
+    rows: int
+    pictures: int
+    bytes: int
+    rejects: int
+
+    @classmethod
+    def of(cls, counters: Watched) -> _Moment:
+        now = counters.snapshot()
+        numbers = [int(now[name]) for name in ("done", "total", "rows", "pictures", "bytes", "rejects")]
+        return cls(str(now["stage"]), *numbers)
+
+    @property
+    def title(self) -> str:
+        return _TITLES.get(self.stage, self.stage)
+
+    def text(self, before: int, seconds: float) -> str:
+        """What is counted so far; `before`: pictures at the start of the stage, `seconds` since then."""
+        words = []
+        if self.rows:
+            words.append(counted(self.rows, "row"))
+        if self.pictures:
+            words.append(counted(self.pictures, "picture"))
+        if self.pictures > before and seconds > _POLL_SECONDS:
+            words.append(f"{(self.pictures - before) / seconds:,.0f} pictures/s")
+        if self.bytes:
+            words.append(bytes_text(self.bytes))
+        if self.rejects:
+            words.append(counted(self.rejects, "reject"))
+        return ", ".join(words)
+
+
+class _Bars(Progress):
+    """One bar for each stage; the thread that refreshes the screen looks at the counters first."""
+
+    def __init__(self, counters: Watched, console: Console) -> None:
+        self._counters = counters
+        self._bar: TaskID | None = None
+        self._stage = ""
+        self._before = 0
+        super().__init__(
+            TextColumn("{task.description:<16}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=False),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+            refresh_per_second=10,
+        )
+
+    def get_renderable(self) -> RenderableType:
+        self._look()
+        return super().get_renderable()
+
+    def stop(self) -> None:
+        self._look()
+        super().stop()
+
+    def _look(self) -> None:
+        now = _Moment.of(self._counters)
+        if not now.stage:
+            return
+        if now.stage != self._stage:
+            self._finish()
+            self._stage, self._before = now.stage, now.pictures
+            self._bar = self.add_task(now.title, total=None, text="")
+        if self._bar is not None:
+            task = self._task(self._bar)
+            text = now.text(self._before, task.elapsed or 0.0)
+            self.update(self._bar, completed=now.done, total=now.total or None, text=text)
+
+    def _task(self, bar: TaskID) -> Task:
+        return next(task for task in self.tasks if task.id == bar)
+
+    def _finish(self) -> None:
+        """The stage before is over, whatever it counted last."""
+        if self._bar is not None:
+            task = self._task(self._bar)
+            total = task.total or max(task.completed, 1)
+            self.update(self._bar, total=total, completed=total)
+            self.stop_task(self._bar)
+
+
+@contextmanager
+def _lines(counters: Watched, console: Console) -> Iterator[None]:
+    over = threading.Event()
+    thread = threading.Thread(target=_print_lines, args=(counters, console, over), name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _print_lines(counters: Watched, console: Console, over: threading.Event) -> None:
+    """One line when a stage begins, and one every few seconds while it lasts."""
+    stage, before, began, told = "", 0, 0.0, 0.0
+    last = False
+    while not last:
+        last = over.wait(_POLL_SECONDS)
+        now, clock = _Moment.of(counters), time.monotonic()
+        if now.stage and now.stage != stage:
+            stage, before, began, told = now.stage, now.pictures, clock, clock
+            console.print(f"{now.title} …", soft_wrap=True)
+        elif now.stage and clock - told >= LINE_SECONDS:
+            told = clock
+            share = f"{now.done / now.total:.0%} " if now.total else ""
+            left = f", {(clock - began) * (now.total - now.done) / now.done:,.0f} s left" if 0 < now.done < now.total else ""
+            console.print(f"{now.title}: {share}{now.text(before, clock - began)}{left}", soft_wrap=True)
