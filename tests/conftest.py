@@ -1,15 +1,47 @@
-import os, subprocess, sys
+"""What the tests share: where the given data lie, and corpora made from them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CorpusKey = tuple[int, int, int, int]
+
+
 @pytest.fixture(scope="session")
-def make_corpus(tmp_path_factory):
-    shared = Path(os.environ.get("MMNO_TEST_DATA", Path(__file__).resolve().parents[2]/"shared"))
-    made = {}
-    def make(*, images, faults=0, seed=0, upscale=0):
-        key=(images,faults,seed,upscale)
+def shared() -> Path:
+    """The folder of given data: `MMNO_TEST_DATA`, else `../shared`."""
+    folder = Path(os.environ.get("MMNO_TEST_DATA", Path(__file__).resolve().parents[2] / "shared"))
+    if not folder.is_dir():
+        message = f"no data in {folder}; set MMNO_TEST_DATA"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Make a corpus in the shape of MM-NeuroOnco, once a session: `images/`, `training/` and, with faults, `truth.jsonl`."""
+    made: dict[CorpusKey, Path] = {}
+
+    def make(*, images: int, faults: int = 0, seed: int = 0, upscale: int = 0) -> Path:
+        key = (images, faults, seed, upscale)
         if key not in made:
             out = tmp_path_factory.mktemp("corpus")
-            subprocess.run([sys.executable, str(shared/"tools"/"make_corpus.py"), "--out", str(out), "--images", str(images), "--faults", str(faults), "--seed", str(seed), "--upscale", str(upscale)], check=True, capture_output=True)
-            made[key]=out
+            numbers = {"--images": images, "--faults": faults, "--seed": seed, "--upscale": upscale}
+            arguments = [text for flag, number in numbers.items() for text in (flag, str(number))]
+            command = [sys.executable, str(shared / "tools" / "make_corpus.py"), "--out", str(out), *arguments]
+            subprocess.run(command, check=True, capture_output=True)
+            made[key] = out
         return made[key]
+
     return make
