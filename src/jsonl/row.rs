@@ -123,10 +123,7 @@ fn parse_slow<'a>(text: &'a str, offset: u64, findings: &mut Vec<Finding>) -> Op
         findings.push(fault.into_finding(offset));
         return None;
     }
-    let before = findings.len();
-    let mut shape = Shape { text, offset, findings };
-    let row = shape.row(text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r')));
-    if findings.len() > before { None } else { row }
+    Shape { text, offset, findings }.row(text.trim_matches(|c| matches!(c, ' ' | '\t' | '\r')))
 }
 
 /// The slow way's walk over values that are JSON by grammar.

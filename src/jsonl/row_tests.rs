@@ -118,6 +118,7 @@ proptest! {
             other.clone(),
         ] {
             if let Some(fast) = parse_fast(&line) {
+                prop_assert!(fast.messages_fit && fast.images_fit);
                 let mut findings = Vec::new();
                 prop_assert_eq!(Some(fast), parse_slow(&line, 0, &mut findings));
                 prop_assert!(findings.is_empty());
