@@ -25,7 +25,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
 
-.PHONY: help setup develop demo test lint deny format bench wheel docs nightly clean
+.PHONY: help setup develop demo test lint lint-rust lint-python deny format bench wheel docs nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,12 +64,16 @@ test: $(VENV)/.develop ## every test: Rust, then Python
 	cargo test $(LOCKED) --features "$(SIMD)"
 	pytest
 
-lint: $(VENV)/.develop ## formatters, linters, types, docs, layering, licences
+lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licences
+
+lint-rust: $(VENV)/.develop ## the Rust half of it
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --check
 	cargo clippy $(LOCKED) --all-targets $(if $(SIMD),--all-features,--features python) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps $(if $(SIMD),--all-features,--features python)
 	cargo test $(LOCKED) --features "$(SIMD)" --test layering
+
+lint-python: $(VENV)/.develop ## the Python half of it
 	ruff check
 	ruff format --check
 	mypy

@@ -7,6 +7,7 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 
+__all__: list[str]
 __version__: Final[str]
 
 class MmnoError(Exception):
@@ -104,6 +105,3 @@ def probe_picture(data: bytes) -> dict[str, Any]:
 
 def read_picture(source: bytes | str | PathLike[str], spec: str, stored: bool = False) -> npt.NDArray[np.uint8]:
     """One picture as uint8 (H, W, 3), or (H, W) where `stored` and it has no colour."""
-
-def measure_floor(paths: Sequence[str], spec: str, out: str) -> dict[str, float]:
-    """Seconds that the given pictures take in the bare decoder, the resize kernel and a plain write."""

@@ -104,6 +104,7 @@ class BuildReport(Report):
         return left
 
     def to_dict(self) -> dict[str, Any]:
+        """Everything that the report holds, as plain values; `to_json` gives it as text."""
         return {**asdict(self), "path": str(self.path), "roots": list(self.roots)}
 
     def __rich__(self) -> RenderableType:

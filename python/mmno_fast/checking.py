@@ -91,6 +91,7 @@ class CheckReport(Report):
         self._core.write_jsonl(str(path))
 
     def to_dict(self) -> dict[str, Any]:
+        """Everything that the report holds, as plain values; `to_json` gives it as text."""
         return {"ok": self.ok, "errors": self.errors, "warnings": self.warnings, **self.summary}
 
     def __rich__(self) -> RenderableType:

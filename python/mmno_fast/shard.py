@@ -96,7 +96,7 @@ def widened(pixels: Pixels) -> Pixels:
     """A copy of the pixels with three channels: uint8 (H, W, 3), contiguous, the caller's own."""
     height, width = pixels.shape[:2]
     out = np.empty((height, width, 3), np.uint8)
-    if pixels.ndim == 3:  # noqa: PLR2004 - height, width, channels
+    if pixels.ndim == 3:
         out[...] = pixels
     else:
         for channel in range(3):  # four times as fast as one broadcast assignment

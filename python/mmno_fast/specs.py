@@ -218,7 +218,7 @@ def _is_int(value: object) -> bool:
 
 def _height_and_width(size: Any) -> tuple[int, int]:
     sides = (size, size) if _is_int(size) else size
-    if not (isinstance(sides, (tuple, list)) and len(sides) == 2 and all(map(_is_int, sides))):  # noqa: PLR2004
+    if not (isinstance(sides, (tuple, list)) and len(sides) == 2 and all(map(_is_int, sides))):
         msg = f"size: expected a number of pixels or (height, width), found {size!r}"
         raise TypeError(msg)
     if not all(1 <= side <= MAX_SIDE for side in sides):

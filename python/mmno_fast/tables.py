@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from rich import box
@@ -47,7 +48,7 @@ def bytes_text(count: float) -> str:
     '3.3 MiB'
     """
     for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:  # noqa: PLR2004 - the step from one unit to the next
+        if count < 1024:
             return f"{count:,.0f} {unit}" if unit == "bytes" else f"{count:,.1f} {unit}"
         count /= 1024
     return f"{count:,.1f} TiB"
@@ -72,13 +73,13 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
     return table
 
 
-def listing(headers: Iterable[tuple[str, str]], rows: Iterable[Iterable[str | Text]]) -> Table:
-    """A table with a head; `headers` are (title, "left" or "right")."""
+def listing(headers: Iterable[tuple[str, str]], rows: Iterable[Sequence[object]]) -> Table:
+    """A table with a head; `headers` are (title, "left" or "right"), cells texts."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for title, side in headers:
         table.add_column(title, justify="right" if side == "right" else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[cell if isinstance(cell, Text) else Text(cell) for cell in row])
+        table.add_row(*[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row])
     return table
 
 
@@ -117,7 +118,9 @@ def _first_findings(report: CheckReport) -> list[RenderableType]:
         for each in first:
             where = f"{report.sources.get(each['source'], each['source'])}:{each['line']}"
             pointer = f" {each['pointer']}" if each["pointer"] else ""
-            lines.append(Text.assemble("  ", (visible(where), "cyan"), f" byte {each['byte']:,}{visible(pointer)}: ", visible(each["message"])))
+            lines.append(
+                Text.assemble("  ", (visible(where), "cyan"), f" byte {each['byte']:,}{visible(pointer)}: ", visible(each["message"]))
+            )
         if count["count"] > len(first):
             lines.append(Text(f"  and {count['count'] - len(first):,} more", style="dim"))
         lines.append(Text.assemble("  ", ("what to do: ", "green"), first[0]["hint"]))
@@ -137,7 +140,10 @@ def _missing_folders(folders: Mapping[str, int]) -> RenderableType:
 def _check_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("sources", ", ".join(f"{visible(each['name'])} ({each['rows']:,} of {each['lines']:,})" for each in summary["sources"])),
-        ("rows", f"{summary['rows']:,} accepted, {summary['rejected']:,} rejected, of {counted(summary['lines'], 'line')} that hold something"),
+        (
+            "rows",
+            f"{summary['rows']:,} accepted, {summary['rejected']:,} rejected, of {counted(summary['lines'], 'line')} that hold something",
+        ),
         ("variants", _shares(summary["variants"])),
     ]
     rows += [
@@ -148,7 +154,10 @@ def _check_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [*rows, ("pictures", f"{counted(summary['names'], 'name')}; not checked: say --images (images=) to have them checked")]
     rows += [
         ("roots", "; ".join(_root_text(root) for root in summary["roots"])),
-        ("pictures", f"{summary['distinct_pictures']:,} distinct, under {counted(summary['names'], 'name')}; {summary['rows_per_picture']:.1f} rows each"),
+        (
+            "pictures",
+            f"{summary['distinct_pictures']:,} distinct, under {counted(summary['names'], 'name')}; {summary['rows_per_picture']:.1f} rows each",
+        ),
     ]
     if summary["distinct_pictures"]:
         rows += [
@@ -174,11 +183,9 @@ def _root_text(root: Mapping[str, Any]) -> str:
 def _sizes_text(sizes: Mapping[str, int]) -> str:
     """Smallest, median and largest by pixels, and the most frequent; `sizes` are "WxH"."""
     by_area = sorted(sizes.items(), key=lambda item: (_area(item[0]), item[0]))
-    middle, seen = (sum(sizes.values()) + 1) // 2, 0
-    for median, count in by_area:
-        seen += count
-        if seen >= middle:
-            break
+    middle = (sum(sizes.values()) + 1) // 2
+    seen = list(accumulate(count for _, count in by_area))
+    median = next(size for (size, _), upto in zip(by_area, seen, strict=True) if upto >= middle)
     common = ", ".join(f"{size} {count:,}" for size, count in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:3])
     return f"{by_area[0][0]} to {by_area[-1][0]} (width x height), median {median}; most: {common}"
 
@@ -243,7 +250,8 @@ def build_table(report: BuildReport) -> RenderableType:
 
 def verify_table(report: VerifyReport) -> RenderableType:
     """What was read, and every fault."""
-    read = f"{counted(report.shards, 'shard')}, {counted(report.rows, 'row')}, {counted(report.pictures, 'picture')}, {bytes_text(report.bytes)}"
+    counts = [counted(report.shards, "shard"), counted(report.rows, "row"), counted(report.pictures, "picture"), bytes_text(report.bytes)]
+    read = ", ".join(counts)
     if report.ok:
         return Text.assemble(("whole: ", "bold green"), f"{read}, every byte as the manifest says")
     lines = [Text.assemble((visible(each["path"]), "cyan"), ": ", visible(each["message"])) for each in report.problems]

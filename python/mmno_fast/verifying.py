@@ -38,6 +38,7 @@ class VerifyReport(Report):
         return not self.problems
 
     def to_dict(self) -> dict[str, Any]:
+        """Everything that the report holds, as plain values; `to_json` gives it as text."""
         return {
             "ok": self.ok,
             "problems": list(self.problems),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -44,7 +44,11 @@ def build(
     size: Annotated[
         tuple[int, int] | None,
         typer.Option(
-            parser=options.parse_size, metavar="N|HxW", help="One size for all: 448, or HEIGHTxWIDTH.", show_default=False, rich_help_panel=SPEC
+            parser=options.parse_size,
+            metavar="N|HxW",
+            help="One size for all: 448, or HEIGHTxWIDTH.",
+            show_default=False,
+            rich_help_panel=SPEC,
         ),
     ] = None,
     original: Annotated[bool, typer.Option("--original", help="Keep every picture's own size.", rich_help_panel=SPEC)] = False,
@@ -75,7 +79,8 @@ def build(
         typer.Option(min=0, metavar="N", help="Store pictures in a shuffled order.", show_default=False, rich_help_panel=options.OUTPUT),
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Bring a finished data set up to date; decode only what is new.", rich_help_panel=options.OUTPUT)
+        bool,
+        typer.Option("--update", help="Bring a finished data set up to date; decode only what is new.", rich_help_panel=options.OUTPUT),
     ] = False,
     allow: Annotated[
         list[str] | None,
@@ -92,14 +97,12 @@ def build(
     ] = False,
     json: options.Json = None,
     threads: options.Threads = None,
-    engine: Annotated[
-        Engine, typer.Option(help="reference: plain Python, to compare with.", rich_help_panel=options.RUN)
-    ] = "core",
+    engine: Annotated[Engine, typer.Option(help="reference: plain Python, to compare with.", rich_help_panel=options.RUN)] = "core",
 ) -> None:
     """Turn rows and pictures, once, into shards that any Arrow or NumPy program opens."""
     allowed = allow or []
     Allowance.parse(allowed)  # wrong use is told now, not after the build
-    common = {"color": color, "exif": exif, "sixteen_bit": sixteen_bit, "alpha": alpha, "decode_limit": decode_limit, "pixels": pixels}
+    common: dict[str, Any] = {"color": color, "exif": exif, "sixteen_bit": sixteen_bit, "alpha": alpha, "decode_limit": decode_limit, "pixels": pixels}
     image = _spec(size, fit, filter, common, original=original)
     counters = Counters() if engine == "reference" else _core.Progress()
     try:
@@ -132,7 +135,12 @@ def build(
 
 
 def _spec(
-    size: tuple[int, int] | None, fit: Fit | None, filter: Filter | None, common: dict[str, object], *, original: bool  # noqa: A002
+    size: tuple[int, int] | None,
+    fit: Fit | None,
+    filter: Filter | None,  # noqa: A002 - as the flag
+    common: dict[str, Any],
+    *,
+    original: bool,
 ) -> ImageSpec:
     if (size is None) == (not original):
         msg = "what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, or --original"
@@ -141,11 +149,11 @@ def _spec(
         if fit or filter:
             msg = "--fit and --filter go with --size; with --original nothing is resized"
             raise Stop(msg, WRONG_USE)
-        return Original(**common)  # type: ignore[arg-type]
+        return Original(**common)
     if fit is None:
         msg = "--size needs --fit: stretch (changes proportions), pad (adds black) or crop (cuts the centre out)"
         raise Stop(msg, WRONG_USE)
-    return Resize(size, fit=fit, filter=filter or "bicubic", **common)  # type: ignore[arg-type]
+    return Resize(size, fit=fit, filter=filter or "bicubic", **common)
 
 
 def _tell_losses(lost: dict[str, int], report: building.BuildReport) -> None:

@@ -38,7 +38,9 @@ def check(
     images: options.Images = None,
     *,
     decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode pictures.", rich_help_panel=options.PICTURES)] = True,
-    sixteen_bit: Annotated[SixteenBit, typer.Option(help="What you will do with 16-bit gray.", rich_help_panel=options.PICTURES)] = "reject",
+    sixteen_bit: Annotated[
+        SixteenBit, typer.Option(help="What you will do with 16-bit gray.", rich_help_panel=options.PICTURES)
+    ] = "reject",
     decode_limit: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=options.PICTURES)
     ] = DECODE_LIMIT,
@@ -51,9 +53,7 @@ def check(
         Path | None,
         typer.Option(metavar="FILE.jsonl", help="Write every finding, one a line.", show_default=False, rich_help_panel=options.OUTPUT),
     ] = None,
-    catalogue: Annotated[
-        bool, typer.Option("--list", help="List every code there is, and stop.", rich_help_panel=options.OUTPUT)
-    ] = False,
+    catalogue: Annotated[bool, typer.Option("--list", help="List every code there is, and stop.", rich_help_panel=options.OUTPUT)] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.", rich_help_panel=options.OUTPUT)] = False,
     threads: options.Threads = None,
 ) -> None:

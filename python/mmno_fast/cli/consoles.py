@@ -33,7 +33,7 @@ def write_json(report: Report, path: Path | None) -> bool:
     if path is None:
         return False
     if str(path) == "-":
-        print(report.to_json())  # noqa: T201 - not through rich: JSON must not be wrapped or coloured
+        print(report.to_json())
         return True
     path.write_text(report.to_json() + "\n", encoding="utf-8")
     return False

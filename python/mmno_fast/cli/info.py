@@ -56,7 +56,10 @@ def manifest_table(path: Path, manifest: Mapping[str, Any]) -> RenderableType:
         ("data set", str(path)),
         ("format", f"{'.'.join(map(str, manifest['format']))}, written by {manifest['tool']['name']} {manifest['tool']['version']}"),
         ("pictures are", _spec_text(manifest["spec"])),
-        ("rows", f"{totals['rows']:,} accepted, {totals['rejected']:,} rejected, of {counted(totals['lines'], 'line')} that hold something"),
+        (
+            "rows",
+            f"{totals['rows']:,} accepted, {totals['rejected']:,} rejected, of {counted(totals['lines'], 'line')} that hold something",
+        ),
         ("pictures", f"{totals['distinct_pictures']:,} distinct, {totals['pictures']:,} stored{f': {kinds}' if kinds else ''}"),
         ("pictures per row", _histogram_text(manifest["pictures_per_row"])),
         ("shards", f"{len(shards):,}, {bytes_text(size)}"),

@@ -78,9 +78,7 @@ MaxLineBytes = Annotated[
     int,
     typer.Option(parser=parse_bytes, metavar="BYTES", help="Reject longer lines unread, as in 16MiB.", rich_help_panel=ROWS),
 ]
-Threads = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="How many to use.", show_default="every CPU", rich_help_panel=RUN)
-]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="How many to use.", show_default="every CPU", rich_help_panel=RUN)]
 Json = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout.", show_default=False, rich_help_panel=OUTPUT),

@@ -25,7 +25,9 @@ _POLL_SECONDS: Final = 0.1
 _TITLES: Final = {
     "rows": "read rows",
     "pictures": "look at pictures",
+    "draw": "draw",
     "build": "build shards",
+    "units": "build units",
     "commit": "commit",
     "verify": "verify",
 }
@@ -89,6 +91,7 @@ class _Bars(Progress):
         self._bar: TaskID | None = None
         self._stage = ""
         self._before = 0
+        self._ready = False  # rich draws once while it is being made
         super().__init__(
             TextColumn("{task.description:<16}"),
             BarColumn(bar_width=24),
@@ -99,6 +102,7 @@ class _Bars(Progress):
             console=console,
             refresh_per_second=10,
         )
+        self._ready = True
 
     def get_renderable(self) -> RenderableType:
         self._look()
@@ -110,7 +114,7 @@ class _Bars(Progress):
 
     def _look(self) -> None:
         now = _Moment.of(self._counters)
-        if not now.stage:
+        if not (self._ready and now.stage):
             return
         if now.stage != self._stage:
             self._finish()

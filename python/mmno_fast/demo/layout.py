@@ -109,14 +109,14 @@ def _save(root: Path, lesion: Lesion, number: int, rng: np.random.Generator) -> 
     from PIL import Image  # the extra's package, needed for nothing else here
 
     chance = rng.random(2)
-    png = chance[0] < 0.25  # noqa: PLR2004 - a quarter, as BraTS slices
-    colour = 0.25 <= chance[0] < 0.40  # noqa: PLR2004 - some with colour
-    gray = png or chance[0] > 0.80  # noqa: PLR2004 - others gray, but saved with three channels, as most are
+    png = chance[0] < 0.25  # a quarter, as BraTS slices
+    colour = 0.25 <= chance[0] < 0.40  # some with colour
+    gray = png or chance[0] > 0.80  # others gray, but saved with three channels, as most are
     height, width = (240, 240) if png else (int(rng.choice([512, 512, 512, 464, 576])), 512)
     shades = draw_slice(lesion, height, width, rng, colour=colour)
     pixels = shades if colour or gray else np.repeat(shades[:, :, None], 3, axis=2)
     # One in twenty lies under the suffix of another format, and one in thirty is named by rows with another than it has on disk.
-    suffix = ".png" if png != (chance[1] < 0.05) else ".jpg"  # noqa: PLR2004 - see above
+    suffix = ".png" if png != (chance[1] < 0.05) else ".jpg"
     stem = f"{lesion.kind}/{lesion.weighting}/{lesion.kind}_{lesion.weighting} ({number})"
     path = root / f"{stem}{suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ _TISSUE: Final = {"t1": (0.62, 0.45, 0.12), "t2": (0.38, 0.52, 0.85), "flair": (
 _NOISE: Final = 0.011  # of full brightness: a 512x512 slice then takes about 40 kB as a JPEG of quality 90, as real ones do
 
 Slice = npt.NDArray[np.uint8]
-_Field = npt.NDArray[np.float32]
+_Field = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Lesion:
     @property
     def extent(self) -> str:
         """Small, medium or large."""
-        if self.radius < 0.12:  # noqa: PLR2004 - two bounds that cut the range of radii into three
+        if self.radius < 0.12:
             return "small"
-        return "medium" if self.radius < 0.18 else "large"  # noqa: PLR2004 - as above
+        return "medium" if self.radius < 0.18 else "large"
 
 
 def random_lesion(rng: np.random.Generator) -> Lesion:
     """A lesion somewhere in the brain."""
     kind, weighting = KINDS[int(rng.integers(len(KINDS)))], WEIGHTINGS[int(rng.integers(len(WEIGHTINGS)))]
-    x = float(rng.uniform(0.15, 0.4)) * (1 if rng.random() < 0.5 else -1)  # noqa: PLR2004 - a coin
+    x = float(rng.uniform(0.15, 0.4)) * (1 if rng.random() < 0.5 else -1)  # a coin
     return Lesion(kind, weighting, x, float(rng.uniform(-0.45, 0.4)), float(rng.uniform(0.06, 0.24)))
 
 
