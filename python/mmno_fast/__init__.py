@@ -93,8 +93,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import `name` from where it lives, the first time that it is asked for (PEP 562)."""
     if name not in _LAZY:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
     globals()[name] = value
     return value

@@ -52,14 +52,11 @@ def _parse(entry: str, severities: Mapping[str, str]) -> tuple[str, str | None]:
     if code not in severities:
         near = difflib.get_close_matches(code, severities, n=1)
         hint = f"did you mean {near[0]}?" if near else "`mmno-fast check --list` has them all"
-        msg = f"allow: there is no code {code!r}; {hint}"
-        raise ValueError(msg)
+        raise ValueError(f"allow: there is no code {code!r}; {hint}")
     if severities[code] != "E":
-        msg = f"allow: {code} is a warning: it rejects nothing, leave it out"
-        raise ValueError(msg)
+        raise ValueError(f"allow: {code} is a warning: it rejects nothing, leave it out")
     if colon and not glob:
-        msg = f"allow: expected a pattern behind the colon of {entry!r}, or no colon"
-        raise ValueError(msg)
+        raise ValueError(f"allow: expected a pattern behind the colon of {entry!r}, or no colon")
     return code, glob or None
 
 

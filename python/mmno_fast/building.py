@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from mmno_fast import _core
 from mmno_fast.allowance import Allowance
@@ -26,6 +26,23 @@ if TYPE_CHECKING:
 Engine: TypeAlias = Literal["core", "reference"]
 SHARD_BYTES: Final = 256 * 2**20
 """Pixels of one shard at most, in bytes, counted at three channels, by default."""
+_COUNTS: Final = (
+    "lines",
+    "rows",
+    "rejected",
+    "pictures",
+    "distinct_pictures",
+    "decoded",
+    "shards",
+    "bytes",
+    "built",
+    "kept",
+    "linked",
+    "copied",
+    "stored_again",
+    "removed",
+    "unchanged",
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -159,6 +176,15 @@ def build(
         FileNotFoundError: A source or folder that is not there.
         DataError: A source or picture that changed during the build.
         ShardError: A folder that holds something else, or another builder in it.
+
+    >>> import tempfile
+    >>> from mmno_fast import Resize
+    >>> from mmno_fast.demo import draw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = draw(f"{folder}/data", pictures=4, faults=False)
+    ...     report = build(drawn.sources, drawn.images, f"{folder}/shards", Resize(448, fit="stretch"))
+    >>> report.rows, report.rejected, report.distinct_pictures
+    (28, 0, 4)
     """
     named = named_sources(sources)
     roots = checked_roots(images)
@@ -171,13 +197,14 @@ def build(
         "follow_links": follow_links,
         "max_line_bytes": max_line_bytes,
     }
+    if engine not in get_args(Engine):
+        raise ValueError(f"engine: expected 'core' or 'reference', found {engine!r}")
     began = time.perf_counter()
     if engine == "reference":
         if update:
-            msg = "the reference engine builds from scratch only: leave out update (--update)"
-            raise ValueError(msg)
+            raise ValueError("the reference engine builds from scratch only: leave out update (--update)")
         made = _build_by_reference(named, roots, os.fspath(out), image, progress, shared)
-    elif engine == "core":
+    else:
         text = _core.build(
             named,
             roots,
@@ -191,17 +218,16 @@ def build(
             **shared,
         )
         made = json.loads(text)
-    else:
-        msg = f"engine: expected 'core' or 'reference', found {engine!r}"
-        raise ValueError(msg)
-    made = {"removed": 0, **made, "roots": tuple(made["roots"])}
-    return BuildReport(path=Path(out), seconds=time.perf_counter() - began, **made)
+    seconds = time.perf_counter() - began
+    order = {entry["code"]: place for place, entry in enumerate(_core.catalogue())}
+    rejects = dict(sorted(made["rejects"].items(), key=lambda item: order.get(item[0], len(order))))
+    counts = {name: made.get(name, 0) for name in _COUNTS}
+    return BuildReport(path=Path(out), rejects=rejects, roots=tuple(made["roots"]), seconds=seconds, **counts)
 
 
 def _of_core(progress: _core.Progress | Counters | None) -> _core.Progress | None:
     if isinstance(progress, Counters):
-        msg = "progress: the core takes a mmno_fast.Progress, found the reference engine's Counters"
-        raise TypeError(msg)
+        raise TypeError("progress: the core takes a mmno_fast.Progress, found the reference engine's Counters")
     return progress
 
 
@@ -214,8 +240,7 @@ def _build_by_reference(
     shared: dict[str, Any],
 ) -> dict[str, Any]:
     if not (progress is None or isinstance(progress, Counters)):
-        msg = "progress: the reference engine takes a mmno_fast.progress.Counters"
-        raise TypeError(msg)
+        raise TypeError("progress: the reference engine takes a mmno_fast.progress.Counters")
     try:
         from mmno_fast import reference  # an extra: its packages are not there for everyone
     except ImportError as error:

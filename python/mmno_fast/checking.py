@@ -133,6 +133,14 @@ def check(
     Raises:
         ValueError: An argument that makes no sense.
         FileNotFoundError: A source or folder that is not there.
+
+    >>> import tempfile
+    >>> from mmno_fast.demo import draw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = draw(folder, pictures=4)
+    ...     report = check(drawn.sources, drawn.images)
+    >>> report.ok, report.errors, report.counts["cot.final"]
+    (False, 11, {'count': 1, 'severity': 'E'})
     """
     named = named_sources(sources)
     roots = None if images is None else checked_roots(images)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core, manifest, specs
+from mmno_fast.errors import shard_error
 from mmno_fast.pictures import Pictures
 from mmno_fast.row_table import rows_in_order
 from mmno_fast.schemas import rows_schema
@@ -40,6 +41,20 @@ def open(path: AnyPath) -> Dataset:  # noqa: A001 - `mf.open` is the name that u
     Raises:
         FileNotFoundError: No such folder.
         ShardError: Not a data set, a damaged one, or one of a newer format.
+
+    >>> import tempfile
+    >>> from mmno_fast import Resize, build
+    >>> from mmno_fast.demo import draw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = draw(f"{folder}/data", pictures=4, faults=False)
+    ...     report = build(drawn.sources, drawn.images, f"{folder}/shards", Resize(64, fit="stretch"))
+    ...     with open(report.path) as dataset:
+    ...         row = dataset[-1]
+    ...         sizes = [picture.pixels.shape[:2] for picture in dataset.pictures]
+    >>> row["source"], row["variant"], row["images"][0].shape
+    ('train_cot.jsonl', 'closed_cot', (64, 64, 3))
+    >>> sizes
+    [(64, 64), (64, 64), (64, 64), (64, 64)]
     """
     return Dataset(path)
 
@@ -169,14 +184,12 @@ class Dataset:
 
     def _contents(self) -> _Contents:
         if self._closed:
-            msg = f"{self._path}: the data set was closed; open it again"
-            raise _core.ClosedError(msg)
+            raise _core.ClosedError(f"{self._path}: the data set was closed; open it again")
         if self._opened is None:
             opened = _Contents(self._path)
             found = str(opened.manifest["manifest_blake3"])
             if self._fingerprint not in {None, found}:
-                msg = f"{self._path}: expected the data set {self._fingerprint}, found {found}: it was rebuilt since it was opened"
-                raise _core.ShardError(msg)
+                raise shard_error(self._path, f"expected the data set {self._fingerprint}, found {found}: it was rebuilt since then")
             self._fingerprint = found
             self._opened = opened
         return self._opened
@@ -185,11 +198,9 @@ class Dataset:
         try:
             number = operator.index(index)
         except TypeError:
-            msg = f"expected a row number, found {type(index).__name__}; take(…) gives several rows"
-            raise TypeError(msg) from None
+            raise TypeError(f"expected a row number, found {type(index).__name__}; take(…) gives several rows") from None
         if not -len(self) <= number < len(self):
-            msg = f"row {number} of {len(self):,}"
-            raise IndexError(msg)
+            raise IndexError(f"row {number} of {len(self):,}")
         return number % len(self)
 
 
@@ -209,11 +220,9 @@ class _Contents:
         try:
             index: npt.NDArray[np.uint64] = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False)
         except ValueError as error:
-            msg = f"{path}: not a NumPy file ({error}); run mmno-fast verify"
-            raise _core.ShardError(msg) from error
+            raise shard_error(path, f"not a NumPy file ({error}); run mmno-fast verify") from error
         if index.dtype != np.uint64 or index.shape != (rows,):
-            msg = f"{path}: expected uint64 ({rows},), found {index.dtype} {index.shape}; run mmno-fast verify"
-            raise _core.ShardError(msg)
+            raise shard_error(path, f"expected uint64 ({rows},), found {index.dtype} {index.shape}; run mmno-fast verify")
         return index
 
     def place(self, number: int) -> tuple[Shard, int]:
@@ -221,8 +230,7 @@ class _Contents:
         place = int(self.index[number])
         shard, row = place >> _ROW_BITS, place & (2**_ROW_BITS - 1)
         if shard >= len(self.shards) or row >= self.shards[shard].rows:
-            msg = f"{self.path / 'rows.index.npy'}: row {number} points outside the shards; run mmno-fast verify"
-            raise _core.ShardError(msg)
+            raise shard_error(self.path / "rows.index.npy", f"row {number} points outside the shards; run mmno-fast verify")
         return self.shards[shard], row
 
     @cached_property

@@ -23,6 +23,5 @@ def thread_count(threads: int | None) -> int:
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if threads < 1:
-        msg = f"threads: expected at least 1, found {threads}"
-        raise ValueError(msg)
+        raise ValueError(f"threads: expected at least 1, found {threads}")
     return threads

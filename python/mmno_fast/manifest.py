@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from mmno_fast import _core
+from mmno_fast.errors import shard_error
 
 MAJOR: Final = 1
 """The newest major version of the format that this version reads."""
@@ -26,17 +26,17 @@ def read(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise _absence(folder) from error
     except NotADirectoryError as error:
-        raise _fault(folder, "expected the folder of a data set, found a file") from error
+        raise shard_error(folder, "expected the folder of a data set, found a file") from error
     try:
         manifest = json.loads(text)
         major = manifest["format"][0]
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise _fault(path, "not a manifest: the file is damaged, or another program's") from error
+        raise shard_error(path, "not a manifest: the file is damaged, or another program's") from error
     if not isinstance(major, int) or major < 1:
-        raise _fault(path, f"not a manifest: format {manifest['format']!r}")
+        raise shard_error(path, f"not a manifest: format {manifest['format']!r}")
     if major > MAJOR:
         found = ".".join(map(str, manifest["format"]))
-        raise _fault(path, f"written in format {found}, this version reads up to {MAJOR}: install a newer mmno_fast")
+        raise shard_error(path, f"written in format {found}, this version reads up to {MAJOR}: install a newer mmno_fast")
     _check_shape(path, manifest)
     _check_lengths(folder, manifest)
     return dict(manifest)
@@ -47,8 +47,8 @@ def _absence(folder: Path) -> Exception:
         msg = f"{folder}: no such data set"
         return FileNotFoundError(msg)
     if (folder / ".build").exists():
-        return _fault(folder, "no manifest.json: its build has not finished; run the same build again, it goes on where it stopped")
-    return _fault(folder, "no manifest.json: not a data set")
+        return shard_error(folder, "no manifest.json: its build has not finished; run the same build again, it goes on where it stopped")
+    return shard_error(folder, "no manifest.json: not a data set")
 
 
 def _check_shape(path: Path, manifest: dict[str, Any]) -> None:
@@ -60,9 +60,9 @@ def _check_shape(path: Path, manifest: dict[str, Any]) -> None:
         whole = whole and all(_is_plain(shard["folder"]) for shard in manifest["shards"])
         whole = whole and all(_is_plain(file["name"]) for shard in manifest["shards"] for file in shard["files"])
     except (KeyError, TypeError) as error:
-        raise _fault(path, f"the manifest is damaged: {type(error).__name__} at {error}; run mmno-fast verify") from error
+        raise shard_error(path, f"the manifest is damaged: {type(error).__name__} at {error}; run mmno-fast verify") from error
     if not whole:
-        raise _fault(path, "the manifest is damaged: its numbers do not fit together; run mmno-fast verify")
+        raise shard_error(path, "the manifest is damaged: its numbers do not fit together; run mmno-fast verify")
 
 
 def _is_plain(name: object) -> bool:
@@ -77,12 +77,6 @@ def _check_lengths(folder: Path, manifest: dict[str, Any]) -> None:
         try:
             found = path.stat().st_size
         except FileNotFoundError as error:
-            raise _fault(path, "the manifest names this file and it is not there; run mmno-fast verify") from error
+            raise shard_error(path, "the manifest names this file and it is not there; run mmno-fast verify") from error
         if found != expected:
-            raise _fault(path, f"expected {expected:,} bytes, found {found:,}; run mmno-fast verify")
-
-
-def _fault(path: Path, message: str) -> _core.ShardError:
-    error = _core.ShardError(f"{path}: {message}")
-    error.path = str(path)
-    return error
+            raise shard_error(path, f"expected {expected:,} bytes, found {found:,}; run mmno-fast verify")

@@ -27,5 +27,14 @@ def read_picture(source: bytes | str | os.PathLike[str], image: ImageSpec) -> np
     Raises:
         FileNotFoundError: No such file.
         DataError: The picture cannot be used; `code` is the finding that `check` would report.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> from mmno_fast import Resize
+    >>> file = io.BytesIO()
+    >>> Image.new("L", (30, 20), 7).save(file, "PNG")
+    >>> pixels = read_picture(file.getvalue(), Resize(8, fit="stretch"))
+    >>> pixels.shape, pixels.dtype, int(pixels.max())
+    ((8, 8, 3), dtype('uint8'), 7)
     """
     return _core.read_picture(source, image.to_json())

@@ -113,8 +113,7 @@ class Pictures(Sequence[Picture]):
 
     def _place(self, index: int) -> tuple[Shard, int]:
         if not -len(self) <= index < len(self):
-            msg = f"picture {index} of {len(self):,}"
-            raise IndexError(msg)
+            raise IndexError(f"picture {index} of {len(self):,}")
         stored = int(self._stored[index])
         shard = int(np.searchsorted(self._offsets, stored, side="right")) - 1
         return self._shards[shard], stored - int(self._offsets[shard])

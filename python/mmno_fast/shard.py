@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
+from mmno_fast.errors import shard_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,10 +87,7 @@ class Shard:
         return table
 
     def _fault(self, name: str, message: str) -> _core.ShardError:
-        path = self.folder / name
-        error = _core.ShardError(f"{path}: {message}; run mmno-fast verify")
-        error.path = str(path)
-        return error
+        return shard_error(self.folder / name, f"{message}; run mmno-fast verify")
 
 
 def widened(pixels: Pixels) -> Pixels:

@@ -33,8 +33,7 @@ def named_sources(sources: Sources) -> list[tuple[str, str]]:
     else:
         named = [_split(source) for source in _several(sources)]
     if not named:
-        msg = "no sources: name at least one JSONL file"
-        raise ValueError(msg)
+        raise ValueError("no sources: name at least one JSONL file")
     for name, path in named:
         _check_name(name)
         _check_file(path)
@@ -52,15 +51,12 @@ def checked_roots(images: Roots) -> list[str]:
     """
     roots = [os.fspath(root) for root in _several(images)]
     if not roots:
-        msg = "no folder of pictures: name at least one"
-        raise ValueError(msg)
+        raise ValueError("no folder of pictures: name at least one")
     for root in roots:
         if not Path(root).exists():
-            msg = f"{root}: no such folder of pictures"
-            raise FileNotFoundError(msg)
+            raise FileNotFoundError(f"{root}: no such folder of pictures")
         if not Path(root).is_dir():
-            msg = f"{root}: expected a folder of pictures, found a file"
-            raise NotADirectoryError(msg)
+            raise NotADirectoryError(f"{root}: expected a folder of pictures, found a file")
     return roots
 
 
@@ -79,17 +75,14 @@ def _split(source: AnyPath) -> tuple[str, str]:
 
 def _check_name(name: str) -> None:
     if not name or "/" in name or not name.isprintable():
-        msg = f"{name!r} cannot be the name of a source: expected visible characters without `/` (as in name=path)"
-        raise ValueError(msg)
+        raise ValueError(f"{name!r} cannot be the name of a source: expected visible characters without `/` (as in name=path)")
 
 
 def _check_file(path: str) -> None:
     if not Path(path).exists():
-        msg = f"{path}: no such source"
-        raise FileNotFoundError(msg)
+        raise FileNotFoundError(f"{path}: no such source")
     if Path(path).is_dir():
-        msg = f"{path}: expected a JSONL file, found a folder; name the files in it"
-        raise ValueError(msg)
+        raise ValueError(f"{path}: expected a JSONL file, found a folder; name the files in it")
 
 
 def _refuse_twins(named: list[tuple[str, str]]) -> None:

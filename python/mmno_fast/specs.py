@@ -37,17 +37,13 @@ class _Spec:
 
     def __post_init__(self) -> None:
         _one_of("color", self.color, Color)
-        if not isinstance(self.exif, bool):
-            msg = f"exif: expected True or False, found {self.exif!r}"
-            raise TypeError(msg)
+        _one_of("exif", self.exif, Literal[False, True])
         _one_of("sixteen_bit", self.sixteen_bit, SixteenBit)
         _one_of("alpha", self.alpha, Alpha)
         if not _is_int(self.decode_limit):
-            msg = f"decode_limit: expected a number of pixels, found {self.decode_limit!r}"
-            raise TypeError(msg)
+            raise TypeError(f"decode_limit: expected a number of pixels, found {self.decode_limit!r}")
         if self.decode_limit < 1:
-            msg = f"decode_limit: expected at least 1 pixel, found {self.decode_limit}"
-            raise ValueError(msg)
+            raise ValueError(f"decode_limit: expected at least 1 pixel, found {self.decode_limit}")
         _one_of("pixels", self.pixels, Arithmetic)
 
     def __repr__(self) -> str:
@@ -182,13 +178,10 @@ def from_dict(spec: Mapping[str, Any]) -> ImageSpec:
         if kind == "original":
             return Original(**said)
     except KeyError as error:
-        msg = f"the image spec cannot be read: member {error} is missing"
-        raise ValueError(msg) from error
+        raise ValueError(f"the image spec cannot be read: member {error} is missing") from error
     except TypeError as error:
-        msg = f"the image spec cannot be read: {error}"
-        raise ValueError(msg) from error
-    msg = f"the image spec is of kind {kind!r}, which this version does not know; expected 'resize' or 'original'"
-    raise ValueError(msg)
+        raise ValueError(f"the image spec cannot be read: {error}") from error
+    raise ValueError(f"the image spec is of kind {kind!r}, which this version does not know; expected 'resize' or 'original'")
 
 
 def _tail(spec: _Spec) -> str:
@@ -207,9 +200,8 @@ def _tail(spec: _Spec) -> str:
 
 def _one_of(name: str, value: object, choices: Any) -> None:
     offered = get_args(choices)
-    if value not in offered:
-        msg = f"{name}: expected one of {', '.join(map(repr, offered))}, found {value!r}"
-        raise ValueError(msg)
+    if not any(type(value) is type(choice) and value == choice for choice in offered):  # 1 is not True
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, offered))}, found {value!r}")
 
 
 def _is_int(value: object) -> bool:
@@ -219,9 +211,7 @@ def _is_int(value: object) -> bool:
 def _height_and_width(size: Any) -> tuple[int, int]:
     sides = (size, size) if _is_int(size) else size
     if not (isinstance(sides, (tuple, list)) and len(sides) == 2 and all(map(_is_int, sides))):
-        msg = f"size: expected a number of pixels or (height, width), found {size!r}"
-        raise TypeError(msg)
+        raise TypeError(f"size: expected a number of pixels or (height, width), found {size!r}")
     if not all(1 <= side <= MAX_SIDE for side in sides):
-        msg = f"size: expected 1 to {MAX_SIDE:,} pixels a side, found {size!r}"
-        raise ValueError(msg)
+        raise ValueError(f"size: expected 1 to {MAX_SIDE:,} pixels a side, found {size!r}")
     return sides[0], sides[1]

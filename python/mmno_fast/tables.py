@@ -152,14 +152,15 @@ def _check_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if not summary["pictures_checked"]:
         return [*rows, ("pictures", f"{counted(summary['names'], 'name')}; not checked: say --images (images=) to have them checked")]
+    distinct = summary["distinct_pictures"]
     rows += [
         ("roots", "; ".join(_root_text(root) for root in summary["roots"])),
         (
             "pictures",
-            f"{summary['distinct_pictures']:,} distinct, under {counted(summary['names'], 'name')}; {summary['rows_per_picture']:.1f} rows each",
+            f"{distinct:,} distinct, under {counted(summary['names'], 'name')}; {summary['rows_per_picture']:.1f} rows each",
         ),
     ]
-    if summary["distinct_pictures"]:
+    if distinct:
         rows += [
             ("formats", _shares(summary["formats"])),
             ("modes", _shares(summary["modes"])),

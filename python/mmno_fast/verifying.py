@@ -68,6 +68,15 @@ def verify(path: AnyPath, *, threads: int | None = None, progress: _core.Progres
     Raises:
         FileNotFoundError: No such folder.
         ShardError: The folder is no data set, or one of a newer format.
+
+    >>> import tempfile
+    >>> from mmno_fast import Original, build
+    >>> from mmno_fast.demo import draw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = draw(f"{folder}/data", pictures=4)
+    ...     report = build(drawn.sources, drawn.images, f"{folder}/shards", Original())
+    ...     verify(report.path).ok
+    True
     """
     text = _core.verify(os.fspath(path), threads=thread_count(threads), progress=progress)
     found = json.loads(text)

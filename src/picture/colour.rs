@@ -138,7 +138,7 @@ fn over_white(value: u8, alpha: u8) -> u8 {
     let weight = u32::from(alpha) * 128;
     let sum = u32::from(value) * weight + 255 * (255 * 128 - weight) + (0x80 << 7);
     // `SHIFTFORDIV255`, then the seven bits of precision.
-    (((sum >> 8) + sum >> 8) >> 7) as u8
+    ((((sum >> 8) + sum) >> 8) >> 7) as u8
 }
 
 /// `cmyk2rgb`, one channel.
@@ -146,7 +146,7 @@ fn from_ink(ink: u8, black: u8) -> u8 {
     let light = 255 - u32::from(black);
     // `MULDIV255`.
     let product = u32::from(ink) * light + 128;
-    let dark = (product >> 8) + product >> 8;
+    let dark = ((product >> 8) + product) >> 8;
     light.saturating_sub(dark) as u8
 }
 
@@ -180,7 +180,7 @@ pub(super) fn settle(pixels: &mut Vec<u8>, channels: Channels, color: Color) -> 
 
 /// `L24` of `Convert.c`.
 fn luma([r, g, b]: [u8; 3]) -> u8 {
-    (u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000 >> 16) as u8
+    ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
 
 /// Whether the channels of every pixel are equal.

@@ -47,10 +47,9 @@ impl Preparer {
         }
     }
 
-    /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` is cleared; then it holds the
-    /// pixels, or after a fault anything.
+    /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` then holds the pixels and nothing
+    /// else; after a fault, anything.
     pub fn prepare(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> Outcome<Prepared> {
-        out.clear();
         let (mut size, channels) = self.decode(bytes, probe, spec)?;
         if spec.exif {
             let (width, height) = (size.width as usize, size.height as usize);

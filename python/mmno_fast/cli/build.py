@@ -42,18 +42,11 @@ def build(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="SHARDS", help="The folder to make.", rich_help_panel=options.OUTPUT)],
     size: Annotated[
-        tuple[int, int] | None,
-        typer.Option(
-            parser=options.parse_size,
-            metavar="N|HxW",
-            help="One size for all: 448, or HEIGHTxWIDTH.",
-            show_default=False,
-            rich_help_panel=SPEC,
-        ),
+        str | None, typer.Option(metavar="N|HxW", help="One size for all: 448, or HEIGHTxWIDTH.", show_default=False, rich_help_panel=SPEC)
     ] = None,
     original: Annotated[bool, typer.Option("--original", help="Keep every picture's own size.", rich_help_panel=SPEC)] = False,
     fit: Annotated[Fit | None, typer.Option(help="Always said with --size.", show_default=False, rich_help_panel=SPEC)] = None,
-    filter: Annotated[Filter | None, typer.Option(help="", show_default="bicubic", rich_help_panel=SPEC)] = None,  # noqa: A002 - the flag's name
+    filter: Annotated[Filter | None, typer.Option(show_default="bicubic", rich_help_panel=SPEC)] = None,  # noqa: A002 - the flag's name
     color: Annotated[Color, typer.Option(help="auto: one channel where all are equal.", rich_help_panel=SPEC)] = "auto",
     exif: Annotated[bool, typer.Option("--exif", help="Turn pictures as their EXIF orientation says.", rich_help_panel=SPEC)] = False,
     sixteen_bit: Annotated[
@@ -71,7 +64,11 @@ def build(
     shard_bytes: Annotated[
         int,
         typer.Option(
-            parser=options.parse_bytes, metavar="BYTES", help="Pixels of one shard, at three channels.", rich_help_panel=options.OUTPUT
+            parser=options.parse_bytes,
+            metavar="BYTES",
+            help="Pixels of one shard, at three channels.",
+            show_default="256MiB",
+            rich_help_panel=options.OUTPUT,
         ),
     ] = building.SHARD_BYTES,
     shuffle_seed: Annotated[
@@ -102,7 +99,14 @@ def build(
     """Turn rows and pictures, once, into shards that any Arrow or NumPy program opens."""
     allowed = allow or []
     Allowance.parse(allowed)  # wrong use is told now, not after the build
-    common: dict[str, Any] = {"color": color, "exif": exif, "sixteen_bit": sixteen_bit, "alpha": alpha, "decode_limit": decode_limit, "pixels": pixels}
+    common: dict[str, Any] = {
+        "color": color,
+        "exif": exif,
+        "sixteen_bit": sixteen_bit,
+        "alpha": alpha,
+        "decode_limit": decode_limit,
+        "pixels": pixels,
+    }
     image = _spec(size, fit, filter, common, original=original)
     counters = Counters() if engine == "reference" else _core.Progress()
     try:
@@ -124,8 +128,7 @@ def build(
                 progress=counters,
             )
     except KeyboardInterrupt as error:
-        msg = "interrupted: the same command goes on where it stopped"
-        raise Stop(msg, INTERRUPTED) from error
+        raise Stop("interrupted: the same command goes on where it stopped", INTERRUPTED) from error
     if not write_json(report, json):
         show(report)
     lost = {} if allow_rejects else report.unallowed(allowed)
@@ -135,7 +138,7 @@ def build(
 
 
 def _spec(
-    size: tuple[int, int] | None,
+    size: str | None,
     fit: Fit | None,
     filter: Filter | None,  # noqa: A002 - as the flag
     common: dict[str, Any],
@@ -143,17 +146,14 @@ def _spec(
     original: bool,
 ) -> ImageSpec:
     if (size is None) == (not original):
-        msg = "what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, or --original"
-        raise Stop(msg, WRONG_USE)
+        raise Stop("what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, or --original", WRONG_USE)
     if size is None:
         if fit or filter:
-            msg = "--fit and --filter go with --size; with --original nothing is resized"
-            raise Stop(msg, WRONG_USE)
+            raise Stop("--fit and --filter go with --size; with --original nothing is resized", WRONG_USE)
         return Original(**common)
     if fit is None:
-        msg = "--size needs --fit: stretch (changes proportions), pad (adds black) or crop (cuts the centre out)"
-        raise Stop(msg, WRONG_USE)
-    return Resize(size, fit=fit, filter=filter or "bicubic", **common)
+        raise Stop("--size needs --fit: stretch (changes proportions), pad (adds black) or crop (cuts the centre out)", WRONG_USE)
+    return Resize(options.parse_size(size), fit=fit, filter=filter or "bicubic", **common)
 
 
 def _tell_losses(lost: dict[str, int], report: building.BuildReport) -> None:

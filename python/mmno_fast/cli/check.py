@@ -33,7 +33,7 @@ Exit code: 0 clean, 1 with an error-level finding (--strict: any finding), 2 for
 def check(
     sources: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="SOURCES...", help="JSONL files; NAME=PATH gives one another name.", show_default=False),
+        typer.Argument(metavar="SOURCES", help="JSONL files; NAME=PATH gives one another name.", show_default=False),
     ] = None,
     images: options.Images = None,
     *,
@@ -62,8 +62,7 @@ def check(
         show(_catalogue())
         return
     if not sources:
-        msg = "no sources: name at least one JSONL file, as in: mmno-fast check train.jsonl --images images/"
-        raise Stop(msg, WRONG_USE)
+        raise Stop("no sources: name at least one JSONL file, as in: mmno-fast check train.jsonl --images images/", WRONG_USE)
     counters = _core.Progress()
     with shown(counters):
         report = checking.check(

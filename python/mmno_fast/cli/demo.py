@@ -90,8 +90,7 @@ def _make_room(out: Path) -> None:
     """An empty folder; an older demo's is emptied, any other is left alone."""
     if out.is_dir() and any(out.iterdir()):
         if not (out / MARK).exists():
-            msg = f"{out}: expected an empty folder or an older demo's, found other files; say --out DIR"
-            raise Stop(msg, WRONG_USE)
+            raise Stop(f"{out}: expected an empty folder or an older demo's, found other files; say --out DIR", WRONG_USE)
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
 
@@ -117,8 +116,7 @@ def _check(drawn: Drawn, timings: list[Timing]) -> CheckReport:
     put_in = {(fault.source, fault.line, fault.code) for fault in drawn.faults}
     _say(f"{len(put_in)} faults were put in, {len(found & put_in)} of them found; {len(found - put_in)} found that were not put in")
     if found != put_in:
-        msg = "check should have found exactly the faults that were put in: please report this"
-        raise Stop(msg, FAILED)
+        raise Stop("check should have found exactly the faults that were put in: please report this", FAILED)
     return report
 
 
@@ -138,8 +136,7 @@ def _verify(shards: Path, built: BuildReport, timings: list[Timing]) -> None:
     timings.append(Timing("verify", built.rows, built.distinct_pictures, time.perf_counter() - began))
     show(report)
     if not report.ok:
-        msg = "the shards that were just built are damaged: is the disk whole?"
-        raise Stop(msg, FAILED)
+        raise Stop("the shards that were just built are damaged: is the disk whole?", FAILED)
 
 
 def _read(shards: Path, timings: list[Timing]) -> None:

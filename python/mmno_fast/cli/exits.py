@@ -66,7 +66,7 @@ def _explained(error: Exception) -> Stop:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush has nowhere to go
         return Stop("", FAILED)
     if isinstance(error, _core.MmnoError):
-        return Stop(str(error), WRONG_USE if error.code == "source.not_lines" else FAILED)
+        return Stop(str(error), WRONG_USE if getattr(error, "code", None) == "source.not_lines" else FAILED)
     if isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)):
         return Stop(_plain(error), WRONG_USE)
     if isinstance(error, (OSError, ImportError)):
@@ -84,11 +84,9 @@ def _plain(error: Exception) -> str:
 
 def _tell(error: typer.TyperException) -> None:
     message = error.format_message()
-    if not message:
+    if not message:  # the help was shown already, or there is nobody to tell
         return
     ctx = getattr(error, "ctx", None)
-    if message == getattr(ctx, "get_help", str)():
-        return
     console = stderr()
     text = message if isinstance(error, Stop) else message[:1].lower() + message[1:].rstrip(".")
     console.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)

@@ -41,8 +41,7 @@ def info(
         with open_dataset(shards) as dataset:
             show(manifest_table(dataset.path, dataset.manifest))
     elif not build:
-        msg = "nothing to tell about: name a folder of shards, or say --build"
-        raise Stop(msg, WRONG_USE)
+        raise Stop("nothing to tell about: name a folder of shards, or say --build", WRONG_USE)
 
 
 def manifest_table(path: Path, manifest: Mapping[str, Any]) -> RenderableType:

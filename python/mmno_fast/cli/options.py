@@ -24,8 +24,7 @@ def parse_bytes(text: str | int) -> int:
     """
     match = _BYTES.fullmatch(str(text).strip())  # typer hands a default over as it stands
     if not match or match[2].lower() not in _BYTE_UNITS:
-        msg = f"expected a number of bytes, as in 4096, 256MiB or 1GB, found {text!r}"
-        raise typer.BadParameter(msg)
+        raise typer.BadParameter(f"expected a number of bytes, as in 4096, 256MiB or 1GB, found {text!r}")
     return int(float(match[1]) * _BYTE_UNITS[match[2].lower()])
 
 
@@ -37,8 +36,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = _SIZE.fullmatch(text.strip().lower())
     if not match:
-        msg = f"expected a number of pixels, or HEIGHTxWIDTH as in 448x336, found {text!r}"
-        raise typer.BadParameter(msg)
+        raise ValueError(f"--size: expected a number of pixels, or HEIGHTxWIDTH as in 448x336, found {text!r}")
     height = int(match[1])
     return height, int(match[2] or height)
 
@@ -58,7 +56,7 @@ PICTURES = "Pictures"
 OUTPUT = "Output"
 RUN = "How to run"
 
-Sources = Annotated[list[Path], typer.Argument(metavar="SOURCES...", help="JSONL files; NAME=PATH gives one another name.")]
+Sources = Annotated[list[Path], typer.Argument(metavar="SOURCES", help="JSONL files; NAME=PATH gives one another name.")]
 Images = Annotated[
     list[Path] | None,
     typer.Option("--images", metavar="DIR", help="Where pictures lie; may be said again.", show_default=False, rich_help_panel=PICTURES),
@@ -76,7 +74,7 @@ NoFollowLinks = Annotated[
 ]
 MaxLineBytes = Annotated[
     int,
-    typer.Option(parser=parse_bytes, metavar="BYTES", help="Reject longer lines unread, as in 16MiB.", rich_help_panel=ROWS),
+    typer.Option(parser=parse_bytes, metavar="BYTES", help="Reject longer lines unread.", show_default="16MiB", rich_help_panel=ROWS),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="How many to use.", show_default="every CPU", rich_help_panel=RUN)]
 Json = Annotated[

@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Final
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, Task, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TaskProgressColumn, TextColumn
+from rich.text import Text
 
 from mmno_fast.cli.consoles import stderr
 from mmno_fast.progress import Watched
@@ -83,6 +85,22 @@ class _Moment:
         return ", ".join(words)
 
 
+class _Clock(ProgressColumn):
+    """How long a stage will take yet, or took."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(f"{_clock_text(task.finished_time or 0.0)}     ")
+        return Text("" if task.time_remaining is None else f"{_clock_text(task.time_remaining)} left")
+
+
+def _clock_text(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes:2}:{rest:02}"
+
+
 class _Bars(Progress):
     """One bar for each stage; the thread that refreshes the screen looks at the counters first."""
 
@@ -96,8 +114,7 @@ class _Bars(Progress):
             TextColumn("{task.description:<16}"),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=False),
+            _Clock(),
             TextColumn("{task.fields[text]}"),
             console=console,
             refresh_per_second=10,
@@ -108,9 +125,11 @@ class _Bars(Progress):
         self._look()
         return super().get_renderable()
 
-    def stop(self) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._look()
-        super().stop()
+        if error is None:
+            self._finish()
+        super().__exit__(kind, error, trace)
 
     def _look(self) -> None:
         now = _Moment.of(self._counters)
@@ -130,11 +149,12 @@ class _Bars(Progress):
 
     def _finish(self) -> None:
         """The stage before is over, whatever it counted last."""
-        if self._bar is not None:
-            task = self._task(self._bar)
+        bar, self._bar = self._bar, None  # the next call may come from within `add_task`, which draws
+        if bar is not None:
+            task = self._task(bar)
             total = task.total or max(task.completed, 1)
-            self.update(self._bar, total=total, completed=total)
-            self.stop_task(self._bar)
+            self.update(bar, total=total, completed=total)
+            self.stop_task(bar)
 
 
 @contextmanager
@@ -155,6 +175,8 @@ def _print_lines(counters: Watched, console: Console, over: threading.Event) -> 
     last = False
     while not last:
         last = over.wait(_POLL_SECONDS)
+        if last and not stage:
+            return  # over before there was anything to tell
         now, clock = _Moment.of(counters), time.monotonic()
         if now.stage and now.stage != stage:
             stage, before, began, told = now.stage, now.pictures, clock, clock

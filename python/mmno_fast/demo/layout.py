@@ -78,8 +78,7 @@ def draw(
     28
     """
     if pictures < MIN_PICTURES:
-        msg = f"pictures: expected at least {MIN_PICTURES}, found {pictures}"
-        raise ValueError(msg)
+        raise ValueError(f"pictures: expected at least {MIN_PICTURES}, found {pictures}")
     folder = Path(out)
     root = folder / "images"
     rows: dict[str, list[dict[str, Any]]] = {variant: [] for variant in VARIANTS}

@@ -104,7 +104,8 @@ def _grid(height: int, width: int) -> tuple[_Field, _Field]:
 
 def _edge(inside: _Field, softness: float) -> _Field:
     """0 outside, 1 inside, with a soft edge."""
-    return np.clip(inside / np.float32(softness), 0.0, 1.0)
+    soft: _Field = np.clip(inside / np.float32(softness), 0.0, 1.0)
+    return soft
 
 
 def _disc(x: _Field, y: _Field, x0: float, y0: float, a: float, b: float) -> _Field:
@@ -123,7 +124,8 @@ def _interpolated(values: _Field, size: int) -> _Field:
     place = np.linspace(0, len(values) - 1, size, dtype=np.float32)
     below = np.minimum(place.astype(np.intp), len(values) - 2)
     share = (place - below.astype(np.float32))[:, None]
-    return values[below] * (1 - share) + values[below + 1] * share
+    stretched: _Field = values[below] * (1 - share) + values[below + 1] * share
+    return stretched
 
 
 def _distance(x: _Field, y: _Field) -> _Field:

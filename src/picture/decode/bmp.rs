@@ -70,13 +70,23 @@ fn unpack(header: &Header<'_>, source: &[u8], row: &mut [u8]) {
             let green_bits = if header.layout == Layout::Bgr555 { 5 } else { 6 };
             let level = |value: u16, bits: u32| {
                 let most = (1 << bits) - 1;
-                ((value & most) as u32 * 255 / u32::from(most)) as u8
+                (u32::from(value & most) * 255 / u32::from(most)) as u8
             };
             for (pixel, pair) in row.chunks_exact_mut(3).zip(source.chunks_exact(2)) {
                 let value = u16::from_le_bytes([pair[0], pair[1]]);
                 pixel[0] = level(value >> (5 + green_bits), 5);
                 pixel[1] = level(value >> 5, green_bits);
                 pixel[2] = level(value, 5);
+            }
+        }
+        // What nearly every bitmap is.
+        Layout::Bytes {
+            step: 3,
+            rgb: [2, 1, 0],
+            alpha: None,
+        } => {
+            for (pixel, [b, g, r]) in row.as_chunks_mut::<3>().0.iter_mut().zip(source.as_chunks::<3>().0) {
+                *pixel = [*r, *g, *b];
             }
         }
         Layout::Bytes { step, rgb, alpha } => {

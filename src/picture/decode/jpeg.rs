@@ -55,9 +55,15 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outco
     }
     if samples == Samples::Cmyk {
         // Pillow reads every CMYK as Adobe writes it, inverted (rawmode `CMYK;I`).
-        pixels.iter_mut().for_each(|ink| *ink = !*ink);
+        invert(pixels);
     }
     Ok(samples)
+}
+
+fn invert(samples: &mut [u8]) {
+    for sample in samples {
+        *sample = !*sample;
+    }
 }
 
 fn cut() -> Fault {
@@ -74,7 +80,7 @@ enum Verdict {
     Failed(String),
 }
 
-/// One instance of TurboJPEG: a plain structure on the heap that nobody else refers to.
+/// One instance of the library: a plain structure on the heap that nobody else refers to.
 struct Instance {
     handle: NonNull<std::ffi::c_void>,
     /// The sides of the last header read.
@@ -91,7 +97,7 @@ impl Drop for Instance {
 impl Instance {
     fn new() -> Outcome<Self> {
         // SAFETY: no preconditions; the result is null where memory is short.
-        let handle = unsafe { tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS as i32) };
+        let handle = unsafe { tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS.cast_signed()) };
         let handle = NonNull::new(handle).ok_or_else(|| Fault::corrupt("libjpeg-turbo cannot be started"))?;
         let mut instance = Self { handle, size: (0, 0) };
         instance.set(tj::TJPARAM_TJPARAM_SCANLIMIT, MAX_SCANS)?;
@@ -103,20 +109,20 @@ impl Instance {
         let pixels = u64::from(probe.width) * u64::from(probe.height);
         // Two bytes a coefficient; blocks are padded to whole ones of up to 32 pixels (sampled 4:1) a side.
         let padded = u64::from(probe.width + 32) * u64::from(probe.height + 32);
-        let mib = (2 * padded * channels as u64 >> 20) + SPARE_MIB;
+        let mib = ((2 * padded * channels as u64) >> 20) + SPARE_MIB;
         self.set(tj::TJPARAM_TJPARAM_MAXPIXELS, i32::try_from(pixels).unwrap_or(i32::MAX))?;
         self.set(tj::TJPARAM_TJPARAM_MAXMEMORY, i32::try_from(mib).unwrap_or(i32::MAX))
     }
 
     fn set(&mut self, parameter: tj::TJPARAM, value: i32) -> Outcome<()> {
         // SAFETY: the handle is alive; the call checks the parameter and the value itself.
-        let code = unsafe { tj::tj3Set(self.handle.as_ptr(), parameter as i32, value) };
+        let code = unsafe { tj::tj3Set(self.handle.as_ptr(), parameter.cast_signed(), value) };
         if code == 0 { Ok(()) } else { Err(Fault::corrupt(self.message())) }
     }
 
     fn get(&self, parameter: tj::TJPARAM) -> i32 {
         // SAFETY: the handle is alive; the call checks the parameter itself.
-        unsafe { tj::tj3Get(self.handle.as_ptr(), parameter as i32) }
+        unsafe { tj::tj3Get(self.handle.as_ptr(), parameter.cast_signed()) }
     }
 
     /// Reads the header, and refuses one that does not say what the probe says: the buffer is made by the probe.
@@ -155,7 +161,7 @@ impl Instance {
                 bytes.len() as _,
                 pixels.as_mut_ptr(),
                 0,
-                format as i32,
+                format,
             )
         };
         match code {
@@ -172,7 +178,7 @@ impl Instance {
     fn check_last_row(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<()> {
         let first = pixels.len() - self.size.0 * channels;
         let expected = pixels[first..].to_vec();
-        pixels[first..].iter_mut().for_each(|sample| *sample = !*sample);
+        invert(&mut pixels[first..]);
         self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 1)?;
         // Ends with the warning again; what counts is what it has written.
         self.decompress(bytes, pixels, format, channels);

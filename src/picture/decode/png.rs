@@ -157,7 +157,7 @@ fn ends_with_a_row(passes: &[Pass], row_bytes: impl Fn(usize) -> usize, filled: 
     for pass in passes {
         let length = 1 + row_bytes(pass.columns);
         if rest < pass.rows * length {
-            return rest % length == 0;
+            return rest.is_multiple_of(length);
         }
         rest -= pass.rows * length;
     }
@@ -266,8 +266,7 @@ fn average<const STEP: usize>(previous: &[u8], row: &mut [u8]) {
     let mut left = [0_u8; STEP];
     for (pixel, up) in row.as_chunks_mut::<STEP>().0.iter_mut().zip(previous.as_chunks::<STEP>().0) {
         for i in 0..STEP {
-            let mean = (u16::from(left[i]) + u16::from(up[i])) / 2;
-            pixel[i] = pixel[i].wrapping_add(mean as u8);
+            pixel[i] = pixel[i].wrapping_add(u8::midpoint(left[i], up[i]));
         }
         left = *pixel;
     }

@@ -53,11 +53,9 @@ fn from_exif(block: &[u8]) -> Option<Tag> {
             continue;
         }
         let value = match (kind, count) {
-            (3, 1) => u16_at(entry + 8).map(u32::from),
-            (4, 1) => Some(long),
-            // Signed: what is negative means nothing.
-            (8, 1) => u16_at(entry + 8).map(|v| u32::from(v as i16 as u16 & 0x7fff)),
-            (9, 1) => Some(long),
+            // Unsigned and signed; what is negative is too large here, and means nothing either way.
+            (3 | 8, 1) => u16_at(entry + 8).map(u32::from),
+            (4 | 9, 1) => Some(long),
             _ => None,
         };
         found = Some(value.map_or(Tag::Other, Tag::Value));

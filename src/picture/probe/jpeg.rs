@@ -25,7 +25,7 @@ impl Header {
             cursor: Cursor::new(bytes, 3),
             ..Walk::default()
         };
-        let frame = walk.to_first_scan()?;
+        let frame = walk.walk_header()?;
         if frame.width == 0 || frame.height == 0 {
             return Err(Fault::corrupt(format!("JPEG of {} x {} pixels", frame.width, frame.height)));
         }
@@ -64,7 +64,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Goes over the markers as Pillow does, to the first start of scan.
-    fn to_first_scan(&mut self) -> Outcome<Frame> {
+    fn walk_header(&mut self) -> Outcome<Frame> {
         // The byte in hand. The third one of the signature is the first 0xff.
         let mut byte = Some(0xff);
         while let Some(first) = byte {

@@ -78,7 +78,7 @@ pub(in crate::picture) struct Header<'a> {
 impl<'a> Header<'a> {
     pub(in crate::picture) fn read(bytes: &'a [u8]) -> Outcome<Self> {
         let mut chunks = Chunks::default();
-        let data = chunks.to_data(bytes)?;
+        let data = chunks.walk_header(bytes)?;
         let Some(mode) = chunks.layout.and_then(Layout::mode) else {
             return Err(Fault::corrupt("PNG without a header that says a known type"));
         };
@@ -122,14 +122,14 @@ impl<'a> Header<'a> {
         let mut chunks = self.chunks.clone();
         if let Some(data) = &self.data {
             // What is wrong there is for the decoder to say.
-            let _ = chunks.to_end(bytes, data.end, self.animated);
+            let _ = chunks.walk_rest(bytes, data.end, self.animated);
         }
         exif::orientation(chunks.exif, chunks.xmp)
     }
 
     /// Goes over the chunks from `at`, where the data that were needed end, as Pillow does once the pixels are there.
     pub(in crate::picture) fn finish(&self, bytes: &'a [u8], at: usize) -> Outcome<()> {
-        self.chunks.clone().to_end(bytes, at, self.animated)
+        self.chunks.clone().walk_rest(bytes, at, self.animated)
     }
 }
 
@@ -182,7 +182,7 @@ fn cut() -> Fault {
 
 impl<'a> Chunks<'a> {
     /// To the first chunk of data: checks the sum of each chunk before it. None where the picture ends before.
-    fn to_data(&mut self, bytes: &'a [u8]) -> Outcome<Option<Range<usize>>> {
+    fn walk_header(&mut self, bytes: &'a [u8]) -> Outcome<Option<Range<usize>>> {
         let mut at = 8;
         loop {
             let chunk = next_chunk(bytes, at)?.ok_or_else(|| Fault::truncated("PNG ends before its picture begins"))?;
@@ -192,7 +192,7 @@ impl<'a> Chunks<'a> {
                 _ => {}
             }
             let content = bytes.get(chunk.content.clone()).ok_or_else(cut)?;
-            self.take(&chunk.name, content)?;
+            self.take(chunk.name, content)?;
             let mut sum = Cursor::new(bytes, chunk.content.end);
             if sum.u32_be().ok_or_else(cut)? != crc32(&bytes[chunk.content.start - 4..chunk.content.end]) {
                 return Err(Fault::corrupt(format!("PNG chunk {} with a wrong sum", chunk.name.escape_ascii())));
@@ -202,7 +202,7 @@ impl<'a> Chunks<'a> {
     }
 
     /// `load_end`: the chunks behind the data, sums unchecked; a file that just stops between two chunks is whole.
-    fn to_end(&mut self, bytes: &'a [u8], mut at: usize, animated: bool) -> Outcome<()> {
+    fn walk_rest(&mut self, bytes: &'a [u8], mut at: usize, animated: bool) -> Outcome<()> {
         loop {
             let Ok(Some(chunk)) = next_chunk(bytes, at.saturating_add(4)) else {
                 return Ok(());
@@ -214,36 +214,31 @@ impl<'a> Chunks<'a> {
             }
             let content = bytes.get(chunk.content.clone()).ok_or_else(cut)?;
             if &chunk.name != b"IDAT" {
-                self.take(&chunk.name, content)?;
+                self.take(chunk.name, content)?;
             }
             at = chunk.content.end;
         }
     }
 
     /// What one chunk says; refused where Pillow's handler of that chunk raises.
-    fn take(&mut self, name: &[u8; 4], content: &'a [u8]) -> Outcome<()> {
+    fn take(&mut self, name: [u8; 4], content: &'a [u8]) -> Outcome<()> {
         let fault = |what: &str| Err(Fault::corrupt(format!("PNG chunk {}: {what}", name.escape_ascii())));
-        let least = match name {
+        let least = match &name {
             b"IHDR" => 13,
-            b"gAMA" => 4,
             b"cHRM" => 32,
             b"sRGB" => 1,
             b"pHYs" => 9,
             b"acTL" => 8,
             b"fcTL" => 26,
-            b"fdAT" => 4,
+            b"gAMA" | b"fdAT" => 4,
             _ => 0,
         };
         if content.len() < least {
             return fault("too short");
         }
-        match name {
+        match &name {
             b"IHDR" => return self.image_header(content),
-            b"PLTE" => {
-                if self.mode() == Some(Mode::P) {
-                    self.palette = Some(content);
-                }
-            }
+            b"PLTE" if self.mode() == Some(Mode::P) => self.palette = Some(content),
             b"tRNS" => match transparency(self.mode(), content) {
                 Ok(Some(found)) => self.transparency = Some(found),
                 Ok(None) => {}
@@ -295,10 +290,10 @@ impl<'a> Chunks<'a> {
     }
 
     /// Texts count for their size, and one of them may hold the XMP packet.
-    fn text(&mut self, name: &[u8; 4], content: &'a [u8]) -> Outcome<()> {
+    fn text(&mut self, name: [u8; 4], content: &'a [u8]) -> Outcome<()> {
         let large = || Fault::corrupt("PNG with a text of more than 1 MiB");
         let (key, value) = split(content).unwrap_or((content, &[]));
-        let length = match name {
+        let length = match &name {
             b"tEXt" => value.len(),
             b"zTXt" => match value {
                 [] => 0,
@@ -397,77 +392,5 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::finding::Code;
-
-    fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
-        let mut bytes = (content.len() as u32).to_be_bytes().to_vec();
-        bytes.extend(name);
-        bytes.extend(content);
-        let sum = crc32(&bytes[4..]);
-        bytes.extend(sum.to_be_bytes());
-        bytes
-    }
-
-    fn png(bits: u8, color_type: u8, middle: &[u8]) -> Vec<u8> {
-        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-        bytes.extend(chunk(b"IHDR", &[0, 0, 0, 7, 0, 0, 0, 5, bits, color_type, 0, 0, 0]));
-        bytes.extend(middle);
-        bytes.extend(chunk(b"IDAT", b"....."));
-        bytes.extend(chunk(b"IEND", b""));
-        bytes
-    }
-
-    #[test]
-    fn the_sum_is_that_of_the_standard() {
-        assert_eq!(crc32(b"IEND"), 0xae42_6082);
-    }
-
-    #[test]
-    fn headers_say_mode_and_size() {
-        for (bits, color_type, mode) in [
-            (1, 0, Mode::One),
-            (4, 0, Mode::L),
-            (16, 0, Mode::I16),
-            (2, 3, Mode::P),
-            (8, 4, Mode::La),
-            (16, 4, Mode::Rgba),
-        ] {
-            let bytes = png(bits, color_type, b"");
-            let header = Header::read(&bytes).unwrap();
-            assert_eq!((header.mode, header.width, header.height), (mode, 7, 5));
-        }
-        assert_eq!(Header::read(&png(3, 0, b"")).unwrap_err().code, Code::PictureCorrupt);
-    }
-
-    #[test]
-    fn wrong_sums_count_before_the_data_only() {
-        let mut bytes = png(8, 0, &chunk(b"abCD", b"xyz"));
-        let at = bytes.windows(3).position(|w| w == b"xyz").unwrap();
-        bytes[at] ^= 1;
-        assert_eq!(Header::read(&bytes).unwrap_err().code, Code::PictureCorrupt);
-        let mut bytes = png(8, 0, b"");
-        let at = bytes.windows(5).position(|w| w == b".....").unwrap();
-        bytes[at] ^= 1;
-        assert!(Header::read(&bytes).is_ok());
-    }
-
-    #[test]
-    fn orientation_counts_on_both_sides_of_the_data() {
-        let exif = chunk(b"eXIf", b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0");
-        assert_eq!(Header::read(&png(8, 0, &exif)).unwrap().orientation, 6);
-        let mut late = png(8, 0, b"");
-        late.splice(late.len() - 12..late.len() - 12, exif);
-        assert_eq!(Header::read(&late).unwrap().orientation, 6);
-    }
-
-    #[test]
-    fn every_cut_in_the_header_is_a_cut() {
-        let bytes = png(8, 0, &chunk(b"tEXt", b"a\0b"));
-        let data = bytes.windows(4).position(|w| w == b"IDAT").unwrap();
-        for end in 8..data {
-            assert_eq!(Header::read(&bytes[..end]).unwrap_err().code, Code::PictureTruncated, "{end}");
-        }
-    }
-}
+#[path = "png_tests.rs"]
+mod tests;

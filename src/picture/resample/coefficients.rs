@@ -7,6 +7,9 @@ use crate::picture::spec::Filter;
 /// Bits behind the point of a weight: 8 for the result, 2 because a sum may be negative or exceed 1.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
 
+/// The bits of the lower part of a weight, where it is split.
+pub(super) const LOW_BITS: i32 = 12;
+
 /// The tables that a worker keeps. A data set has few sizes; a picture takes two tables.
 const KEPT: usize = 16;
 
@@ -26,6 +29,27 @@ pub(super) struct Axis {
     pub(super) count: u32,
 }
 
+/// Two weights that follow each other, each split in a higher part (with its sign) and a lower one of [`LOW_BITS`] bits: as 16-bit
+/// numbers side by side, the first one in the lower half.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) high: i32,
+    pub(super) low: i32,
+}
+
+impl Pair {
+    fn new(weights: &[i32]) -> Self {
+        let side_by_side = |part: fn(i32) -> i32| {
+            let [first, second] = [weights.first(), weights.get(1)].map(|w| part(w.copied().unwrap_or(0)));
+            first & 0xffff | second << 16
+        };
+        Self {
+            high: side_by_side(|w| w >> LOW_BITS),
+            low: side_by_side(|w| w & ((1 << LOW_BITS) - 1)),
+        }
+    }
+}
+
 /// For each wanted pixel of the result: where its pixels of the source begin, and their weights.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -34,6 +58,8 @@ pub(super) struct Table {
     /// The weights of each pixel, `stride` apart; those behind its number are zero.
     weights: Vec<i32>,
     stride: usize,
+    /// The same weights two by two, half of the stride (rounded up) apart.
+    pairs: Vec<Pair>,
 }
 
 impl Table {
@@ -68,7 +94,13 @@ impl Table {
             }
             spans.push((start, count as u32));
         }
-        Self { spans, weights, stride }
+        let pairs = weights.chunks_exact(stride).flat_map(|row| row.chunks(2).map(Pair::new)).collect();
+        Self {
+            spans,
+            weights,
+            stride,
+            pairs,
+        }
     }
 
     /// How many pixels of the result there are.
@@ -80,6 +112,13 @@ impl Table {
     pub(super) fn get(&self, i: usize) -> (usize, &[i32]) {
         let (start, count) = self.spans[i];
         (start as usize, &self.weights[i * self.stride..][..count as usize])
+    }
+
+    /// Likewise two by two, and their number (of single ones).
+    pub(super) fn pairs(&self, i: usize) -> (usize, &[Pair], usize) {
+        let (start, count) = self.spans[i];
+        let pairs = &self.pairs[i * self.stride.div_ceil(2)..][..count.div_ceil(2) as usize];
+        (start as usize, pairs, count as usize)
     }
 
     /// The first pixel of the source that is needed, and the first behind them.
@@ -198,7 +237,10 @@ mod tests {
                     let (start, weights) = table.get(i);
                     assert!(!weights.is_empty() && start + weights.len() <= input as usize);
                     let sum: i64 = weights.iter().map(|w| i64::from(*w)).sum();
-                    assert!((sum - (1 << PRECISION_BITS)).abs() <= weights.len() as i64, "{filter:?} {sum}");
+                    assert!(
+                        (sum - (1 << PRECISION_BITS)).unsigned_abs() <= weights.len() as u64,
+                        "{filter:?} {sum}"
+                    );
                     // No sum of products leaves 32 bits.
                     let most: i64 = weights.iter().map(|w| i64::from(*w).abs() * 255).sum();
                     assert!(most < i64::from(i32::MAX) - (1 << (PRECISION_BITS - 1)));

@@ -1,5 +1,7 @@
 //! Resampling, to the bit as `Resample.c` of Pillow does it: two passes, each rounded to 8 bits, in the order of its version.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod coefficients;
 mod nearest;
 mod portable;
@@ -188,33 +190,6 @@ fn run_horizontal(path: Path, from: &[u8], row: usize, table: &Table, channels: 
         (Path::Avx2, 1) => avx2::horizontal::<1>(from, row, table, to, scratch),
         #[cfg(target_arch = "x86_64")]
         (Path::Avx2, _) => avx2::horizontal::<3>(from, row, table, to, scratch),
-    }
-}
-
-/// The same code, compiled for AVX2: the same bits by construction.
-#[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "code compiled for AVX2 may be called only where the machine has it")]
-mod avx2 {
-    use super::{Scratch, Table, portable};
-
-    pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
-        #[target_feature(enable = "avx2")]
-        fn compiled(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
-            portable::vertical(from, first, row, table, to);
-        }
-        assert!(std::is_x86_feature_detected!("avx2"));
-        // SAFETY: the machine has AVX2, as was just seen (in a cached word).
-        unsafe { compiled(from, first, row, table, to) }
-    }
-
-    pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
-        #[target_feature(enable = "avx2")]
-        fn compiled<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
-            portable::horizontal::<C>(from, row, table, to, scratch);
-        }
-        assert!(std::is_x86_feature_detected!("avx2"));
-        // SAFETY: the machine has AVX2, as was just seen (in a cached word).
-        unsafe { compiled::<C>(from, row, table, to, scratch) }
     }
 }
 

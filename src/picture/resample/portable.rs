@@ -5,8 +5,8 @@
 
 use super::coefficients::{PRECISION_BITS, Table};
 
-/// Lanes that are summed at once: four AVX2 registers of 32-bit sums.
-const LANES: usize = 32;
+/// Lanes that are summed at once.
+pub(super) const LANES: usize = 32;
 
 /// What the horizontal pass needs besides its input and output.
 #[derive(Default)]
@@ -17,8 +17,16 @@ pub(super) struct Scratch {
     result: Vec<u8>,
 }
 
+impl Scratch {
+    /// Room for a turned block of `used` samples a row, and for its result of `wanted` ones.
+    pub(super) fn lanes(&mut self, used: usize, wanted: usize) -> (&mut [u8], &mut [u8]) {
+        self.turned.resize(used * LANES, 0);
+        self.result.resize(wanted * LANES, 0);
+        (&mut self.turned, &mut self.result)
+    }
+}
+
 /// Each row of `to` from rows of `from`; both have rows of `row` bytes, and the first row in `from` is number `first` of the picture.
-#[inline(always)]
 pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
     for (i, target) in to.chunks_exact_mut(row).enumerate() {
         let (start, weights) = table.get(i);
@@ -42,23 +50,21 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
 }
 
 /// Each row of `to` from the row of `from` at the same place; `C` samples a pixel.
-#[inline(always)]
 pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
     let (first, end) = table.reach();
     let (used, wanted) = ((end - first) * C, table.len() * C);
-    scratch.turned.resize(used * LANES, 0);
-    scratch.result.resize(wanted * LANES, 0);
+    let (turned, result) = scratch.lanes(used, wanted);
     for (from, to) in from.chunks(row * LANES).zip(to.chunks_mut(wanted * LANES)) {
-        turn_in(from, row, first * C, &mut scratch.turned);
-        for (i, target) in scratch.result.chunks_exact_mut(C * LANES).enumerate() {
+        turn_in(from, row, first * C, turned);
+        for (i, target) in result.chunks_exact_mut(C * LANES).enumerate() {
             let (start, weights) = table.get(i);
-            let samples = &scratch.turned[(start - first) * C * LANES..][..weights.len() * C * LANES];
+            let samples = &turned[(start - first) * C * LANES..][..weights.len() * C * LANES];
             for c in 0..C {
                 let sums = weigh(samples, c * LANES, C * LANES, weights);
                 store(&sums, &mut target[c * LANES..][..LANES]);
             }
         }
-        turn_out(&scratch.result, wanted, to);
+        turn_out(result, wanted, to);
     }
 }
 
@@ -66,19 +72,16 @@ pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table,
 const HALF: i32 = 1 << (PRECISION_BITS - 1);
 
 /// No sum leaves 32 bits (a test of the tables shows it); wrapping spares the check.
-#[inline(always)]
 fn add(sum: i32, weight: i32, sample: u8) -> i32 {
     sum.wrapping_add(weight.wrapping_mul(i32::from(sample)))
 }
 
 /// `clip8`.
-#[inline(always)]
 fn clip(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
 /// The weighted sums of [`LANES`] lanes, the first at `at`; the next sample of a lane is `step` bytes further.
-#[inline(always)]
 fn weigh(samples: &[u8], at: usize, step: usize, weights: &[i32]) -> [i32; LANES] {
     let mut sums = [HALF; LANES];
     for (t, weight) in weights.iter().enumerate() {
@@ -90,7 +93,6 @@ fn weigh(samples: &[u8], at: usize, step: usize, weights: &[i32]) -> [i32; LANES
     sums
 }
 
-#[inline(always)]
 fn store(sums: &[i32; LANES], to: &mut [u8]) {
     for (sample, sum) in to.iter_mut().zip(sums) {
         *sample = clip(*sum);
@@ -98,7 +100,6 @@ fn store(sums: &[i32; LANES], to: &mut [u8]) {
 }
 
 /// Up to [`LANES`] rows of `row` bytes, from byte `first` of each: `turned[x][lane]`. Lanes without a row keep what they had.
-#[inline(always)]
 fn turn_in(from: &[u8], row: usize, first: usize, turned: &mut [u8]) {
     let rows = from.len() / row;
     let columns = turned.len() / LANES;
@@ -117,7 +118,6 @@ fn turn_in(from: &[u8], row: usize, first: usize, turned: &mut [u8]) {
 }
 
 /// The way back: rows of `row` bytes.
-#[inline(always)]
 fn turn_out(turned: &[u8], row: usize, to: &mut [u8]) {
     let rows = to.len() / row;
     for y in (0..rows).step_by(8) {
@@ -136,7 +136,6 @@ fn turn_out(turned: &[u8], row: usize, to: &mut [u8]) {
 }
 
 /// Eight bytes, or the `count` that there are.
-#[inline(always)]
 fn load(bytes: &[u8], count: usize) -> u64 {
     if let (Some(word), 8..) = (bytes.first_chunk::<8>(), count) {
         return u64::from_le_bytes(*word);
@@ -148,7 +147,6 @@ fn load(bytes: &[u8], count: usize) -> u64 {
 }
 
 /// Turns eight by eight bytes: three rounds of swaps, of 4, 2 and 1 bytes.
-#[inline(always)]
 fn turn_tile(tile: &mut [u64; 8]) {
     const ROUNDS: [(usize, u64); 3] = [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff)];
     for (distance, mask) in ROUNDS {

@@ -74,7 +74,7 @@ fn slow_weights(input: usize, output: usize, filter: Filter) -> Vec<(usize, Vec<
         .map(|xx| {
             let center = (xx as f64 + 0.5) * scale;
             let low = ((center - support * stretch + 0.5) as i64).max(0);
-            let high = ((center + support * stretch + 0.5) as i64).min(input as i64);
+            let high = ((center + support * stretch + 0.5) as i64).min(input as f64 as i64);
             let w: Vec<f64> = (low..high).map(|x| f((x as f64 - center + 0.5) * (1.0 / stretch))).collect();
             let total: f64 = w.iter().fold(0.0, |sum, w| sum + w);
             let k = w.iter().map(|w| {
