@@ -1,7 +1,7 @@
 """From the name of a picture to its file."""
 
 # A name is looked for as it stands; pathlib would tidy it first.
-# ruff: noqa: PTH112, PTH116, PTH118, PTH122, PTH208
+# ruff: noqa: PTH112, PTH116, PTH118, PTH208
 
 import os
 import stat
@@ -41,30 +41,35 @@ class Folders:
             self.roots = [self.nested(root, first) for root in self.roots]
 
     def nested(self, root: str, names: list[str]) -> str:
-        """`root`, or its single sub-folder, and so on: the first of them below which a name is found, else the last."""
-        for _ in range(MAX_DESCENTS):
-            if any(self.exact(root, name) or self.similar(root, name) for name in names):
-                break
-            with os.scandir(root) as entries:
+        """`root`, or its single sub-folder, and so on: the first of them below which a name is found; `root` where none is."""
+        folder = root
+        for descents in range(MAX_DESCENTS + 1):
+            if any(self.exact(folder, name) or self.similar(folder, name) for name in names):
+                return folder
+            with os.scandir(folder) as entries:
                 below = [e.path for e in entries if e.is_dir() and e.name[0] != "." and e.name != "__MACOSX"]
-            if len(below) != 1:
+            if descents == MAX_DESCENTS or len(below) != 1:
                 break
-            root = below[0]
+            folder = below[0]
         return root
 
     def find(self, name: str) -> tuple[list[str], str | None]:
         """The files that a well-formed name means, and the code where there is none or more than one will do.
 
         Returns:
-            One path for each root that holds this very name (they must agree in their bytes); else the one path that
-            differs from it in letter case or suffix and the code `images.resolved`; else no path and the code.
+            One path for each root that holds this very name (they must agree in their bytes); else one for each root that
+            holds the one name that differs from it in letter case or suffix, and the code `images.resolved`; else no path
+            and the code.
         """
         exact = [path for root in self.roots if (path := self.exact(root, name))]
         if exact:
             return exact, None
-        similar = [path for root in self.roots for path in self.similar(root, name)]
+        similar: dict[str, list[str]] = {}
+        for root in self.roots:
+            for other in self.similar(root, name):
+                similar.setdefault(other, []).append(os.path.join(root, other))
         if len(similar) == 1:
-            return similar, "images.resolved"
+            return next(iter(similar.values())), "images.resolved"
         return [], "images.ambiguous" if similar else "images.missing"
 
     def exact(self, root: str, name: str) -> str | None:
@@ -73,16 +78,17 @@ class Folders:
         return path if self.is_file(root, path) else None
 
     def similar(self, root: str, name: str) -> list[str]:
-        """The files whose name differs in letter case, in any component, or in the last suffix."""
-        *parts, last = name.split("/")
-        folders = [root]
-        for part in parts:
-            if part not in ("", "."):
-                folders = [os.path.join(f, entry) for f in folders for entry in self.listing(f).get(part.lower(), ())]
-        stem, suffix = os.path.splitext(last.lower())
-        wanted = {stem + other for other in SUFFIXES} if suffix in SUFFIXES else {last.lower()}
-        found = (os.path.join(f, entry) for f in folders for key in wanted for entry in self.listing(f).get(key, ()))
-        return [path for path in found if self.is_file(root, path)]
+        """The names below `root` that differ from this one in letter case, in any component, or in the last suffix."""
+        parts = [part.lower() for part in name.split("/") if part not in ("", ".")]
+        if not parts:
+            return []
+        reached = [""]
+        for part in parts[:-1]:
+            reached = [os.path.join(f, entry) for f in reached for entry in self.listing(os.path.join(root, f)).get(part, ())]
+        stem, dot, suffix = parts[-1].rpartition(".")
+        wanted = [stem + other for other in SUFFIXES] if dot + suffix in SUFFIXES else parts[-1:]
+        found = [os.path.join(f, entry) for f in reached for key in wanted for entry in self.listing(os.path.join(root, f)).get(key, ())]
+        return [other for other in found if self.is_file(root, os.path.join(root, other))]
 
     def listing(self, folder: str) -> dict[str, list[str]]:
         """The entries of a folder by their name in lower case; none where it cannot be listed."""

@@ -18,6 +18,8 @@ Progress = Callable[[str, int, int], None]
 """Told the stage, how much is done and how much there is: bytes of sources, then names, then pictures."""
 
 LINE_HASH_BYTES = 16
+MAX_FILE_BYTES = 2**30
+"""The most bytes that a picture's file may have."""
 PROGRESS_STEP = 256
 """Rows between two reports of progress."""
 
@@ -166,5 +168,8 @@ def find_picture(name: str, folders: Folders, spec: dict[str, Any], by_hash: dic
 
 
 def read_file(path: str) -> bytes:
-    """A whole file."""
-    return Path(path).read_bytes()
+    """A whole file; OSError where it is larger than any picture."""
+    file = Path(path)
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise OSError(f"{path}: expected at most {MAX_FILE_BYTES} bytes")
+    return file.read_bytes()
