@@ -13,11 +13,6 @@ pub mod error;
 pub mod finding;
 pub mod ordered;
 pub mod jsonl;
-#[allow(
-    clippy::pedantic,
-    clippy::all,
-    reason = "its arithmetic and its parsers follow Pillow's C line by line"
-)]
 pub mod picture;
 pub mod scan;
 pub mod shard;

@@ -1,7 +1,8 @@
 //! Work over N threads, results in the order of the items. **The only place that starts threads.**
 //!
 //! The caller takes part: with one thread none is started, with two one is. Items are handed out in order, and results are taken in the
-//! same order, so whatever `take` writes does not depend on the number of threads. A slow item never lets more than the [`Window`] pile up.
+//! same order, so whatever `take` writes does not depend on the number of threads. A slow item never lets more than the [`Window`] pile up;
+//! one that nobody has to wait for (sealing a shard) says so by its [`Turn`].
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select_biased, unbounded};
 
 use crate::error::{Error, Result};
 
@@ -26,6 +27,15 @@ pub struct Window {
     pub bytes: u64,
 }
 
+/// When the result of an item is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// After those of all items before it. It counts this many bytes in the window.
+    InOrder(u64),
+    /// As soon as it is there. It counts nothing, so what makes such items must be bounded itself.
+    WhenDone,
+}
+
 /// How to run: threads (the caller counted), window, and whom to ask whether to go on.
 #[derive(Clone, Copy)]
 pub struct Pool<'a> {
@@ -39,15 +49,15 @@ pub struct Pool<'a> {
 
 type Outcome<R> = std::result::Result<R, Box<dyn Any + Send>>;
 
-/// Calls `work` on every item, on any thread, and `take` on every result, on this thread, in the order of the items.
+/// Calls `work` on every item, on any thread, and `take` on every result, on this thread, in the order of the items (but see [`Turn`]).
 ///
 /// `items` may yield `None` and go on later: it is asked again after each result, and the end is when it yields nothing while nothing is
 /// under way. So `take` may queue further items (sealing a shard, say) behind the ones already handed out.
-/// `weigh` says what an item counts in the window's bytes. `scratch` makes what belongs to one worker.
+/// `turn` says how an item stands in that order. `scratch` makes what belongs to one worker.
 pub fn map<T: Send, R: Send, S>(
     pool: Pool<'_>,
     mut items: impl Iterator<Item = T>,
-    weigh: impl Fn(&T) -> u64,
+    turn: impl Fn(&T) -> Turn,
     scratch: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, T) -> R + Sync,
     mut take: impl FnMut(R) -> Result<()>,
@@ -66,14 +76,17 @@ pub fn map<T: Send, R: Send, S>(
     }
 
     let stop = AtomicBool::new(false);
-    let (give, jobs) = bounded::<(u64, T)>(pool.window.items.max(1));
-    let (done, results) = unbounded::<(u64, Outcome<R>)>();
+    // Neither grows: the window bounds what is handed out.
+    let (give, jobs) = unbounded::<(Place, T)>();
+    let (give_loose, loose_jobs) = unbounded::<(Place, T)>();
+    let (done, results) = unbounded::<(Place, Outcome<R>)>();
     std::thread::scope(|scope| {
         for i in 1..pool.threads {
-            let (jobs, done, stop, work, scratch) = (jobs.clone(), done.clone(), &stop, &work, &scratch);
+            let (jobs, loose_jobs, done) = (jobs.clone(), loose_jobs.clone(), done.clone());
+            let (stop, work, scratch) = (&stop, &work, &scratch);
             std::thread::Builder::new()
                 .name(format!("mmno-{i}"))
-                .spawn_scoped(scope, move || run_worker(&jobs, &done, stop, scratch, work))
+                .spawn_scoped(scope, move || run_worker([&loose_jobs, &jobs], &done, stop, scratch, work))
                 .map_err(|error| Error::io("start a thread", Path::new(""), error))?;
         }
         let mut queue = Queue {
@@ -82,20 +95,22 @@ pub fn map<T: Send, R: Send, S>(
             ready: VecDeque::new(),
             weights: VecDeque::new(),
             bytes: 0,
+            loose: 0,
+            loose_ready: VecDeque::new(),
         };
         let outcome = drive(
             pool,
             &mut items,
-            &weigh,
+            &turn,
             &mut own,
             &work,
             &mut take,
             &mut queue,
-            (&give, &jobs, &results),
+            ([&give_loose, &give], [&loose_jobs, &jobs], &results),
         );
         // Workers finish the item in hand, drop the rest, and end when the channel closes.
         stop.store(outcome.is_err(), Ordering::Relaxed);
-        drop(give);
+        drop((give, give_loose));
         outcome
     })
 }
@@ -106,22 +121,29 @@ fn guarded<T, R, S>(work: &impl Fn(&mut S, T) -> R, scratch: &mut S, item: T) ->
 }
 
 fn run_worker<T, R, S>(
-    jobs: &Receiver<(u64, T)>,
-    done: &Sender<(u64, Outcome<R>)>,
+    jobs: [&Receiver<(Place, T)>; 2],
+    done: &Sender<(Place, Outcome<R>)>,
     stop: &AtomicBool,
     scratch: &impl Fn() -> S,
     work: &impl Fn(&mut S, T) -> R,
 ) {
     let mut own = scratch();
-    while let Ok((number, item)) = jobs.recv() {
+    let [loose, in_order] = jobs;
+    // Both channels close together, and what is left in them is handed out first.
+    while let Ok((place, item)) =
+        select_biased! { recv(loose) -> job => job.or_else(|_| in_order.recv()), recv(in_order) -> job => job.or_else(|_| loose.recv()) }
+    {
         if stop.load(Ordering::Relaxed) {
             continue;
         }
-        if done.send((number, guarded(work, &mut own, item))).is_err() {
+        if done.send((place, guarded(work, &mut own, item))).is_err() {
             return;
         }
     }
 }
+
+/// The number of an item whose result has its turn; `None`: [`Turn::WhenDone`].
+type Place = Option<u64>;
 
 /// What is under way: `ready[i]` is the result of item `first + i`, if it has come.
 struct Queue<R> {
@@ -130,35 +152,62 @@ struct Queue<R> {
     ready: VecDeque<Option<Outcome<R>>>,
     weights: VecDeque<u64>,
     bytes: u64,
+    /// Items without a turn that are not done, and the results of those that are.
+    loose: usize,
+    loose_ready: VecDeque<Outcome<R>>,
 }
 
 impl<R> Queue<R> {
-    fn admits(&self, weight: u64, window: Window) -> bool {
+    fn admits(&self, turn: Turn, window: Window) -> bool {
+        let Turn::InOrder(weight) = turn else { return true };
         self.ready.is_empty() || (self.ready.len() < window.items && self.bytes.saturating_add(weight) <= window.bytes)
     }
 
-    fn push(&mut self, weight: u64) -> u64 {
+    fn push(&mut self, turn: Turn) -> Place {
+        let Turn::InOrder(weight) = turn else {
+            self.loose += 1;
+            return None;
+        };
         self.ready.push_back(None);
         self.weights.push_back(weight);
         self.bytes = self.bytes.saturating_add(weight);
         self.next += 1;
-        self.next - 1
+        Some(self.next - 1)
     }
 
-    fn store(&mut self, number: u64, outcome: Outcome<R>) {
-        if let Some(place) = self.ready.get_mut((number - self.first) as usize) {
-            *place = Some(outcome);
+    fn store(&mut self, place: Place, outcome: Outcome<R>) {
+        let Some(number) = place else {
+            self.loose -= 1;
+            self.loose_ready.push_back(outcome);
+            return;
+        };
+        if let Some(slot) = self.ready.get_mut((number - self.first) as usize) {
+            *slot = Some(outcome);
         }
     }
 
     fn pop_ready(&mut self) -> Option<Outcome<R>> {
+        if let Some(outcome) = self.loose_ready.pop_front() {
+            return Some(outcome);
+        }
         let outcome = self.ready.front_mut()?.take()?;
         self.ready.pop_front();
         self.bytes = self.bytes.saturating_sub(self.weights.pop_front().unwrap_or(0));
         self.first += 1;
         Some(outcome)
     }
+
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.loose == 0 && self.loose_ready.is_empty()
+    }
 }
+
+/// The senders and receivers of jobs (without a turn, in order), and the receiver of results.
+type Channels<'a, T, R> = (
+    [&'a Sender<(Place, T)>; 2],
+    [&'a Receiver<(Place, T)>; 2],
+    &'a Receiver<(Place, Outcome<R>)>,
+);
 
 /// The caller's side: hand out, take what is ready, and otherwise work or wait.
 #[expect(
@@ -168,37 +217,42 @@ impl<R> Queue<R> {
 fn drive<T, R, S>(
     pool: Pool<'_>,
     items: &mut impl Iterator<Item = T>,
-    weigh: &impl Fn(&T) -> u64,
+    turn: &impl Fn(&T) -> Turn,
     own: &mut S,
     work: &impl Fn(&mut S, T) -> R,
     take: &mut impl FnMut(R) -> Result<()>,
     queue: &mut Queue<R>,
-    (give, jobs, results): (&Sender<(u64, T)>, &Receiver<(u64, T)>, &Receiver<(u64, Outcome<R>)>),
+    ([give_loose, give], [loose_jobs, jobs], results): Channels<'_, T, R>,
 ) -> Result<()> {
     let mut held: Option<T> = None;
     loop {
         (pool.monitor)()?;
         while let Some(item) = held.take().or_else(|| items.next()) {
-            let weight = weigh(&item);
-            if !queue.admits(weight, pool.window) {
+            let turn = turn(&item);
+            if !queue.admits(turn, pool.window) {
                 held = Some(item);
                 break;
             }
-            // The channel holds `window.items`, so this never blocks.
-            let _ = give.send((queue.push(weight), item));
+            let channel = if turn == Turn::WhenDone { give_loose } else { give };
+            let _ = channel.send((queue.push(turn), item));
         }
-        while let Ok((number, outcome)) = results.try_recv() {
-            queue.store(number, outcome);
+        while let Ok((place, outcome)) = results.try_recv() {
+            queue.store(place, outcome);
         }
         if let Some(outcome) = queue.pop_ready() {
             take(outcome.map_err(|payload| Error::panic(&*payload))?)?;
-        } else if queue.ready.is_empty() && held.is_none() {
+        } else if queue.is_empty() && held.is_none() {
             return Ok(());
-        } else if let Ok((number, item)) = jobs.try_recv() {
-            queue.store(number, guarded(work, own, item));
+        } else if let Ok((place, item)) = jobs.try_recv() {
+            queue.store(place, guarded(work, own, item));
+        } else if queue.ready.is_empty()
+            && let Ok((place, item)) = loose_jobs.try_recv()
+        {
+            // Only when nothing else is left: while the caller works on a long item, nobody takes results.
+            queue.store(place, guarded(work, own, item));
         } else {
             match results.recv_timeout(POLL) {
-                Ok((number, outcome)) => queue.store(number, outcome),
+                Ok((place, outcome)) => queue.store(place, outcome),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
@@ -232,7 +286,7 @@ mod tests {
                 map(
                     pool(threads, items, &|| Ok(())),
                     0..100,
-                    |_| 1,
+                    |_| Turn::InOrder(1),
                     || (),
                     slow_first,
                     |r| {
@@ -261,7 +315,7 @@ mod tests {
         map(
             p,
             items,
-            |_| 10,
+            |_| Turn::InOrder(10),
             || (),
             |(), i: u32| i,
             |_| {
@@ -283,7 +337,7 @@ mod tests {
             map(
                 pool(threads, 8, &|| Ok(())),
                 items,
-                |_| 0,
+                |_| Turn::InOrder(0),
                 || (),
                 |(), i| i,
                 |r: i32| {
@@ -300,12 +354,38 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_an_item_without_a_turn() {
+        // The first item ends only after all others have been taken; with a turn, that would be never.
+        let others = AtomicUsize::new(0);
+        let mut seen = Vec::new();
+        map(
+            pool(2, 4, &|| Ok(())),
+            0..50,
+            |&i| if i == 0 { Turn::WhenDone } else { Turn::InOrder(1) },
+            || (),
+            |(), i| {
+                while i == 0 && others.load(Ordering::Relaxed) < 49 {
+                    std::thread::yield_now();
+                }
+                i
+            },
+            |i| {
+                others.fetch_add(usize::from(i != 0), Ordering::Relaxed);
+                seen.push(i);
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert_eq!(seen, (1..50).chain([0]).collect::<Vec<i32>>());
+    }
+
+    #[test]
     fn an_error_and_a_panic_and_the_monitor_stop_everything() {
         for threads in [1, 3] {
             let broken = map(
                 pool(threads, 4, &|| Ok(())),
                 0..,
-                |_| 0,
+                |_| Turn::InOrder(0),
                 || (),
                 |(), i| i,
                 |i: i32| {
@@ -319,13 +399,20 @@ mod tests {
                 calls.set(calls.get() + 1);
                 if calls.get() > 10 { Err(Error::interrupted()) } else { Ok(()) }
             };
-            let stopped = map(pool(threads, 4, &monitor), 0.., |_| 0, || (), |(), i: i32| i, |_| Ok(()));
+            let stopped = map(
+                pool(threads, 4, &monitor),
+                0..,
+                |_| Turn::InOrder(0),
+                || (),
+                |(), i: i32| i,
+                |_| Ok(()),
+            );
             assert_eq!(stopped.unwrap_err().to_string(), "interrupted");
 
             let panicked = map(
                 pool(threads, 4, &|| Ok(())),
                 0..9,
-                |_| 0,
+                |_| Turn::InOrder(0),
                 || (),
                 |(), i: i32| assert_ne!(i, 7),
                 |()| Ok(()),

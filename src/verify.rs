@@ -10,7 +10,7 @@ use crate::build::WORK_FOLDER;
 use crate::build::is_shard_name;
 use crate::build::manifest::{INDEX, MANIFEST, Manifest, REJECTS, ShardRecord};
 use crate::error::{Error, Result};
-use crate::ordered::{self, Pool};
+use crate::ordered::{self, Pool, Turn};
 use crate::scan::Counters;
 use crate::shard::columns::Place;
 use crate::shard::npy::{DATA_OFFSET, header};
@@ -78,7 +78,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
     ordered::map(
         pool,
         files.iter(),
-        |_| 0,
+        |_| Turn::InOrder(0),
         Vec::new,
         |buffer, (folder, file)| {
             let problem = check_file(&out.join(folder).join(&file.name), file, buffer);

@@ -13,7 +13,7 @@ use crate::build::{Report, kept};
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::lines::read_exact;
-use crate::ordered::{self, Pool};
+use crate::ordered::{self, Pool, Turn};
 use crate::picture::{Fault, Preparer};
 use crate::scan::{Counters, Options, RowEntry, Scan, open_source, rows};
 use crate::shard::FORMAT;
@@ -139,7 +139,7 @@ pub fn build_units(
     ordered::map(
         pool,
         items,
-        |item| job.weigh(item),
+        |item| job.turn(item),
         Scratch::default,
         |scratch, item| job.work(scratch, item),
         |done| {
@@ -187,15 +187,15 @@ pub fn build_units(
 }
 
 impl Job<'_> {
-    /// What an item holds while it is under way, in bytes.
-    fn weigh(&self, item: &Item) -> u64 {
+    /// Pictures are appended in their order, and weigh what they hold while they are under way; nobody waits for a seal.
+    fn turn(&self, item: &Item) -> Turn {
         match item {
             Item::Picture { unit, position } => {
                 let picture = &self.scan.pictures[self.units[*unit].pictures[*position] as usize];
                 let decoded = u64::from(picture.probe.width) * u64::from(picture.probe.height) * 3;
-                decoded + self.options.spec.planned_bytes(&picture.probe)
+                Turn::InOrder(decoded + self.options.spec.planned_bytes(&picture.probe))
             }
-            Item::Seal(_) => 0,
+            Item::Seal(_) => Turn::WhenDone,
         }
     }
 

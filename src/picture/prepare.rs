@@ -53,11 +53,14 @@ impl Preparer {
         let (mut size, channels) = self.decode(bytes, probe, spec)?;
         if spec.exif {
             let (width, height) = (size.width as usize, size.height as usize);
+            self.plain.truncate(width * height * channels.count());
             colour::turn(&mut self.plain, &mut self.unturned, width, height, channels, probe.orientation);
             size = geometry::turned(size, probe.orientation);
         }
+        let length = size.width as usize * size.height as usize * channels.count();
         let target = match spec.size {
             Size::Original => {
+                self.plain.truncate(length);
                 // The caller gets the very buffer, and we get theirs for the next picture.
                 std::mem::swap(out, &mut self.plain);
                 size
@@ -71,7 +74,7 @@ impl Preparer {
                 let target = Size2 { width, height };
                 let placement = geometry::place(size, target, fit);
                 let job = Job {
-                    pixels: &self.plain,
+                    pixels: &self.plain[..length],
                     size,
                     channels,
                     filter,
@@ -94,7 +97,7 @@ impl Preparer {
         self.decode(bytes, probe, spec).map(|(_, channels)| channels.count() as u32)
     }
 
-    /// To gray or RGB in [`Self::plain`], not yet turned.
+    /// To gray or RGB in [`Self::plain`], not yet turned; it may be longer than the picture.
     fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Size2, Channels)> {
         admit(probe, spec)?;
         let samples = self.decoder.decode(bytes, probe)?;

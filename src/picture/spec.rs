@@ -117,7 +117,7 @@ pub enum Alpha {
     White,
 }
 
-/// Whose arithmetic is followed, to the bit.
+/// Whose resampling is followed, to the bit. Files are read as by Pillow 13 either way; for whole files the two do not differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pixels {

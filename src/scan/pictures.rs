@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::Result;
 use crate::finding::{Code, Finding};
 use crate::jsonl::rules::{check_name, strip};
-use crate::ordered::{self, Pool};
+use crate::ordered::{self, Pool, Turn};
 use crate::picture::resolve::{Resolved, Resolver};
 use crate::picture::store::{FolderStore, Store};
 use crate::picture::{Fault, Format, Preparer, Probe, probe};
@@ -54,7 +54,7 @@ pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool
     ordered::map(
         pool,
         0..scan.names.len(),
-        |_| 1 << 20,
+        |_| Turn::InOrder(1 << 20),
         Scratch::default,
         |scratch, i| {
             let name = &*scan.names[i];

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
 use crate::jsonl::rules::{Meaning, Variant};
 use crate::jsonl::{json, lines, row, rules};
-use crate::ordered::{self, Pool};
+use crate::ordered::{self, Pool, Turn};
 use crate::scan::{Counters, Located, Options, RowEntry, Scan, Source, SourceInfo, UnknownField, open_source};
 
 /// One item of this pass.
@@ -107,7 +107,10 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
     ordered::map(
         pool,
         items.into_iter(),
-        |_| options.chunk_bytes,
+        |item| match item {
+            Item::Hash(_) => Turn::WhenDone,
+            Item::Lines(_, range) => Turn::InOrder(range.end - range.start),
+        },
         Vec::new,
         |buffer, item| -> Result<Outcome> {
             match item {

@@ -23,6 +23,31 @@ struct Store {
     file: File,
     count: u64,
     bytes: u64,
+    /// Bytes whose way to the disk has begun.
+    begun: u64,
+}
+
+/// How much is gathered before the disk is told to begin.
+const BEGIN_BYTES: u64 = 8 << 20;
+
+/// Has the system begin to write these bytes of `file`, so that sealing does not wait for all of them. It is a hint: nothing depends on it.
+fn begin_writing(file: &File, start: u64, length: u64) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::AsRawFd;
+        // SAFETY: the descriptor is open, and the call touches no memory of ours.
+        #[expect(unsafe_code, reason = "a system call that std does not offer")]
+        unsafe {
+            libc::sync_file_range(
+                file.as_raw_fd(),
+                start.cast_signed(),
+                length.cast_signed(),
+                libc::SYNC_FILE_RANGE_WRITE,
+            );
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, start, length);
 }
 
 impl PixelWriter {
@@ -47,7 +72,12 @@ impl PixelWriter {
         if self.stores[number].is_none() {
             let mut file = File::create(&path).map_err(refuse)?;
             file.seek(SeekFrom::Start(DATA_OFFSET)).map_err(refuse)?;
-            self.stores[number] = Some(Store { file, count: 0, bytes: 0 });
+            self.stores[number] = Some(Store {
+                file,
+                count: 0,
+                bytes: 0,
+                begun: 0,
+            });
         }
         let Some(store) = &mut self.stores[number] else {
             return Err(Error::usage("a store that was just opened is gone"));
@@ -60,6 +90,10 @@ impl PixelWriter {
         };
         store.count += 1;
         store.bytes += pixels.len() as u64;
+        if store.bytes - store.begun >= BEGIN_BYTES {
+            begin_writing(&store.file, DATA_OFFSET + store.begun, store.bytes - store.begun);
+            store.begun = store.bytes;
+        }
         Ok(place)
     }
 

@@ -61,7 +61,10 @@ impl Png {
         self.raw[filled..].fill(0);
         self.zeros.resize(row_bytes(header.width as usize), 0);
         let width = header.width as usize;
-        pixels.clear();
+        if filled < total {
+            // What is missing is black; otherwise every byte is written.
+            pixels.clear();
+        }
         pixels.resize(width * header.height as usize * channels, 0);
         let mut rest = &mut self.raw[..];
         let mut done = 0;
