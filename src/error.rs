@@ -32,6 +32,8 @@ pub enum Kind {
         line: Option<u64>,
         /// The byte from the start of the file, where it is known.
         byte: Option<u64>,
+        /// The finding's code, where the data are at fault in a way that the catalogue knows.
+        code: Option<&'static str>,
         /// What was expected, what was found, what to do.
         message: String,
     },
@@ -71,7 +73,19 @@ impl Error {
             path: path.to_owned(),
             line,
             byte,
+            code: None,
             message: message.into(),
+        }))
+    }
+
+    /// A picture cannot be used, for a reason that the catalogue knows as `code`.
+    pub fn picture(path: &Path, code: &'static str, message: &str) -> Self {
+        Self(Box::new(Kind::Data {
+            path: path.to_owned(),
+            line: None,
+            byte: None,
+            code: Some(code),
+            message: format!("{message} ({code})"),
         }))
     }
 
@@ -108,7 +122,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
             Kind::Io { path, doing, source } => write!(f, "{}: cannot {doing}: {source}", path.display()),
-            Kind::Data { path, line, byte, message } => {
+            Kind::Data {
+                path, line, byte, message, ..
+            } => {
                 write!(f, "{}", path.display())?;
                 if let Some(line) = line {
                     write!(f, ":{line}")?;

@@ -57,7 +57,8 @@ def catalogue() -> list[dict[str, str]]:
     """Every code: `code`, `severity`, `when`, `hint`, `silenced_by`."""
 
 def build_info() -> dict[str, str]:
-    """How this build was made: version, profile, target, simd, libjpeg_turbo, pillow."""
+    """How this build was made and what it runs on: version, profile, target, libjpeg_turbo, jpeg_simd (what it was built with: avx2, neon
+    or none), resample (what this machine can run: avx2 or portable)."""
 
 def check(
     sources: Sequence[tuple[str, str]],

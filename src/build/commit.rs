@@ -1,6 +1,6 @@
 //! The files over all shards: rejects, index, and last the manifest that makes them a data set.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use crate::jsonl::lines::read_exact;
 use crate::picture::ImageSpec;
 use crate::scan::{Scan, open_source};
 use crate::shard::npy::header;
+use crate::shard::read::read_pictures;
 use crate::shard::unit_file::{FileInfo, UnitFile};
 
 #[derive(Serialize)]
@@ -94,8 +95,7 @@ pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>>
 fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u8> {
     let mut places: Vec<u64> = vec![u64::MAX; scan.rows.len()];
     for (shard, (unit, (record, _))) in units.iter().zip(records).enumerate() {
-        let lost: std::collections::HashSet<(&str, u64)> =
-            record.rejects.iter().map(|reject| (reject.source.as_str(), reject.line)).collect();
+        let lost: HashSet<(&str, u64)> = record.rejects.iter().map(|reject| (reject.source.as_str(), reject.line)).collect();
         let mut in_shard = 0u64;
         for unit_row in &unit.rows {
             let row = &scan.rows[unit_row.row as usize];
@@ -109,6 +109,19 @@ fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u
     let mut bytes = header("<u8", &[places.len() as u64]);
     bytes.extend(places.iter().flat_map(|place| place.to_le_bytes()));
     bytes
+}
+
+/// Distinct pictures in all shards. A shard that could not take all of its unit's is asked which ones it has.
+fn count_distinct(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)], out: &Path) -> Result<u64> {
+    let mut stored: HashSet<[u8; 32]> = HashSet::new();
+    for (unit, (record, _)) in units.iter().zip(records) {
+        if record.pictures == unit.pictures.len() as u64 {
+            stored.extend(unit.pictures.iter().map(|&number| scan.pictures[number as usize].hash));
+        } else {
+            stored.extend(read_pictures(&out.join(&unit.folder))?.into_iter().map(|picture| picture.hash));
+        }
+    }
+    Ok(stored.len() as u64)
 }
 
 fn info(name: &str, bytes: &[u8]) -> FileInfo {
@@ -139,6 +152,7 @@ pub fn commit(
         records,
         spec,
         options,
+        count_distinct(scan, units, records, out)?,
         vec![info(REJECTS, &rejects), info(INDEX, &index)],
     );
     let files = [(REJECTS, rejects), (INDEX, index), (MANIFEST, manifest.to_bytes())];

@@ -155,6 +155,7 @@ impl Manifest {
         records: &[(UnitFile, FileInfo)],
         spec: &ImageSpec,
         options: ManifestOptions,
+        distinct_pictures: u64,
         files: Vec<FileInfo>,
     ) -> Self {
         let mut rejected: Vec<u64> = vec![0; scan.sources.len()];
@@ -210,13 +211,12 @@ impl Manifest {
             })
             .collect();
         let stored: u64 = shards.iter().map(|shard| shard.pictures).sum();
-        let again: u64 = units.iter().map(|unit| unit.again).sum();
         let totals = Totals {
             lines: sources.iter().map(|source| source.lines).sum(),
             rows: sources.iter().map(|source| source.rows).sum(),
             rejected: sources.iter().map(|source| source.rejected).sum(),
             pictures: stored,
-            distinct_pictures: stored - again.min(stored),
+            distinct_pictures,
         };
         let mut manifest = Self {
             format: FORMAT,

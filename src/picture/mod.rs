@@ -23,6 +23,7 @@ mod spec;
 pub use colour::widen;
 pub use prepare::{Prepared, Preparer};
 pub use probe::{Format, Mode, Probe, probe};
+pub use resample::name_of_path as resample_path;
 pub use spec::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, Fit, ImageSpec, MAX_SIDE, Pixels, SixteenBit, Size};
 
 use crate::finding::Code;

@@ -43,25 +43,27 @@ pub(super) fn enter<T: Send>(py: Python<'_>, job: impl FnOnce(&dyn Fn() -> Resul
 /// An error as the exception that a Python programmer expects.
 pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let text = error.to_string();
-    let (raised, path, line, byte) = match error.kind() {
+    let (raised, path, line, byte, code) = match error.kind() {
         Kind::Io { path, source, .. } => {
             let raised = match source.kind() {
                 ErrorKind::NotFound => PyFileNotFoundError::new_err(text),
                 ErrorKind::PermissionDenied => PyPermissionError::new_err(text),
                 _ => PyOSError::new_err(text),
             };
-            (raised, Some(path), None, None)
+            (raised, Some(path), None, None, None)
         }
-        Kind::Data { path, line, byte, .. } => (DataError::new_err(text), Some(path), *line, *byte),
-        Kind::Shard { path, .. } => (ShardError::new_err(text), Some(path), None, None),
-        Kind::Usage(_) => (PyValueError::new_err(text), None, None, None),
-        Kind::Interrupted => (PyKeyboardInterrupt::new_err(()), None, None, None),
-        Kind::Panic(_) => (MmnoError::new_err(text), None, None, None),
+        Kind::Data {
+            path, line, byte, code, ..
+        } => (DataError::new_err(text), Some(path), *line, *byte, *code),
+        Kind::Shard { path, .. } => (ShardError::new_err(text), Some(path), None, None, None),
+        Kind::Usage(_) => (PyValueError::new_err(text), None, None, None, None),
+        Kind::Interrupted => (PyKeyboardInterrupt::new_err(()), None, None, None, None),
+        Kind::Panic(_) => (MmnoError::new_err(text), None, None, None, None),
     };
     if raised.is_instance_of::<MmnoError>(py) {
         let value = raised.value(py);
         let set = || -> PyResult<()> {
-            value.setattr("code", py.None())?;
+            value.setattr("code", code)?;
             value.setattr("path", path.map(|path| path.display().to_string()))?;
             value.setattr("line", line)?;
             value.setattr("byte", byte)

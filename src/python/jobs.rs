@@ -100,15 +100,9 @@ pub(super) fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("version", env!("CARGO_PKG_VERSION"))?;
     dict.set_item("profile", env!("MMNO_PROFILE"))?;
     dict.set_item("target", env!("MMNO_TARGET"))?;
-    dict.set_item(
-        "simd",
-        if cfg!(feature = "require-simd") {
-            "required"
-        } else {
-            "where nasm was found"
-        },
-    )?;
-    dict.set_item("libjpeg_turbo", "3.1.0")?;
+    dict.set_item("libjpeg_turbo", env!("MMNO_JPEG_VERSION"))?;
+    dict.set_item("jpeg_simd", env!("MMNO_JPEG_SIMD"))?;
+    dict.set_item("resample", crate::picture::resample_path())?;
     Ok(dict)
 }
 

@@ -22,7 +22,7 @@ pub(super) enum Input {
 
 fn refuse(path: Option<&PathBuf>, fault: &Fault) -> Error {
     let place = path.cloned().unwrap_or_else(|| PathBuf::from("picture"));
-    Error::data(&place, None, None, format!("{} ({})", fault.message, fault.code.name()))
+    Error::picture(&place, fault.code.name(), &fault.message)
 }
 
 #[pyfunction]

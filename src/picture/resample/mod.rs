@@ -42,6 +42,15 @@ impl Path {
     }
 }
 
+/// The name of the code that resamples on this machine: `avx2` or `portable`.
+pub fn name_of_path() -> &'static str {
+    match Path::best() {
+        Path::Portable => "portable",
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 => "avx2",
+    }
+}
+
 /// A picture, and what is to become of it.
 pub(super) struct Job<'a> {
     pub(super) pixels: &'a [u8],
