@@ -148,7 +148,7 @@ pub fn check_keys(text: &str) -> Result<(), Fault> {
             b'"' => {
                 let end = string_end(bytes, at);
                 let token = text.get(at..end).unwrap_or_default();
-                let escaped = token.contains('\\');
+                let escaped = has_escape(token);
                 if want_key || escaped {
                     let Ok(string) = unescape(token) else {
                         return Err(Fault {
@@ -180,10 +180,15 @@ pub fn check_keys(text: &str) -> Result<(), Fault> {
     twice.map_or(Ok(()), Err)
 }
 
+/// Whether something in a string's token is escaped.
+pub fn has_escape(token: &str) -> bool {
+    memchr::memchr(b'\\', token.as_bytes()).is_some()
+}
+
 /// The string that a JSON token with its quotes means; an error for a lone surrogate.
 pub fn unescape(token: &str) -> serde_json::Result<Cow<'_, str>> {
     match token.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if !inner.contains('\\') => Ok(Cow::Borrowed(inner)),
+        Some(inner) if !has_escape(inner) => Ok(Cow::Borrowed(inner)),
         _ => serde_json::from_str::<String>(token).map(Cow::Owned),
     }
 }

@@ -1,5 +1,11 @@
 //! Multiple choice in plain text: the block of options in a question, and the letter in an answer (`docs/rows.md`).
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+static FIND_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("Options:"));
+
 /// One option of a closed question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
@@ -19,7 +25,7 @@ pub struct Choice {
 /// ```
 pub fn block(question: &str) -> Option<Vec<Choice>> {
     // Most open questions never say the word: one search instead of a walk over the lines.
-    memchr::memmem::find(question.as_bytes(), b"Options:")?;
+    FIND_OPTIONS.find(question.as_bytes())?;
     let lines: Vec<&str> = question.split('\n').map(str::trim).collect();
     let start = lines
         .windows(2)

@@ -373,7 +373,7 @@ impl<'a> Visitor<'a> for RowSeed<'_, 'a> {
                 known @ ("\"messages\"" | "\"images\"" | "\"meta\"") => {
                     return Err(A::Error::custom(known));
                 }
-                escaped if escaped.contains('\\') => {
+                escaped if json::has_escape(escaped) => {
                     return Err(A::Error::custom("an escape in a key"));
                 }
                 key => self.0.unknown.push(Unknown {
@@ -433,7 +433,7 @@ impl<'a> Visitor<'a> for MessageSeed<'_, 'a> {
                 "\"role\"" if role.is_none() => role = Some(map.next_value::<Text<'a>>()?.0),
                 "\"content\"" if content.is_none() => content = Some(map.next_value::<Text<'a>>()?.0),
                 known @ ("\"role\"" | "\"content\"") => return Err(A::Error::custom(known)),
-                escaped if escaped.contains('\\') => {
+                escaped if json::has_escape(escaped) => {
                     return Err(A::Error::custom("an escape in a key"));
                 }
                 key => self.0.unknown.push(Unknown {

@@ -1,6 +1,8 @@
 //! What a row means, and what is wrong with that (`docs/rows.md`, "The rules of meaning").
 
-use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::finding::{Code, Finding, quote};
 use crate::jsonl::options::{Choice, block, is_plain, letter_of, reasoned};
@@ -8,6 +10,8 @@ use crate::jsonl::row::Row;
 
 /// What stands in a text for a picture.
 pub const PLACEHOLDER: &str = "<image>";
+
+static FIND_PLACEHOLDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PLACEHOLDER));
 
 /// Letters up to here are usual; options beyond are worth a look.
 const USUAL_OPTIONS: usize = 5;
@@ -224,7 +228,7 @@ fn order_fault(row: &Row<'_>) -> Option<(usize, String)> {
 /// `placeholder.*`; whether nothing of it was said.
 fn check_placeholders(row: &Row<'_>, placeholders: Placeholders, report: &mut Report<'_>) -> bool {
     let before = report.findings.len();
-    let finder = memchr::memmem::Finder::new(PLACEHOLDER);
+    let finder = &*FIND_PLACEHOLDER;
     let count = |role: &str| -> usize {
         row.messages
             .iter()
@@ -254,8 +258,11 @@ fn check_placeholders(row: &Row<'_>, placeholders: Placeholders, report: &mut Re
 
 /// The block of options; whether it can be answered.
 fn check_options(options: &[Choice], report: &mut Report<'_>) -> bool {
-    let mut seen = HashSet::new();
-    let twice = options.iter().find(|choice| !seen.insert(choice.letter));
+    let twice = options
+        .iter()
+        .enumerate()
+        .find(|(i, choice)| options.iter().take(*i).any(|other| other.letter == choice.letter))
+        .map(|(_, choice)| choice);
     if let Some(choice) = twice {
         report.say(
             Code::McqOptions,
@@ -277,8 +284,10 @@ fn check_options(options: &[Choice], report: &mut Report<'_>) -> bool {
                 format!("expected the letters A, B, C … up to E, found {letters}"),
             );
         }
-        let mut texts = HashSet::new();
-        if let Some(choice) = options.iter().find(|choice| !texts.insert(choice.text.to_lowercase())) {
+        // No letter stands twice, so there are 26 at most.
+        let texts: Vec<String> = options.iter().map(|choice| choice.text.to_lowercase()).collect();
+        let twice = (0..texts.len()).find(|&i| texts.iter().take(i).any(|text| *text == texts[i]));
+        if let Some(choice) = twice.and_then(|i| options.get(i)) {
             report.say(
                 Code::McqDuplicateOption,
                 "/messages".to_owned(),

@@ -43,7 +43,7 @@ struct Chunk {
 #[derive(Default)]
 struct Names {
     list: Vec<Box<str>>,
-    numbers: HashMap<Box<str>, u32>,
+    numbers: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
 }
 
 impl Names {
