@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::manifest::{INDEX, MANIFEST, Manifest, ManifestOptions, REJECTS};
 use crate::build::plan::Unit;
-use crate::build::unit::{sync_folder, write_file};
+use crate::build::seal::{sync_folder, write_file};
 use crate::error::{Error, Result};
 use crate::jsonl::lines::read_exact;
 use crate::picture::ImageSpec;

@@ -4,6 +4,7 @@ pub mod plan;
 pub mod manifest;
 pub mod lock;
 pub mod previous;
+pub mod seal;
 pub mod unit;
 pub mod commit;
 

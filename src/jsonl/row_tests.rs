@@ -117,7 +117,7 @@ proptest! {
             format!("{{\"messages\": [{{\"role\": \"user\", \"content\": \"x\", \"y\": {messages}}}], \"x\": {other}}}"),
             other.clone(),
         ] {
-            if let Some(fast) = parse_fast(&line) {
+            if let Some(fast) = fast::parse(&line) {
                 prop_assert!(fast.messages_fit && fast.images_fit);
                 let mut findings = Vec::new();
                 prop_assert_eq!(Some(fast), parse_slow(&line, 0, &mut findings));

@@ -1,6 +1,18 @@
 //! Sizes and places: which part of the scaled picture is wanted, and where it goes. Pure functions.
 
-use super::spec::Fit;
+use serde::{Deserialize, Serialize};
+
+/// What becomes of a picture whose aspect ratio differs from the target's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Height and width are scaled independently.
+    Stretch,
+    /// The whole picture, centred on black: `ImageOps.pad`.
+    Pad,
+    /// The shortest edge is scaled to fit, and the centre is cut out.
+    Crop,
+}
 
 /// A size in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

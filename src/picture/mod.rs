@@ -21,10 +21,11 @@ mod resample;
 mod spec;
 
 pub use colour::widen;
+pub use geometry::Fit;
 pub use prepare::{Prepared, Preparer};
 pub use probe::{Format, Mode, Probe, probe};
 pub use resample::name_of_path as resample_path;
-pub use spec::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, Fit, ImageSpec, MAX_SIDE, Pixels, SixteenBit, Size};
+pub use spec::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, ImageSpec, MAX_SIDE, Pixels, SixteenBit, Size};
 
 use crate::finding::Code;
 

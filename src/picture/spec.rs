@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::geometry::{self, Size2};
+use super::geometry::{self, Fit, Size2};
 use super::{Fault, Mode, Outcome, Probe};
 use crate::error::{Error, Result};
 use crate::finding::Code;
@@ -51,18 +51,6 @@ pub enum Size {
     },
     /// Each picture's own size.
     Original,
-}
-
-/// What becomes of a picture whose aspect ratio differs from the target's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fit {
-    /// Height and width are scaled independently.
-    Stretch,
-    /// The whole picture, centred on black: `ImageOps.pad`.
-    Pad,
-    /// The shortest edge is scaled to fit, and the centre is cut out.
-    Crop,
 }
 
 /// A resampling filter, as `PIL.Image.Resampling` names it.

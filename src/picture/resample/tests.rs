@@ -1,6 +1,6 @@
 use super::*;
 use crate::picture::geometry;
-use crate::picture::spec::Fit;
+use crate::picture::geometry::Fit;
 
 /// The slow twin: `Resample.c` line by line, without any of our means. 64-bit sums, one sample at a time.
 fn slow(pixels: &[u8], from: Size2, to: Size2, channels: usize, filter: Filter, arithmetic: Pixels) -> Vec<u8> {
