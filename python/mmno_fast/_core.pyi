@@ -7,7 +7,24 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 
-__all__: list[str]
+__all__ = [
+    "CheckReport",
+    "ClosedError",
+    "DataError",
+    "MmnoError",
+    "Progress",
+    "ShardError",
+    "StateError",
+    "__version__",
+    "build",
+    "build_info",
+    "catalogue",
+    "check",
+    "inspect_line",
+    "probe_picture",
+    "read_picture",
+    "verify",
+]
 __version__: Final[str]
 
 class MmnoError(Exception):
@@ -57,8 +74,10 @@ def catalogue() -> list[dict[str, str]]:
     """Every code: `code`, `severity`, `when`, `hint`, `silenced_by`."""
 
 def build_info() -> dict[str, str]:
-    """How this build was made and what it runs on: version, profile, target, libjpeg_turbo, jpeg_simd (what it was built with: avx2, neon
-    or none), resample (what this machine can run: avx2 or portable)."""
+    """How this build was made and what it runs on.
+
+    Keys: version, profile, target, libjpeg_turbo, jpeg_simd (built with: avx2, neon or none), resample (on this machine: avx2 or portable).
+    """
 
 def check(
     sources: Sequence[tuple[str, str]],

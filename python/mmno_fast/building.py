@@ -118,7 +118,7 @@ class BuildReport(Report):
             for row in self.rejected_rows():
                 for code in allowance.unallowed(row):
                     left[code] = left.get(code, 0) + 1
-        return left
+        return _in_catalogue_order(left)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that the report holds, as plain values; `to_json` gives it as text."""
@@ -219,10 +219,14 @@ def build(
         )
         made = json.loads(text)
     seconds = time.perf_counter() - began
-    order = {entry["code"]: place for place, entry in enumerate(_core.catalogue())}
-    rejects = dict(sorted(made["rejects"].items(), key=lambda item: order.get(item[0], len(order))))
+    rejects = _in_catalogue_order(made["rejects"])
     counts = {name: made.get(name, 0) for name in _COUNTS}
     return BuildReport(path=Path(out), rejects=rejects, roots=tuple(made["roots"]), seconds=seconds, **counts)
+
+
+def _in_catalogue_order(rows: dict[str, int]) -> dict[str, int]:
+    order = {entry["code"]: place for place, entry in enumerate(_core.catalogue())}
+    return dict(sorted(rows.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def _of_core(progress: _core.Progress | Counters | None) -> _core.Progress | None:
@@ -246,4 +250,9 @@ def _build_by_reference(
     except ImportError as error:
         msg = f"the reference engine needs {error.name}: pip install 'mmno_fast[reference]'"
         raise ModuleNotFoundError(msg, name=error.name) from error
-    return dict(reference.build(named, roots, out, spec=image.to_dict(), progress=progress, **shared))
+    made = dict(reference.build(named, roots, out, spec=image.to_dict(), progress=progress, **shared))
+    made["roots"] = [
+        {"given": given, "used": str(used), "descended": len(Path(used).relative_to(given).parts)}
+        for given, used in zip(roots, made["roots"], strict=True)
+    ]
+    return made

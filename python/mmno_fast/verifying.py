@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmno_fast import _core
@@ -78,6 +79,7 @@ def verify(path: AnyPath, *, threads: int | None = None, progress: _core.Progres
     ...     verify(report.path).ok
     True
     """
+    Path(path).stat()  # no folder at all is another error than a folder without a data set
     text = _core.verify(os.fspath(path), threads=thread_count(threads), progress=progress)
     found = json.loads(text)
     return VerifyReport(tuple(found["problems"]), found["shards"], found["rows"], found["pictures"], found["bytes"])

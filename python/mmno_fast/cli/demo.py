@@ -25,7 +25,7 @@ from mmno_fast.cli.progress import shown
 from mmno_fast.demo import Drawn, draw
 from mmno_fast.machine import thread_count
 from mmno_fast.progress import Counters
-from mmno_fast.tables import bytes_text, counted, indented, listing
+from mmno_fast.tables import bytes_text, counted, listing
 
 EXAMPLES = """\
 Examples:
@@ -193,7 +193,7 @@ def _closing(timings: list[Timing], drawn: Drawn, report: CheckReport, out: Path
         f"mmno-fast check {sources} --images {shlex.quote(str(drawn.images))}",
         f'''python -c "import mmno_fast as mf; print(mf.open({str(shards)!r})[0])"''',
     ):
-        show(indented(Text(line, style="cyan")))
+        show(Text.assemble("  ", (line, "cyan")))  # not padded: a command must stay on one line to be copied
 
 
 def _heading(job: str, text: str) -> None:

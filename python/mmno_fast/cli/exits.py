@@ -55,9 +55,8 @@ class Group(TyperGroup):
             _tell(error)
             code = error.exit_code
         except typer.Abort:
-            code = INTERRUPTED
-        if code == INTERRUPTED and not isinstance(sys.exception(), Stop):
             stderr().print(Text("interrupted"))
+            code = INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
 
 

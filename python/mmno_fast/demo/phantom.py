@@ -58,7 +58,7 @@ def random_lesion(rng: np.random.Generator) -> Lesion:
 
 
 def draw_slice(lesion: Lesion, height: int, width: int, rng: np.random.Generator, *, colour: bool) -> Slice:
-    """A slice with that lesion: uint8 (H, W), or (H, W, 3) with the lesion tinted."""
+    """A slice with that lesion: uint8 (H, W), or (H, W, 3) in warm colours with the lesion tinted."""
     y, x = _grid(height, width)
     tilt = float(rng.uniform(-0.12, 0.12))
     x, y = x + tilt * y, y - tilt * x
@@ -81,9 +81,8 @@ def draw_slice(lesion: Lesion, height: int, width: int, rng: np.random.Generator
     shades = _bytes(light)
     if not colour:
         return shades
-    tint = np.array([1.0, 0.45, 0.25], np.float32)
-    mixed = light[:, :, None] * (1.0 - spot[:, :, None] * (1.0 - tint))
-    return _bytes(mixed)
+    cast, tint = np.array([[1.0, 0.96, 0.88], [1.0, 0.45, 0.25]], np.float32)
+    return _bytes(light[:, :, None] * (cast + spot[:, :, None] * (tint - cast)))
 
 
 def _spot(lesion: Lesion, x: _Field, y: _Field, folds: _Field) -> _Field:

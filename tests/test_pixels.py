@@ -1,0 +1,287 @@
+"""Pixels: `read_picture` against the installed Pillow, to the bit; refused exactly where Pillow refuses."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import re
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import mmno_fast as mf
+import numpy as np
+import PIL
+import pytest
+from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy.typing as npt
+
+    Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+MAJOR = int(PIL.__version__.split(".")[0])
+ARITHMETIC: Literal["pillow12", "pillow13"] = "pillow13" if MAJOR >= 13 else "pillow12"
+FILTERS: dict[str, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+FITS = ("stretch", "pad", "crop")
+SIZES = [(1, 1), (2, 1), (1, 2), (7, 5), (8, 8), (9, 17), (15, 16), (31, 3), (64, 48), (65, 49), (131, 97)]
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
+    pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
+    pytest.mark.skipif(MAJOR < 12, reason="the arithmetic of Pillow 12.3 and 13"),
+]
+
+
+def original(**more: Any) -> mf.Original:
+    return mf.Original(**{"sixteen_bit": "pillow", "pixels": ARITHMETIC, **more})
+
+
+def resize(size: int | tuple[int, int], **more: Any) -> mf.Resize:
+    return mf.Resize(size, **{"fit": "stretch", "sixteen_bit": "pillow", "pixels": ARITHMETIC, **more})
+
+
+def pillow(data: bytes, spec: mf.Original | mf.Resize) -> Pixels:
+    """What the spec means, in Pillow's own words."""
+    picture: Image.Image = Image.open(io.BytesIO(data))
+    picture.load()
+    if spec.exif:
+        picture = ImageOps.exif_transpose(picture)
+    if spec.sixteen_bit == "scale" and picture.mode == "I;16":
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if spec.alpha == "white" and ("A" in picture.mode or "transparency" in picture.info):
+        white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    picture = picture.convert("RGB")
+    if spec.color == "gray":
+        picture = picture.convert("L")
+    if isinstance(spec, mf.Resize):
+        picture = fitted(picture, spec)
+    return np.asarray(picture.convert("RGB"))
+
+
+def fitted(picture: Image.Image, spec: mf.Resize) -> Image.Image:
+    target, method = (spec.width, spec.height), FILTERS[spec.filter]
+    if spec.fit == "stretch":
+        return picture.resize(target, method)
+    if spec.fit == "pad":
+        return ImageOps.pad(picture, target, method, color=0)
+    (w, h), (width, height) = picture.size, target
+    scaled = (height * w // h, height) if height * w >= width * h else (width, width * h // w)
+    x, y = (scaled[0] - width) // 2, (scaled[1] - height) // 2
+    return picture.resize(scaled, method).crop((x, y, x + width, y + height))
+
+
+def difference(data: bytes, spec: mf.Original | mf.Resize) -> str:
+    """In words; empty where both give the same pixels, or both refuse."""
+    expected = found = None
+    reason = code = ""
+    try:
+        expected = pillow(data, spec)
+    except Exception as error:  # noqa: BLE001 - Pillow raises whatever it likes
+        reason = repr(error)
+    try:
+        found = mf.read_picture(data, image=spec)
+    except mf.DataError as error:
+        code = str(error)
+    if expected is None or found is None:
+        return "" if expected is found else f"Pillow: {reason or 'accepts'}; we: {code or 'accept'}"
+    if expected.shape != found.shape:
+        return f"{found.shape} instead of {expected.shape}"
+    if np.array_equal(expected, found):
+        return ""
+    return f"{int((expected != found).sum())} samples differ by up to {int(np.abs(expected.astype(int) - found).max())}"
+
+
+def assert_equal(pictures: Iterable[tuple[object, bytes]], *specs: mf.Original | mf.Resize, least: int = 1) -> None:
+    differing, count = [], 0
+    for name, data in pictures:
+        for spec in specs:
+            count += 1
+            said = difference(data, spec)
+            if said:
+                differing.append(f"{name}, {spec}: {said}")
+    assert not differing, f"{len(differing)} of {count}:\n" + "\n".join(differing[:20])
+    assert count >= least
+
+
+def files(folder: Path, pattern: str) -> list[tuple[object, bytes]]:
+    return [(path.name, path.read_bytes()) for path in sorted(folder.rglob(pattern)) if path.is_file() and path.suffix]
+
+
+def noise(seed: int, *shape: int) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def saved(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+VARIETY: tuple[mf.Original | mf.Resize, ...] = (
+    original(),
+    original(color="rgb"),
+    original(color="gray"),
+    original(exif=True),
+    original(alpha="white"),
+    original(sixteen_bit="scale"),
+    resize((48, 37), fit="pad", filter="lanczos"),
+    resize((17, 37), fit="crop", alpha="white"),
+)
+
+
+def test_pngsuite_is_equal_or_refused_by_both(shared: Path) -> None:
+    assert_equal(files(shared / "torture" / "png" / "png", "*.png"), *VARIETY, least=1_400)
+
+
+def test_pngsuite_as_bitmaps_is_equal(shared: Path) -> None:
+    assert_equal(files(shared / "torture" / "png" / "bmp", "*.bmp"), *VARIETY, least=1_200)
+
+
+def test_real_pictures_are_equal(shared: Path) -> None:
+    everything = files(shared / "data" / "pictures", "*")
+    assert_equal(everything, original(), resize(448), least=1_300)
+    some = everything[::7]
+    assert_equal(some, *(resize((200, 310), fit=fit, filter=name) for fit in FITS for name in FILTERS))
+
+
+def jpegs() -> Iterator[tuple[object, bytes]]:
+    seeds = itertools.count()
+    for (w, h), quality, progressive in itertools.product(SIZES, (1, 50, 95), (False, True)):
+        options: dict[str, Any] = {"quality": quality, "progressive": progressive}
+        color = Image.fromarray(noise(next(seeds), h, w, 3))
+        for sampling in (0, 1, 2):
+            yield f"{w}x{h} {sampling} {options}", saved(color, "JPEG", subsampling=sampling, **options)
+        yield f"{w}x{h} restart {options}", saved(color, "JPEG", restart_marker_blocks=2, **options)
+        yield f"{w}x{h} rgb {options}", saved(color, "JPEG", keep_rgb=True, **options)
+        yield f"{w}x{h} gray {options}", saved(Image.fromarray(noise(next(seeds), h, w)), "JPEG", **options)
+        ink = Image.frombytes("CMYK", (w, h), noise(next(seeds), h, w, 4).tobytes())
+        data = saved(ink, "JPEG", **options)
+        yield f"{w}x{h} cmyk {options}", data
+        # The same data, said to be YCCK by Adobe's marker.
+        at = data.find(b"Adobe") + 11
+        yield f"{w}x{h} ycck {options}", data[:at] + b"\x02" + data[at + 1 :]
+
+
+def test_jpegs_are_equal_whatever_the_sampling_quality_and_size() -> None:
+    assert_equal(jpegs(), original(), least=500)
+
+
+def png(size: tuple[int, int], bits: int, kind: int, chunks: Iterable[tuple[bytes, bytes]] = (), seed: int = 0) -> bytes:
+    """Noise under random filters, with these chunks before the data."""
+    (w, h), chooser = size, random.Random(seed)
+    row = (w * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind] * bits + 7) // 8
+    raw = b"".join(bytes([chooser.randrange(5)]) + chooser.randbytes(row) for _ in range(h))
+    everything = [(b"IHDR", struct.pack(">IIBBBBB", w, h, bits, kind, 0, 0, 0)), *chunks, (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    packed = (struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in everything)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def pngs() -> Iterator[tuple[object, bytes]]:
+    gray = [(bits, 0) for bits in (1, 2, 4, 8, 16)]
+    index = [(bits, 3) for bits in (1, 2, 4, 8)]
+    color = [(bits, kind) for kind in (2, 4, 6) for bits in (8, 16)]
+    for seed, ((bits, kind), size) in enumerate(itertools.product([*gray, *index, *color], SIZES)):
+        chunks: list[tuple[bytes, bytes]] = []
+        if kind == 3:
+            chunks.append((b"PLTE", noise(seed, 3 * (1 << bits)).tobytes()))
+            chunks.append((b"tRNS", random.Random(seed).choice([b"\xff\x00\xff", b"\x00\x80", noise(seed, 1 << bits).tobytes()])))
+        elif kind in (0, 2):
+            value = struct.pack(">H", random.Random(seed).choice([0, 1, 3, 255, 256, 65_535]))
+            chunks.append((b"tRNS", value * (1 if kind == 0 else 3)))
+        yield f"{size} {bits} bits, kind {kind}", png(size, bits, kind, chunks, seed)
+
+
+def test_pngs_of_every_kind_are_equal_with_their_transparency() -> None:
+    assert_equal(pngs(), original(), original(alpha="white"), original(color="gray"), least=400)
+
+
+def bitmaps() -> Iterator[tuple[object, bytes]]:
+    for seed, (w, h) in enumerate(SIZES):
+        color = Image.fromarray(noise(seed, h, w, 3))
+        for mode in ("1", "L", "P", "RGB", "RGBA"):
+            data = saved(color.convert(mode), "BMP")
+            yield f"{w}x{h} {mode}", data
+            top_down = struct.pack("<i", -h)
+            yield f"{w}x{h} {mode} top down", data[:22] + top_down + data[26:]
+        body = noise(seed, (2 * w + 3) // 4 * 4 * h).tobytes()
+        for masks in ((0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F), (0xF00, 0xF0, 0xF)):
+            head = struct.pack("<IiiHHIIiiII", 40, w, h, 1, 16, 3, len(body), 0, 0, 0, 0) + struct.pack("<3I", *masks)
+            yield f"{w}x{h} {masks}", b"BM" + struct.pack("<IHHI", 66 + len(body), 0, 0, 66) + head + body
+
+
+def test_bitmaps_are_equal() -> None:
+    assert_equal(bitmaps(), original(), original(alpha="white"), least=200)
+
+
+def test_sizes_filters_and_fits_are_equal() -> None:
+    """Extremes among the noise make the filters overshoot, so that both passes clip."""
+    chooser = random.Random(13)
+    for case in range(300):
+        most = chooser.choice((8, 40, 300))
+        w, h, width, height = (chooser.randint(1, most) for _ in range(4))
+        values = noise(case, h, w) if case % 2 else noise(case, h, w, 3)
+        data = saved(Image.fromarray(np.where(values > 180, np.uint8(255), np.where(values < 70, np.uint8(0), values))), "BMP")
+        # Pillow 12 refuses to pad what would vanish; Pillow 13 makes it black.
+        fits = FITS if ARITHMETIC == "pillow13" else ("stretch", "crop")
+        specs = (resize((height, width), fit=chooser.choice(fits), filter=name) for name in FILTERS)
+        assert_equal([(f"{w}x{h}", data)], *specs)
+
+
+def test_every_orientation_is_equal() -> None:
+    picture = Image.fromarray(noise(5, 12, 20, 3))
+    for orientation in range(10):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        pictures = [(kind, saved(picture, kind, exif=exif)) for kind in ("JPEG", "PNG")]
+        assert_equal(pictures, original(exif=True), original(), resize((9, 30), fit="pad", exif=True))
+
+
+def test_cut_files_are_refused_where_pillow_refuses_them() -> None:
+    picture = Image.fromarray(noise(7, 33, 40, 3))
+    whole = {
+        "baseline": saved(picture, "JPEG"),
+        "progressive": saved(picture, "JPEG", progressive=True),
+        "png": saved(picture, "PNG"),
+        "palette": saved(picture.convert("P"), "PNG"),
+        "bmp": saved(picture, "BMP"),
+    }
+    for name, data in whole.items():
+        # Of a PNG, the very last bytes of the compressed data count only for some inflaters: left out.
+        ends = {*range(1, 120), *range(120, len(data) - 40, 37), *range(len(data) - 15, len(data))}
+        assert_equal([(f"{name} cut at {end}", data[:end]) for end in sorted(ends)], original())
+
+
+def test_codes_say_what_is_wrong() -> None:
+    jpeg = saved(Image.fromarray(noise(8, 64, 64, 3)), "JPEG")
+    gray16 = png((8, 8), 16, 0)
+    wrong_sum = bytearray(saved(Image.new("L", (8, 8)), "PNG"))
+    wrong_sum[29] ^= 1
+    for data, spec, code in [
+        (b"", original(), "picture.empty"),
+        (b"GIF89a", original(), "picture.format"),
+        (jpeg[: len(jpeg) // 2], original(), "picture.truncated"),
+        (jpeg[:100], original(), "picture.truncated"),
+        (bytes(wrong_sum), original(), "picture.corrupt"),
+        (jpeg, original(decode_limit=64 * 64 - 1), "picture.too_large"),
+        (gray16, original(sixteen_bit="reject"), "picture.sixteen_bit"),
+    ]:
+        with pytest.raises(mf.DataError, match=re.escape(code)):
+            mf.read_picture(data, image=spec)
+
+
+def test_a_path_and_its_bytes_give_the_same(tmp_path: Path) -> None:
+    data = saved(Image.fromarray(noise(9, 20, 30, 3)), "PNG")
+    path = tmp_path / "wrong.jpg"
+    path.write_bytes(data)
+    for source in (path, str(path)):
+        assert np.array_equal(mf.read_picture(source, image=original()), mf.read_picture(data, image=original()))
