@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 CorpusKey = tuple[int, int, int, int]
 
@@ -29,7 +30,7 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
     """Make a corpus in the shape of MM-NeuroOnco, once a session: `images/`, `training/` and, with faults, `truth.jsonl`."""
     made: dict[CorpusKey, Path] = {}
 
@@ -44,4 +45,6 @@ def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
             made[key] = out
         return made[key]
 
-    return make
+    yield make
+    for corpus in made.values():  # pytest keeps the folders of three sessions, and these are large
+        shutil.rmtree(corpus)
