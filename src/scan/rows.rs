@@ -291,19 +291,47 @@ fn is_one_value(source: &Source, max_line_bytes: u64) -> Result<bool> {
     if alone && !is_list {
         return Ok(false);
     }
-    if alone {
-        let mut rest = Vec::new();
-        while reader.by_ref().take(1 << 16).read_until(b'\n', &mut rest).map_err(refuse)? > 0 {
-            if !rest.trim_ascii().is_empty() {
-                return Ok(false);
-            }
-            rest.clear();
-        }
-        return Ok(true);
+    if !first.ends_with(b"\n") {
+        skip_line(&mut reader).map_err(refuse)?;
+    }
+    let is_last = rest_is_blank(&mut reader).map_err(refuse)?;
+    if alone || (is_last && !is_list) {
+        // A list alone in the file; or an object on one line, however long, which is a row.
+        return Ok(is_last && is_list);
     }
     let mut whole = BufReader::new(File::open(&source.path).map_err(refuse)?);
     if whole.fill_buf().map_err(refuse)?.starts_with(b"\xef\xbb\xbf") {
         whole.consume(3);
     }
     Ok(serde_json::from_reader::<_, IgnoredAny>(whole).is_ok())
+}
+
+/// Reads on to the end of the line.
+fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        let (used, ends) = match memchr::memchr(b'\n', buffer) {
+            Some(newline) => (newline + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        reader.consume(used);
+        if ends {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether nothing else stands in the file.
+fn rest_is_blank(reader: &mut impl BufRead) -> std::io::Result<bool> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(true);
+        }
+        if !buffer.trim_ascii().is_empty() {
+            return Ok(false);
+        }
+        let length = buffer.len();
+        reader.consume(length);
+    }
 }
