@@ -47,14 +47,9 @@ pub struct Resolver {
     listings: Mutex<HashMap<(usize, String), Arc<Listing>>>,
 }
 
-/// The entries of one folder, by what a wrong name may share with them.
+/// The entries of one folder: lower-cased name -> names, with whether each is a folder.
 #[derive(Default)]
-struct Listing {
-    /// Lower-cased name -> names, with whether each is a folder.
-    by_lower: HashMap<String, Vec<(String, bool)>>,
-    /// Lower-cased stem -> names of files with that stem and a suffix of [`SUFFIXES`].
-    by_stem: HashMap<String, Vec<String>>,
-}
+struct Listing(HashMap<String, Vec<(String, bool)>>);
 
 impl Resolver {
     /// Takes the roots, descending into nested ones: where none of the first 100 of `names` is found, into the single sub-folder.
@@ -117,7 +112,7 @@ impl Resolver {
         }
     }
 
-    /// Files of a root that differ from `name` only in case (in any component) or in the last suffix.
+    /// Files of a root that differ from `name` only in case (in any component), in the last suffix, or in both.
     fn candidates(&self, root: usize, name: &str) -> Vec<String> {
         let components: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let Some((file, folders)) = components.split_last() else {
@@ -128,15 +123,13 @@ impl Resolver {
         for folder in folders {
             reached = reached.iter().flat_map(|at| self.alike(root, at, folder, true)).collect();
         }
+        let stem = file.rsplit_once('.').filter(|(_, suffix)| is_suffix(suffix)).map(|(stem, _)| stem);
+        let wanted = match stem {
+            Some(stem) => SUFFIXES.iter().map(|suffix| format!("{stem}.{suffix}")).collect(),
+            None => vec![(*file).to_owned()],
+        };
         for at in &reached {
-            found.extend(self.alike(root, at, file, false));
-        }
-        if let Some((stem, suffix)) = file.rsplit_once('.')
-            && is_suffix(suffix)
-        {
-            let folder = folders.join("/");
-            let listing = self.listing(root, &folder);
-            found.extend(listing.by_stem.get(stem).into_iter().flatten().map(|name| join(&folder, name)));
+            found.extend(wanted.iter().flat_map(|file| self.alike(root, at, file, false)));
         }
         found.sort();
         found.dedup();
@@ -147,7 +140,7 @@ impl Resolver {
     /// Entries of a folder whose name is `name`, case aside.
     fn alike(&self, root: usize, folder: &str, name: &str, is_folder: bool) -> Vec<String> {
         let listing = self.listing(root, folder);
-        let entries = listing.by_lower.get(&name.to_lowercase());
+        let entries = listing.0.get(&name.to_lowercase());
         entries
             .into_iter()
             .flatten()
@@ -180,17 +173,8 @@ impl Listing {
     fn read(store: &dyn Store, folder: &str) -> Self {
         let mut listing = Self::default();
         for entry in store.list(folder) {
-            if let Some((stem, suffix)) = entry.name.rsplit_once('.')
-                && !entry.is_folder
-                && is_suffix(suffix)
-            {
-                listing.by_stem.entry(stem.to_owned()).or_default().push(entry.name.clone());
-            }
-            listing
-                .by_lower
-                .entry(entry.name.to_lowercase())
-                .or_default()
-                .push((entry.name, entry.is_folder));
+            let alike = listing.0.entry(entry.name.to_lowercase()).or_default();
+            alike.push((entry.name, entry.is_folder));
         }
         listing
     }
@@ -299,8 +283,7 @@ mod tests {
             resolver.resolve("a/B/both.bmp"),
             Resolved::Fault(Code::ImagesAmbiguous, _)
         ));
-        // Another case and another suffix at once is too far away.
-        assert!(matches!(resolver.resolve("a/b/two.jpeg"), Resolved::Fault(Code::ImagesMissing, _)));
+        assert_eq!(resolver.resolve("a/b/TWO.jpeg"), found("a/B/two.png", true));
         assert!(matches!(resolver.resolve("a/B"), Resolved::Fault(Code::ImagesMissing, _)));
         assert!(matches!(resolver.resolve("a/B/two"), Resolved::Fault(Code::ImagesMissing, _)));
     }

@@ -218,10 +218,13 @@ fn say(
                         say(i, Code::ImagesRepeated, format!("{text:?} is a picture that this row has already"));
                     }
                     if !std::mem::replace(&mut warned[name as usize], true) {
-                        if let Some(file) = renamed.get(&name) {
+                        let file = renamed.get(&name);
+                        if let Some(file) = file {
                             say(i, Code::ImagesResolved, format!("{text:?} was found as {file:?}"));
                         }
-                        warn(&pictures[*number as usize].probe, text, &mut |code, message| say(i, code, message));
+                        // Of a file found under another suffix, that one counts: one fault, one code.
+                        let name = file.map_or(text, String::as_str);
+                        warn(&pictures[*number as usize].probe, name, &mut |code, message| say(i, code, message));
                     }
                 }
             }
