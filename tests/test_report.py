@@ -9,7 +9,7 @@ from typing import Any, cast
 import mmno_fast as mf
 import pyarrow as pa
 import pytest
-from mmno_fast import _core, tables
+from mmno_fast import _core, check_table, tables
 from mmno_fast.allowance import Allowance
 from mmno_fast.demo import Drawn, draw
 from rich.console import Console
@@ -89,7 +89,7 @@ def test_only_the_first_findings_of_a_code_are_shown(tmp_path):
     source = tmp_path / "a.jsonl"
     source.write_text("[]x\n" * 5)
     text = str(mf.check(source))
-    assert text.count("a.jsonl:") == tables.SHOWN_FINDINGS
+    assert text.count("a.jsonl:") == check_table.SHOWN_FINDINGS
     assert "and 2 more" in text
     assert mf.check(source).findings.num_rows == 5
 
@@ -244,7 +244,7 @@ def test_engines_refuse_what_they_cannot_do(drawn, tmp_path):
 
 
 def test_sizes_are_summed_up_by_area():
-    text = tables._sizes_text({"512x512": 5, "240x240": 2, "1920x1080": 1})
+    text = check_table._sizes_text({"512x512": 5, "240x240": 2, "1920x1080": 1})
     assert text == "240x240 to 1920x1080 (width x height), median 512x512; most: 512x512 5, 240x240 2, 1920x1080 1"
 
 

@@ -125,9 +125,35 @@ class BuildReport(Report):
         return {**asdict(self), "path": str(self.path), "roots": list(self.roots)}
 
     def __rich__(self) -> RenderableType:
-        from mmno_fast import tables  # rich is imported when something is shown
+        from rich.console import Group  # rich is imported when something is shown
+        from rich.text import Text
 
-        return tables.build_table(self)
+        from mmno_fast import tables
+
+        rows = [
+            ("rows", f"{self.rows:,} accepted, {self.rejected:,} rejected, of {tables.counted(self.lines, 'line')} that hold something"),
+            ("pictures", f"{self.pictures:,} stored, {self.distinct_pictures:,} distinct; {self.decoded:,} decoded now"),
+            ("shards", f"{self.shards:,}: {self.built:,} built, {self.kept:,} kept, {self.linked:,} with linked pixels"),
+            ("bytes", tables.bytes_text(self.bytes)),
+            ("roots", "; ".join(tables.root_text(root) for root in self.roots)),
+        ]
+        if self.copied:
+            rows.append(("copied", f"{tables.counted(self.copied, 'picture')} from older shards, not decoded again"))
+        if self.stored_again:
+            rows.append(
+                ("stored again", f"{tables.counted(self.stored_again, 'picture')} in a second shard, for rows with several pictures")
+            )
+        if self.removed:
+            rows.append(("removed", tables.counted(self.removed, "shard that is no longer needed", "shards that are no longer needed")))
+        if self.seconds:
+            rows.append(("time", f"{self.seconds:.1f} s"))
+        parts: list[RenderableType] = [tables.facts(rows)]
+        if self.rejects:
+            codes = [[Text(code, style="bold"), f"{count:,}"] for code, count in self.rejects.items()]
+            parts.append(tables.listing([("rejected for", "left"), ("rows", "right")], codes))
+        done = "unchanged: the data set is already what this command makes" if self.unchanged else "the data set is whole"
+        parts.append(Text.assemble((done, "bold green"), f": {tables.visible(str(self.path))}"))
+        return Group(*parts)
 
 
 def build(

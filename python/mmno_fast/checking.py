@@ -95,9 +95,11 @@ class CheckReport(Report):
         return {"ok": self.ok, "errors": self.errors, "warnings": self.warnings, **self.summary}
 
     def __rich__(self) -> RenderableType:
-        from mmno_fast import tables  # rich is imported when something is shown
+        from mmno_fast.check_table import SHOWN_FINDINGS, check_table  # rich is imported when something is shown
 
-        return tables.check_table(self)
+        first = self.first_findings(SHOWN_FINDINGS)
+        codes = [{**self.catalogue[code], **count, "first": first.get(code, [])} for code, count in self.counts.items()]
+        return check_table(self.summary, codes, self.sources)
 
 
 def check(

@@ -50,9 +50,22 @@ class VerifyReport(Report):
         }
 
     def __rich__(self) -> RenderableType:
-        from mmno_fast import tables  # rich is imported when something is shown
+        from rich.console import Group  # rich is imported when something is shown
+        from rich.text import Text
 
-        return tables.verify_table(self)
+        from mmno_fast import tables
+
+        counts = [
+            tables.counted(self.shards, "shard"),
+            tables.counted(self.rows, "row"),
+            tables.counted(self.pictures, "picture"),
+            tables.bytes_text(self.bytes),
+        ]
+        read = ", ".join(counts)
+        if self.ok:
+            return Text.assemble(("whole: ", "bold green"), f"{read}, every byte as the manifest says")
+        lines = [Text.assemble((tables.visible(each["path"]), "cyan"), ": ", tables.visible(each["message"])) for each in self.problems]
+        return Group(*lines, Text.assemble((f"damaged: {tables.counted(len(self.problems), 'problem')}", "bold red"), f" in {read}"))
 
 
 def verify(path: AnyPath, *, threads: int | None = None, progress: _core.Progress | None = None) -> VerifyReport:
