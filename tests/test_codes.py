@@ -160,17 +160,51 @@ def test_a_fault_is_found_alone_and_rejects_its_row_alone(tmp_path: Path, code: 
         assert reference.inspect_line(text)["warnings"] == [code]
 
 
-@pytest.mark.parametrize("content", [b'[{"messages": []},\n {"messages": []}]\n', b"[{}]", b'{\n"messages": []\n}\n'])
+LONG = b"x" * 300
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *[b'[{"messages": []},\n {"messages": []}]\n', b"[{}]", b"\xef\xbb\xbf[\n]", b"[{}]\n\n \n", b"\n\t\n[\n]"],
+        *[b'{\n"messages": []\n}\n', b'{\r\n"messages": []}\r\n', b'{"a": "' + LONG + b'",\n"b": 1}', b'["' + LONG + b'"]'],
+        # The grammar alone decides.
+        *[b'{"a": 1,\n"a": 2}', b'["\xff"]', b'["\\ud800"]', b"[" * 100 + b"]" * 100, b"[1e999999]"],
+    ],
+)
 def test_a_source_that_is_one_value_is_said_once_and_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "images").mkdir()
     source = tmp_path / "train.json"
     source.write_bytes(content)
-    report = mf.check(source, tmp_path / "images")
+    report = mf.check(source, tmp_path / "images", max_line_bytes=250)
     assert [row["code"] for row in report.findings.to_pylist()] == ["source.not_lines"]
     assert report.summary["rows"] == report.summary["rejected"] == report.summary["lines"] == 0
     for engine in ("core", "reference"):
         with pytest.raises(ValueError, match="one JSON value"):
-            mf.build(source, tmp_path / "images", tmp_path / engine, SPEC, engine=engine)
+            mf.build(source, tmp_path / "images", tmp_path / engine, SPEC, engine=engine, max_line_bytes=250)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"a": "' + LONG + b'"}', {"line.too_long": 1}),  # an object on one line is a row, however long
+        (b'{"a": "' + LONG + b'"}\n{}', {"line.too_long": 1, "row.missing_field": 1}),
+        (b"[1]\n{}", {"row.not_object": 1, "row.missing_field": 1}),
+        (b"[\n1]\n{}", {"json.syntax": 2, "row.missing_field": 1}),
+        (b'{"a"\n{}', {"json.syntax": 1, "row.missing_field": 1}),
+        (b"{\n}\n{\n}", {"json.syntax": 4}),
+        (b'["a\tb"]', {"json.syntax": 1}),
+        (b"[NaN]", {"json.syntax": 1}),
+    ],
+)
+def test_a_source_that_only_begins_like_one_value_is_lines(tmp_path: Path, content: bytes, expected: dict[str, int]) -> None:
+    (tmp_path / "images").mkdir()
+    source = tmp_path / "train.jsonl"
+    source.write_bytes(content)
+    for engine in ("core", "reference"):
+        made = mf.build(source, tmp_path / "images", tmp_path / engine, SPEC, engine=engine, max_line_bytes=250)
+        assert made.rejects == expected
+    assert_same_data_set(tmp_path / "core", tmp_path / "reference")
 
 
 def too_large_to_read(path: Path) -> None:
