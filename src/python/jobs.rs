@@ -39,7 +39,10 @@ impl Progress {
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         let c = &self.counters;
-        dict.set_item("stage", STAGES.get(c.stage.load(Ordering::Relaxed) as usize).copied().unwrap_or(""))?;
+        let stage = (c.stage.load(Ordering::Relaxed) as usize)
+            .checked_sub(1)
+            .and_then(|stage| STAGES.get(stage));
+        dict.set_item("stage", stage.copied().unwrap_or(""))?;
         let counters = [
             ("done", &c.done),
             ("total", &c.total),

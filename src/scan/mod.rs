@@ -159,7 +159,7 @@ impl Scan {
 /// How far a job is; written by workers, read by anyone.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Number of the stage in [`STAGES`].
+    /// Number of the stage in [`STAGES`], from 1; 0: none yet.
     pub stage: AtomicU64,
     /// Items of the stage that are done.
     pub done: AtomicU64,
@@ -183,7 +183,7 @@ pub const STAGES: [&str; 5] = ["rows", "pictures", "build", "commit", "verify"];
 impl Counters {
     /// Enters a stage of `total` items.
     pub fn enter(&self, stage: usize, total: u64) {
-        self.stage.store(stage as u64, Ordering::Relaxed);
+        self.stage.store(stage as u64 + 1, Ordering::Relaxed);
         self.done.store(0, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
     }
