@@ -1,0 +1,160 @@
+//! The Rust kernels, each by itself: rows, decoders beside the bare libraries, the resize kernel.
+#![allow(missing_docs, reason = "the macros of criterion define undocumented functions")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
+
+mod bare;
+
+use std::hint::black_box;
+use std::io::Write;
+use std::path::Path;
+
+use bare::{Jpeg, bitmap, decode_png, encode_jpeg, resize};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mmno_fast::jsonl::lines;
+use mmno_fast::jsonl::rules::Placeholders;
+use mmno_fast::picture::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, Fit, ImageSpec, Pixels, Prepared, Preparer, SixteenBit, Size, probe};
+use mmno_fast::scan::{Options, rows::judge};
+
+/// Height and width of every picture here.
+const SIDE: usize = 512;
+
+fn spec(size: Size) -> ImageSpec {
+    ImageSpec {
+        size,
+        color: Color::Auto,
+        exif: false,
+        sixteen_bit: SixteenBit::Reject,
+        alpha: Alpha::Drop,
+        decode_limit: DEFAULT_DECODE_LIMIT,
+        pixels: Pixels::Pillow13,
+    }
+}
+
+/// Rings with some grain and another phase in each channel: compresses about as well as a slice does.
+fn picture(channels: usize) -> Vec<u8> {
+    let middle = SIDE as f64 / 2.0;
+    let mut grain = 1_u32;
+    let samples = (0..SIDE * SIDE * channels).map(|i| {
+        let (x, y) = ((i / channels % SIDE) as f64 - middle, (i / channels / SIDE) as f64 - middle);
+        grain = grain.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let wave = (x.hypot(1.3 * y) / 17.0 + (i % channels) as f64).sin();
+        (120.0 + 90.0 * wave + f64::from(grain >> 28)) as u8
+    });
+    samples.collect()
+}
+
+fn rows(criterion: &mut Criterion) {
+    let chat = |question: &str, answer: &str| {
+        format!(
+            r#"{{"messages": [{{"role": "user", "content": "<image>{question}"}}, {{"role": "assistant", "content": "{answer}"}}], "images": ["glioma/t1/glioma_t1 (1).jpg"]}}"#
+        ) + "\n"
+    };
+    let options = r"Options:\nA. A bright spot\nB. A dark spot\nC. No lesion\n\nAnswer with the letter only.";
+    let text = [
+        chat(
+            "Describe what this slice shows.",
+            &"The border between the two tissues is folded, as it should be. ".repeat(15),
+        ),
+        chat(&format!(r"What does the slice show?\n\n{options}"), "B"),
+        chat(
+            &format!(r"What does the slice show?\n\n{options}"),
+            r"Final: A\nExplanation: it is brighter than what surrounds it.",
+        ),
+    ];
+    let bytes = text.concat().repeat(1000);
+    let options = Options {
+        spec: spec(Size::Original),
+        decode: false,
+        placeholders: Placeholders::Required,
+        strip_prefix: None,
+        follow_links: true,
+        max_line_bytes: 1 << 24,
+        chunk_bytes: 1 << 20,
+    };
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes.as_bytes()).unwrap();
+    let (size, mut buffer) = (bytes.len() as u64, Vec::new());
+    let mut read = || {
+        let mut accepted = 0;
+        for range in lines::ranges(size, options.chunk_bytes) {
+            let each = |line: lines::Line<'_>| {
+                let mut findings = Vec::new();
+                let row = judge(line.bytes.unwrap_or_default(), line.offset, &options, &mut findings);
+                accepted += u64::from(row.is_some() && findings.is_empty());
+            };
+            lines::for_each(&file, Path::new("rows"), size, range, options.max_line_bytes, &mut buffer, each).unwrap();
+        }
+        accepted
+    };
+    assert_eq!(read(), 3000);
+    let mut group = criterion.benchmark_group("rows");
+    group.throughput(Throughput::Bytes(size));
+    group.bench_function("lines + row + rules", |bencher| bencher.iter(&mut read));
+}
+
+fn decoders(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode");
+    let (jpeg, mut preparer, mut pixels) = (Jpeg::decoder(), Preparer::new(), Vec::new());
+    let spec = spec(Size::Original);
+    for (name, channels) in [("gray", 1), ("rgb", 3)] {
+        let samples = picture(channels);
+        group.throughput(Throughput::Bytes(samples.len() as u64));
+        let files = [
+            ("jpeg", encode_jpeg(&samples, SIDE, channels)),
+            ("png", encode_png(&samples, channels)),
+        ];
+        for (format, bytes) in &files {
+            let header = probe(bytes).unwrap();
+            group.bench_function(BenchmarkId::new(*format, name), |bencher| {
+                bencher.iter(|| preparer.decode_only(black_box(bytes), &header, &spec).unwrap());
+            });
+            group.bench_function(BenchmarkId::new(format!("{format}, bare"), name), |bencher| {
+                bencher.iter(|| match *format {
+                    "jpeg" => jpeg.decode(black_box(bytes), &mut pixels).unwrap(),
+                    _ => decode_png(black_box(bytes), &mut pixels).unwrap(),
+                });
+            });
+        }
+        assert_eq!(pixels, samples, "PNG loses nothing");
+    }
+}
+
+fn encode_png(pixels: &[u8], channels: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIDE as u32, SIDE as u32);
+    encoder.set_color(if channels == 1 {
+        png::ColorType::Grayscale
+    } else {
+        png::ColorType::Rgb
+    });
+    encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+    bytes
+}
+
+fn resampling(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("resample, bicubic");
+    let (mut preparer, mut out) = (Preparer::new(), Vec::new());
+    for (name, channels) in [("gray", 1), ("rgb", 3)] {
+        let shape = Prepared {
+            height: SIDE as u32,
+            width: SIDE as u32,
+            channels: channels as u32,
+        };
+        let file = bitmap(&picture(channels), shape);
+        for side in [448, 224] {
+            let spec = spec(Size::Resize {
+                height: side,
+                width: side,
+                fit: Fit::Stretch,
+                filter: Filter::Bicubic,
+            });
+            group.throughput(Throughput::Bytes((SIDE * SIDE * channels) as u64));
+            group.bench_function(BenchmarkId::new(format!("512 -> {side}"), name), |bencher| {
+                bencher.iter_custom(|times| (0..times).map(|_| resize(&mut preparer, &file, &spec, &mut out).unwrap()).sum());
+            });
+        }
+    }
+}
+
+criterion_group!(kernels, rows, decoders, resampling);
+criterion_main!(kernels);
