@@ -10,11 +10,31 @@ use pyo3::prelude::*;
 
 use crate::error::{Error, Kind, Result};
 
-create_exception!(mmno_fast, MmnoError, PyException);
-create_exception!(mmno_fast, DataError, MmnoError);
-create_exception!(mmno_fast, ShardError, MmnoError);
-create_exception!(mmno_fast, StateError, MmnoError);
-create_exception!(mmno_fast, ClosedError, MmnoError);
+create_exception!(
+    mmno_fast,
+    MmnoError,
+    PyException,
+    "What went wrong with data or shards: `code`, `path`, `line` and `byte` say where, as far as they are known."
+);
+create_exception!(
+    mmno_fast,
+    DataError,
+    MmnoError,
+    "Rows or pictures cannot be used, or have changed since they were scanned; `code` is a finding's."
+);
+create_exception!(
+    mmno_fast,
+    ShardError,
+    MmnoError,
+    "A folder of shards is damaged, is none, or is of a newer format."
+);
+create_exception!(
+    mmno_fast,
+    StateError,
+    MmnoError,
+    "A state does not belong to this data set or loader."
+);
+create_exception!(mmno_fast, ClosedError, MmnoError, "What is used was closed before.");
 
 /// How often signals are looked for: Ctrl-C must work within 100 ms.
 const SIGNALS_EVERY: Duration = Duration::from_millis(40);
