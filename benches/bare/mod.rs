@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use mmno_fast::picture::{Format, ImageSpec, Prepared, Preparer, probe};
+use mmno_fast::picture::{ImageSpec, Prepared, Preparer, probe};
 use turbojpeg_sys as tj;
 
 /// What everything here returns.
@@ -140,16 +140,4 @@ pub(crate) fn resize(preparer: &mut Preparer, bitmap: &[u8], spec: &ImageSpec, o
     let decoded = Instant::now();
     black_box(preparer.prepare(bitmap, &header, spec, out)).map_err(|fault| fault.message)?;
     Ok(decoded.elapsed().saturating_sub(decoded - began))
-}
-
-/// Decodes a file with the bare library, unless it has none of these formats; how long that took.
-#[allow(dead_code, reason = "used by one of the two programs that share this file")]
-pub(crate) fn decode(jpeg: &Jpeg, bytes: &[u8], pixels: &mut Vec<u8>) -> Outcome<Duration> {
-    let began = Instant::now();
-    match Format::from_signature(bytes) {
-        Some(Format::Jpeg) => jpeg.decode(bytes, pixels)?,
-        Some(Format::Png) => decode_png(bytes, pixels)?,
-        _ => return refuse("neither JPEG nor PNG"),
-    }
-    Ok(began.elapsed())
 }
