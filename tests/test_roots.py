@@ -117,6 +117,9 @@ def test_roots_with_the_same_bytes_are_one_place_and_with_others_a_fault(tmp_pat
         ({"a.png": 1, "A.png": 2}, ["a.PNG"], {1: ["images.ambiguous"]}),
         ({"a.png": 1, "a.bmp": 2}, ["a.jpg"], {1: ["images.ambiguous"]}),
         ({"One/Two/Three.png": 1}, ["one/two/three.png", "ONE/TWO/THREE.PNG", "One/Two/Three.webp"], {}),
+        # Archives packed on Windows differ in case and in the suffix at once.
+        ({"Class/Scan.PNG": 1}, ["class/scan.jpg", "Class/scan.jpg", "class/Scan.tif"], {}),
+        ({"a/b.png": 1, "A/b.png": 2}, ["a/b.jpg"], {1: ["images.ambiguous"]}),
         ({"Ärzte/ß.png": 1}, ["ärzte/ß.png", "Ärzte/SS.png"], {2: MISSING}),
         ({"a.png/b.png": 1, "c.png": 2}, ["a.png", "c.png/b.png", "c.png"], {1: MISSING, 2: MISSING}),
         ({"a/B.png": 1}, ["a//b.png", "./a/b.png", "a/./B.png", "a/"], {4: MISSING}),
