@@ -25,10 +25,10 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
 
-.PHONY: help setup develop demo test lint lint-rust lint-python deny format bench wheel docs nightly clean
+.PHONY: help setup develop demo test lint lint-rust lint-python deny format bench bench-kernels wheel docs nightly clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup ## the environment in .venv, and nasm where that needs no asking
 $(VENV)/.setup: pyproject.toml
@@ -89,7 +89,11 @@ format: $(VENV)/.develop ## rewrite the files as the formatters want them
 	ruff check --fix-only
 	ruff format
 
-bench: $(VENV)/.develop ## the benchmarks, one run
+bench: $(VENV)/.develop ## every step beside the reference, a training loop and the floor, in one table (PICTURES=2700)
+	@mkdir -p .benchmarks
+	python -m benches.compare --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/compare.json
+
+bench-kernels: $(VENV)/.develop ## the kernels and the steps by themselves, with criterion and pytest-benchmark
 	cargo bench $(LOCKED) --features "$(SIMD)"
 	pytest benches --benchmark-enable --benchmark-only
 

@@ -256,7 +256,7 @@ def _table(path: Path) -> pa.Table:
 
 def _features() -> list[str]:
     """As the installed extension was built."""
-    return ["--features", "require-simd"] if _core.build_info()["simd"] == "required" else []
+    return ["--features", "require-simd"] if _core.build_info()["jpeg_simd"] != "none" else []
 
 
 def _figure(value: float | None) -> str:
