@@ -1,4 +1,4 @@
-//! Records how this build was made, for `mmno-fast info --build`.
+//! Compiles the one file of C, and records how this build was made, for `mmno-fast info --build`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,24 @@ fn main() {
     println!("cargo:rustc-env=MMNO_JPEG_SIMD={}", jpeg_simd().unwrap_or("none"));
     println!("cargo:rustc-env=MMNO_JPEG_VERSION={}", jpeg_version().unwrap_or_default());
     println!("cargo:rerun-if-changed=build.rs");
+    compile_gray();
+}
+
+/// Compiles the one file of C, which calls libjpeg-turbo itself.
+fn compile_gray() {
+    let source = "src/picture/decode/jpeg_gray.c";
+    println!("cargo:rerun-if-changed={source}");
+    let mut build = cc::Build::new();
+    if let Some(root) = jpeg_root() {
+        build.include(root.join("include"));
+    }
+    // Optimised in debug builds, too: it is a loop over every byte.
+    build
+        .file(source)
+        .opt_level(3)
+        .warnings(true)
+        .extra_warnings(true)
+        .compile("mmno_jpeg_gray");
 }
 
 /// The folder that libjpeg-turbo was installed in when it was built.

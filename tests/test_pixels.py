@@ -285,3 +285,32 @@ def test_a_path_and_its_bytes_give_the_same(tmp_path: Path) -> None:
     path.write_bytes(data)
     for source in (path, str(path)):
         assert np.array_equal(mf.read_picture(source, image=original()), mf.read_picture(data, image=original()))
+
+
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (16, 16), (17, 9), (33, 47), (640, 3), (3, 640), (130, 100)])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}], ids=["plain", "progressive", "restarts"])
+def test_gray_in_three_channels_is_what_pillow_says(subsampling, size, options):
+    rng = np.random.default_rng(sum(size))
+    gray = rng.integers(0, 256, (size[1], size[0]), np.uint8)
+    for coloured in (None, (0, 0), (-1, -1), (size[1] // 2, size[0] // 3)):
+        pixels = np.repeat(gray[:, :, None], 3, axis=2)
+        if coloured is not None:
+            pixels[coloured] = (255, 0, 40)
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "JPEG", quality=90, subsampling=subsampling, **options)
+        data = out.getvalue()
+        expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        for color in ("auto", "rgb"):
+            found = mf.read_picture(data, mf.Original(color=color))
+            assert np.array_equal(found, expected)
+        # Without its end, a picture takes the way that knows what Pillow makes of that.
+        for missing in (1, 2, 3):
+            cut = data[:-missing]
+            try:
+                expected = np.asarray(Image.open(io.BytesIO(cut)).convert("RGB"))
+            except OSError:
+                with pytest.raises(mf.DataError):
+                    mf.read_picture(cut, mf.Original())
+            else:
+                assert np.array_equal(mf.read_picture(cut, mf.Original()), expected)

@@ -152,14 +152,13 @@ fn from_ink(ink: u8, black: u8) -> u8 {
     light.saturating_sub(dark) as u8
 }
 
-/// Decides how many channels are kept, and squeezes the picture in place where one will do: then only the first third of `pixels` counts.
-/// (Cutting the rest off would mean to fill it again for the next picture.)
-pub(super) fn settle(pixels: &mut Vec<u8>, channels: Channels, color: Color) -> Channels {
+/// Decides how many channels are kept of a picture of `count` pixels, and squeezes it where one will do. Only the front of `pixels`
+/// counts, before and after; `spare` is scratch of the same kind.
+pub(super) fn settle(pixels: &mut Vec<u8>, spare: &mut Vec<u8>, count: usize, channels: Channels, color: Color) -> Channels {
     match (channels, color) {
         (Channels::One, Color::Rgb) => {
-            let gray = pixels.len();
-            pixels.resize(gray * 3, 0);
-            for at in (0..gray).rev() {
+            pixels.resize(pixels.len().max(count * 3), 0);
+            for at in (0..count).rev() {
                 let value = pixels[at];
                 pixels[at * 3..at * 3 + 3].fill(value);
             }
@@ -168,14 +167,17 @@ pub(super) fn settle(pixels: &mut Vec<u8>, channels: Channels, color: Color) -> 
         (Channels::One, _) => Channels::One,
         (Channels::Three, Color::Rgb) => Channels::Three,
         (Channels::Three, Color::Auto) => {
-            if !is_gray(pixels) {
+            spare.resize(spare.len().max(count), 0);
+            if !squeeze_gray(&pixels[..count * 3], spare) {
                 return Channels::Three;
             }
-            squeeze_gray(pixels);
+            std::mem::swap(pixels, spare);
             Channels::One
         }
         (Channels::Three, Color::Gray) => {
-            squeeze(pixels, luma);
+            for at in 0..count {
+                pixels[at] = luma([pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]]);
+            }
             Channels::One
         }
     }
@@ -186,26 +188,24 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// Whether the channels of every pixel are equal: whether every byte equals the next one, unless that is another pixel's.
-fn is_gray(rgb: &[u8]) -> bool {
-    rgb.chunks(3 * BLOCK).all(|block| {
-        let next = block.get(1..).unwrap_or_default();
-        let strides = block.as_chunks::<STRIDE>().0;
-        let mut differs = [0; STRIDE];
-        let mut at = 0;
-        for (stride, next) in strides.iter().zip(next.windows(STRIDE).step_by(STRIDE)) {
-            // One array after the other, without a branch: the compiler makes vector instructions of it.
-            for i in 0..STRIDE {
-                differs[i] |= (stride[i] ^ next[i]) & WITHIN_PIXEL[i];
-            }
-            at += STRIDE;
-        }
-        let tail = block.get(at..).unwrap_or_default().as_chunks::<3>().0;
-        differs == [0; STRIDE] && tail.iter().all(|[r, g, b]| r == g && g == b)
-    })
+/// Takes one channel of three, as long as all are equal: whether they are to the end. Compiled for AVX2 where the machine has it, which
+/// can pick every third byte.
+fn squeeze_gray(rgb: &[u8], gray: &mut [u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx2") {
+        // SAFETY: the machine has AVX2, as was just seen (in a cached word).
+        return unsafe { squeeze_gray_avx2(rgb, gray) };
+    }
+    squeeze_gray_portable(rgb, gray)
 }
 
-/// Bytes that are compared at once: whole pixels, and whole registers of 16 bytes.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn squeeze_gray_avx2(rgb: &[u8], gray: &mut [u8]) -> bool {
+    squeeze_gray_portable(rgb, gray)
+}
+
+/// Bytes that are looked at at once: whole pixels, and whole registers of 16 bytes.
 const STRIDE: usize = 48;
 
 /// Nothing where the next byte belongs to the next pixel.
@@ -219,47 +219,35 @@ const WITHIN_PIXEL: [u8; STRIDE] = {
     mask
 };
 
-/// Makes one channel of three, in place; what lies behind the result stays what it was.
-fn squeeze(pixels: &mut [u8], channel: impl Fn([u8; 3]) -> u8) {
-    for at in 0..pixels.len() / 3 {
-        let pixel = [pixels[3 * at], pixels[3 * at + 1], pixels[3 * at + 2]];
-        pixels[at] = channel(pixel);
-    }
-}
-
-/// As [`squeeze`], of the first channel: compiled for AVX2 where the machine has it, which can pick every third byte.
-fn squeeze_gray(pixels: &mut [u8]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2") {
-        // SAFETY: the machine has AVX2, as was just seen (in a cached word).
-        unsafe { squeeze_gray_avx2(pixels) }
-        return;
-    }
-    squeeze(pixels, |[r, _, _]| r);
-}
-
-/// Pixels that are squeezed at once.
-#[cfg(target_arch = "x86_64")]
-const SQUEEZED: usize = 32;
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn squeeze_gray_avx2(pixels: &mut [u8]) {
-    let count = pixels.len() / 3;
-    let mut at = 0;
-    while at + SQUEEZED <= count {
-        // Copied before it is overwritten: the result of the first pixels lies among them.
-        let mut from = [0; 3 * SQUEEZED];
-        from.copy_from_slice(&pixels[3 * at..][..3 * SQUEEZED]);
-        let to = &mut pixels[at..][..SQUEEZED];
-        for i in 0..SQUEEZED {
-            to[i] = from[3 * i];
+/// A picture is gray when every byte equals the next one, unless that is another pixel's.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "it must be compiled for the features of its caller")]
+fn squeeze_gray_portable(rgb: &[u8], gray: &mut [u8]) -> bool {
+    for (block, gray) in rgb.chunks(3 * BLOCK).zip(gray.chunks_mut(BLOCK)) {
+        let mut differs = [0; STRIDE];
+        let mut at = 0;
+        // Without a branch within the block, and with the byte behind the stride: the compiler makes vector instructions of it.
+        while let Some(next) = block.get(at + 1..).and_then(|rest| rest.first_chunk::<STRIDE>()) {
+            let stride = &block[at..at + STRIDE];
+            for i in 0..STRIDE {
+                differs[i] |= (stride[i] ^ next[i]) & WITHIN_PIXEL[i];
+            }
+            let to = &mut gray[at / 3..at / 3 + STRIDE / 3];
+            for i in 0..STRIDE / 3 {
+                to[i] = stride[3 * i];
+            }
+            at += STRIDE;
         }
-        at += SQUEEZED;
+        let mut tail = 0;
+        for (to, [r, g, b]) in gray[at / 3..].iter_mut().zip(block[at..].as_chunks::<3>().0) {
+            *to = *r;
+            tail |= (r ^ g) | (g ^ b);
+        }
+        if differs != [0; STRIDE] || tail != 0 {
+            return false;
+        }
     }
-    for at in at..count {
-        pixels[at] = pixels[3 * at];
-    }
+    true
 }
 
 /// One channel becomes three.
@@ -319,31 +307,24 @@ mod tests {
         widen(&[7, 9], &mut rgb);
         assert_eq!(rgb, [7, 7, 7, 9, 9, 9]);
         let mut pixels = vec![7, 9];
-        assert_eq!(settle(&mut pixels, Channels::One, Color::Rgb), Channels::Three);
+        assert_eq!(settle(&mut pixels, &mut Vec::new(), 2, Channels::One, Color::Rgb), Channels::Three);
         assert_eq!(pixels, rgb);
     }
 
     #[test]
-    fn one_coloured_pixel_keeps_the_colour() {
-        for at in [0, 1, 46, 47, 48, 2999, 3071, 3072, 4000, 8999] {
-            let mut pixels = vec![100; 9000];
-            assert!(is_gray(&pixels));
-            pixels[at] = 101;
-            assert_eq!(settle(&mut pixels.clone(), Channels::Three, Color::Auto), Channels::Three);
-            assert_eq!(settle(&mut pixels, Channels::Three, Color::Gray), Channels::One);
-        }
-    }
-
-    #[test]
-    fn squeezing_takes_every_third_byte() {
-        for count in [0, 1, 15, 16, 31, 32, 33, 47, 48, 96, 1000] {
-            let pixels: Vec<u8> = (0..3 * count).map(|i| (i * 7 % 251) as u8).collect();
-            let (mut fast, mut slow) = (pixels.clone(), pixels.clone());
-            squeeze_gray(&mut fast);
-            squeeze(&mut slow, |[r, _, _]| r);
-            let expected: Vec<u8> = pixels.iter().copied().step_by(3).collect();
-            assert_eq!(fast[..count], expected);
-            assert_eq!(slow[..count], expected);
+    fn squeezing_stops_at_the_first_colour() {
+        for count in [0, 1, 15, 16, 17, 31, 32, 33, 48, 1000, 1023, 1024, 1025, 3000] {
+            let gray: Vec<u8> = (0..count).map(|i| (i * 7 % 251) as u8).collect();
+            let rgb: Vec<u8> = gray.iter().flat_map(|v| [*v; 3]).collect();
+            let mut out = vec![1; count + 5];
+            assert!(squeeze_gray(&rgb, &mut out));
+            assert_eq!(out[..count], gray);
+            for at in (0..rgb.len()).step_by(if count > 100 { 97 } else { 1 }) {
+                let mut coloured = rgb.clone();
+                coloured[at] ^= 4;
+                assert!(!squeeze_gray(&coloured, &mut out), "{count} {at}");
+                assert!(!squeeze_gray_portable(&coloured, &mut out), "{count} {at}");
+            }
         }
     }
 

@@ -26,8 +26,8 @@ pub struct Preparer {
     resampler: Resampler,
     /// The picture as gray or RGB.
     plain: Vec<u8>,
-    /// What [`Self::plain`] was before it was turned.
-    unturned: Vec<u8>,
+    /// What [`Self::plain`] was a step before.
+    spare: Vec<u8>,
 }
 
 impl Default for Preparer {
@@ -43,7 +43,7 @@ impl Preparer {
             decoder: Decoder::new(),
             resampler: Resampler::default(),
             plain: Vec::new(),
-            unturned: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Preparer {
         if spec.exif {
             let (width, height) = (size.width as usize, size.height as usize);
             self.plain.truncate(width * height * channels.count());
-            colour::turn(&mut self.plain, &mut self.unturned, width, height, channels, probe.orientation);
+            colour::turn(&mut self.plain, &mut self.spare, width, height, channels, probe.orientation);
             size = geometry::turned(size, probe.orientation);
         }
         let length = size.width as usize * size.height as usize * channels.count();
@@ -103,7 +103,7 @@ impl Preparer {
         let samples = self.decoder.decode(bytes, probe)?;
         let source = Source {
             samples,
-            pixels: &self.decoder.pixels,
+            pixels: &self.decoder.pixels[..probe.width as usize * probe.height as usize * samples.bytes()],
             palette: &self.decoder.palette,
             key: self.decoder.key,
         };
@@ -111,7 +111,8 @@ impl Preparer {
         if let Place::Source = place {
             std::mem::swap(&mut self.plain, &mut self.decoder.pixels);
         }
-        let channels = colour::settle(&mut self.plain, channels, spec.color);
+        let count = probe.width as usize * probe.height as usize;
+        let channels = colour::settle(&mut self.plain, &mut self.spare, count, channels, spec.color);
         Ok((
             Size2 {
                 width: probe.width,

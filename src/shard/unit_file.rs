@@ -79,11 +79,14 @@ impl UnitFile {
     }
 }
 
+/// What stays in the second-level cache between being read and being hashed.
+const HASHED_AT_ONCE: usize = 128 << 10;
+
 /// Hashes a file; `buffer` is scratch.
 pub fn hash_file(path: &Path, buffer: &mut Vec<u8>) -> Result<FileInfo> {
     let refuse = |error| Error::io("read", path, error);
     let mut file = File::open(path).map_err(refuse)?;
-    buffer.resize(1 << 20, 0);
+    buffer.resize(HASHED_AT_ONCE, 0);
     let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
     loop {
         let count = file.read(buffer).map_err(refuse)?;

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "libjpeg-turbo is a C library; this file is its only caller")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int, c_uint, c_ulong};
 use std::ptr::NonNull;
 
 use turbojpeg_sys as tj;
@@ -31,7 +31,25 @@ const WARNINGS: [&str; 7] = [
     "Application transferred too many scanlines",
 ];
 
-/// Decodes into `pixels`, whose length becomes that of the picture.
+unsafe extern "C" {
+    /// `jpeg_gray.c`.
+    fn mmno_jpeg_gray(bytes: *const u8, length: c_ulong, width: c_uint, height: c_uint, out: *mut u8) -> c_int;
+}
+
+/// The picture in one channel, if it is a plain colour JPEG without faults whose colours are all gray: half of the work. Where it is
+/// not, that shows at its first coloured row.
+fn decode_gray(bytes: &[u8], probe: &Probe, pixels: &mut [u8]) -> bool {
+    assert!(
+        pixels.len() == probe.width as usize * probe.height as usize,
+        "a buffer of another size than the picture's"
+    );
+    // SAFETY: `bytes` is one slice; the function writes at most width times height bytes, the length of `pixels`, and only if the
+    // header in `bytes` says the same size. It keeps no pointer, and its jumps stay within it.
+    let found = unsafe { mmno_jpeg_gray(bytes.as_ptr(), bytes.len() as _, probe.width, probe.height, pixels.as_mut_ptr()) };
+    found != 0
+}
+
+/// Decodes into the front of `pixels`. What a colour JPEG comes to may be [`Samples::Gray`]: then its three channels are equal.
 ///
 /// Each picture gets an instance of its own, which costs some microseconds: an instance remembers tables, and after a broken header
 /// where it stood in it, so that a picture that lacks its tables would get those of the one before.
@@ -41,10 +59,14 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outco
         Mode::Cmyk => (Samples::Cmyk, tj::TJPF_TJPF_CMYK, 4),
         _ => (Samples::Rgb, tj::TJPF_TJPF_RGB, 3),
     };
+    let gray = probe.width as usize * probe.height as usize;
+    if samples == Samples::Rgb && decode_gray(bytes, probe, super::room(pixels, gray)) {
+        return Ok(Samples::Gray);
+    }
     let mut instance = Instance::new()?;
     instance.set_limits(probe, channels)?;
     instance.read_header(bytes, probe)?;
-    pixels.resize(probe.width as usize * probe.height as usize * channels, 0);
+    let pixels = super::room(pixels, gray * channels);
     match instance.decompress(bytes, pixels, format, channels) {
         Verdict::Clean => {}
         Verdict::Failed(error) => return Err(instance.explain(bytes, pixels, format, channels, &error)),

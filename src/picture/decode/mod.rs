@@ -26,6 +26,26 @@ pub(super) enum Samples {
     Cmyk,
 }
 
+impl Samples {
+    /// The bytes of one pixel.
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Gray | Self::Index => 1,
+            Self::GrayAlpha | Self::Gray16 => 2,
+            Self::Rgb => 3,
+            Self::Rgba | Self::Cmyk => 4,
+        }
+    }
+}
+
+/// Room for `length` bytes at the front of `buffer`, which never shrinks; what stands there is left over from before.
+fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    &mut buffer[..length]
+}
+
 /// The colour that counts as transparent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
@@ -36,7 +56,8 @@ pub(super) enum Key {
 
 /// Reads pictures of every format, and owns what is needed for that.
 pub(super) struct Decoder {
-    /// The pixels of the last picture, rows from the top, without padding.
+    /// The pixels of the last picture, rows from the top, without padding; behind them may stand anything. (A buffer that shrinks would
+    /// have to be filled again when it grows.)
     pub(super) pixels: Vec<u8>,
     /// Its palette: red, green, blue, alpha.
     pub(super) palette: Box<[[u8; 4]; 256]>,

@@ -43,7 +43,7 @@ struct Pass {
 }
 
 impl Png {
-    /// Decodes into `pixels`, whose length becomes that of the picture.
+    /// Decodes into the front of `pixels`.
     pub(super) fn decode(
         &mut self,
         bytes: &[u8],
@@ -61,11 +61,11 @@ impl Png {
         self.raw[filled..].fill(0);
         self.zeros.resize(row_bytes(header.width as usize), 0);
         let width = header.width as usize;
+        let pixels = super::room(pixels, width * header.height as usize * channels);
         if filled < total {
             // What is missing is black; otherwise every byte is written.
-            pixels.clear();
+            pixels.fill(0);
         }
-        pixels.resize(width * header.height as usize * channels, 0);
         let mut rest = &mut self.raw[..];
         let mut done = 0;
         for pass in &passes {
