@@ -195,6 +195,8 @@ def test_a_source_that_is_one_value_is_said_once_and_refused(tmp_path: Path, con
         (b"{\n}\n{\n}", {"json.syntax": 4}),
         (b'["a\tb"]', {"json.syntax": 1}),
         (b"[NaN]", {"json.syntax": 1}),
+        (b"\x0c[1]", {"json.syntax": 1}),  # a form feed is no blank of JSON
+        (b"[1]\x0c", {"json.syntax": 1}),
     ],
 )
 def test_a_source_that_only_begins_like_one_value_is_lines(tmp_path: Path, content: bytes, expected: dict[str, int]) -> None:

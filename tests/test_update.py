@@ -185,3 +185,16 @@ def test_an_update_to_nothing_and_back(work: Work) -> None:
     assert (report.rows, report.rejected, report.pictures, report.shards) == (1, 1, 0, 1)
     work.sources = sources
     assert work.update().decoded == len(work.hashes())
+
+
+def test_old_shards_that_a_kill_left_behind_the_commit_go(tmp_path: Path) -> None:
+    images = write_files(tmp_path / "i", {f"{n}.png": encoded(noise(n, 6, 6)) for n in range(2)})
+    old = write_rows(tmp_path / "a" / "s.jsonl", [about("0.png")])
+    source = write_rows(tmp_path / "b" / "s.jsonl", [about("1.png")])
+    for rows, out in ((old, "old"), (source, "fresh"), (source, "killed")):
+        mf.build(rows, images, tmp_path / out, SPEC)
+    (stray,) = (path.parent for path in (tmp_path / "old").glob("*/unit.json"))
+    shutil.copytree(stray, tmp_path / "killed" / stray.name)
+    report = mf.build(source, images, tmp_path / "killed", SPEC, update=True)
+    assert report.removed == 1
+    assert bytes_of(tmp_path / "killed") == bytes_of(tmp_path / "fresh")

@@ -97,10 +97,10 @@ fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u
     for (shard, (unit, (record, _))) in units.iter().zip(records).enumerate() {
         let lost: HashSet<(&str, u64)> = record.rejects.iter().map(|reject| (reject.source.as_str(), reject.line)).collect();
         let mut in_shard = 0u64;
-        for unit_row in &unit.rows {
-            let row = &scan.rows[unit_row.row as usize];
+        for &number in unit.rows.numbers() {
+            let row = &scan.rows[number as usize];
             if !lost.contains(&(scan.sources[row.source as usize].name.as_str(), row.line)) {
-                places[unit_row.row as usize] = (shard as u64) << 32 | in_shard;
+                places[number as usize] = (shard as u64) << 32 | in_shard;
                 in_shard += 1;
             }
         }

@@ -146,6 +146,8 @@ pub fn build(
             report.kept = units.len() as u64;
             before.fill(&mut report);
             report.rejects = commit::count_rejects(out)?;
+            // Left by an update that was killed behind its commit.
+            report.removed = remove_strays(out, &units)?;
             lock.release(&work)?;
             return Ok(report);
         }

@@ -16,18 +16,49 @@ pub struct Unit {
     /// The scan's pictures: this unit's run, then those that its rows need besides.
     pub pictures: Vec<u32>,
     /// Its rows, sorted by (position of the first picture, row number).
-    pub rows: Vec<UnitRow>,
+    pub rows: UnitRows,
     /// How many of the pictures live elsewhere and are stored again.
     pub again: u64,
 }
 
-/// A row in its unit.
-#[derive(Debug, Clone)]
-pub struct UnitRow {
-    /// Its number in the scan's rows.
-    pub row: u32,
-    /// The positions of its pictures in the unit.
-    pub pictures: Vec<u32>,
+/// The rows of a unit, and for each the positions of its pictures in the unit. Flat: there may be millions.
+#[derive(Debug, Clone, Default)]
+pub struct UnitRows {
+    /// Numbers in the scan's rows.
+    numbers: Vec<u32>,
+    /// Where the positions of each row end.
+    ends: Vec<u32>,
+    positions: Vec<u32>,
+}
+
+impl UnitRows {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            numbers: Vec::with_capacity(rows),
+            ends: Vec::with_capacity(rows),
+            positions: Vec::with_capacity(rows),
+        }
+    }
+
+    fn push(&mut self, row: u32, positions: impl Iterator<Item = u32>) {
+        self.positions.extend(positions);
+        self.numbers.push(row);
+        self.ends.push(self.positions.len() as u32);
+    }
+
+    /// Numbers in the scan's rows.
+    pub fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+
+    /// Each row's number, and the positions of its pictures.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &[u32])> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        self.numbers
+            .iter()
+            .zip(starts.zip(&self.ends))
+            .map(|(&row, (start, &end))| (row, self.positions.get(start as usize..end as usize).unwrap_or_default()))
+    }
 }
 
 /// Names of each picture by the rows that the scan accepts, in the order of first use.
@@ -140,22 +171,18 @@ fn make_unit(
         position[picture as usize] = i as u32;
     }
     rows.sort_by_key(|&row| (pictures_of(row).first().map_or(0, |&picture| position[picture as usize]), row));
-    let rows: Vec<UnitRow> = rows
-        .into_iter()
-        .map(|row| {
-            let places = pictures_of(row).into_iter().map(|picture| {
-                if position[picture as usize] == u32::MAX {
-                    position[picture as usize] = pictures.len() as u32;
-                    pictures.push(picture);
-                }
-                position[picture as usize]
-            });
-            UnitRow {
-                row,
-                pictures: places.collect(),
+    let mut unit_rows = UnitRows::with_capacity(rows.len());
+    for row in rows {
+        let places = pictures_of(row).into_iter().map(|picture| {
+            if position[picture as usize] == u32::MAX {
+                position[picture as usize] = pictures.len() as u32;
+                pictures.push(picture);
             }
-        })
-        .collect();
+            position[picture as usize]
+        });
+        unit_rows.push(row, places);
+    }
+    let rows = unit_rows;
     for &picture in &pictures {
         position[picture as usize] = u32::MAX;
     }
@@ -178,7 +205,7 @@ struct Fingerprint<'a> {
     rows: Vec<(&'a str, u64, String, &'a [u32])>,
 }
 
-fn fingerprint(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &[UnitRow], names: &[Vec<u32>]) -> String {
+fn fingerprint(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &UnitRows, names: &[Vec<u32>]) -> String {
     let text = Fingerprint {
         format: FORMAT,
         pixels_version: PIXELS_VERSION,
@@ -192,14 +219,9 @@ fn fingerprint(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &[UnitRow]
             .collect(),
         rows: rows
             .iter()
-            .map(|unit_row| {
-                let row = &scan.rows[unit_row.row as usize];
-                (
-                    scan.sources[row.source as usize].name.as_str(),
-                    row.line,
-                    hex(&row.hash),
-                    unit_row.pictures.as_slice(),
-                )
+            .map(|(number, positions)| {
+                let row = &scan.rows[number as usize];
+                (scan.sources[row.source as usize].name.as_str(), row.line, hex(&row.hash), positions)
             })
             .collect(),
     };

@@ -175,7 +175,7 @@ impl<'a> Sealer<'a> {
         places: &[Option<u32>],
         line: &mut Vec<u8>,
     ) -> Result<(u64, Vec<UnitReject>)> {
-        let mut used: Vec<u32> = unit.rows.iter().map(|row| self.scan.rows[row.row as usize].source).collect();
+        let mut used: Vec<u32> = unit.rows.numbers().iter().map(|&row| self.scan.rows[row as usize].source).collect();
         used.sort_unstable();
         used.dedup();
         let names: Vec<&str> = used
@@ -185,25 +185,24 @@ impl<'a> Sealer<'a> {
         let mut writer = RowsWriter::create(path, &names)?;
         let mut rejected: Vec<(u32, Vec<Code>)> = Vec::new();
         let mut count = 0;
-        for unit_row in &unit.rows {
-            let mut codes: Vec<Code> = unit_row
-                .pictures
+        for (number, positions) in unit.rows.iter() {
+            let mut codes: Vec<Code> = positions
                 .iter()
                 .filter_map(|&position| outcomes[position as usize].as_ref().err().map(|fault| fault.code))
                 .collect();
             if !codes.is_empty() {
                 codes.sort_unstable();
                 codes.dedup();
-                rejected.push((unit_row.row, codes));
+                rejected.push((number, codes));
                 continue;
             }
-            let entry = &self.scan.rows[unit_row.row as usize];
+            let entry = &self.scan.rows[number as usize];
             self.read_line(entry, line)?;
             let mut findings = Vec::new();
             let Some((row, meaning)) = rows::judge(line, entry.offset, self.options, &mut findings) else {
                 return Err(self.changed(entry));
             };
-            let own: Vec<u32> = unit_row.pictures.iter().filter_map(|&position| places[position as usize]).collect();
+            let own: Vec<u32> = positions.iter().filter_map(|&position| places[position as usize]).collect();
             let source = used.binary_search(&entry.source).unwrap_or(0) as u32;
             writer.push(source, entry.line, &row, &meaning, &own, entry.length)?;
             count += 1;

@@ -18,6 +18,14 @@ pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
 }
 
+/// `bytes` without the white space of JSON at its ends.
+pub fn trim(bytes: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let start = bytes.iter().position(is_text).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(is_text).map_or(start, |last| last + 1);
+    bytes.get(start..end).unwrap_or_default()
+}
+
 /// What is wrong with a line as JSON. `at` counts from the start of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {

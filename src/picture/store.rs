@@ -66,7 +66,11 @@ impl FolderStore {
 impl Store for FolderStore {
     fn has(&self, name: &str) -> bool {
         let path = self.root.join(name);
-        fs::metadata(&path).is_ok_and(|meta| meta.is_file()) && self.allowed(&path)
+        match fs::metadata(&path) {
+            Ok(meta) => meta.is_file() && self.allowed(&path),
+            // It may be there: reading it says what is wrong.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        }
     }
 
     fn list(&self, folder: &str) -> Vec<Entry> {

@@ -269,8 +269,11 @@ fn is_one_value(source: &Source, max_line_bytes: u64) -> Result<bool> {
     let file = File::open(&source.path).map_err(refuse)?;
     let mut reader = BufReader::new(&file);
     let mut first = Vec::new();
+    if reader.fill_buf().map_err(refuse)?.starts_with(b"\xef\xbb\xbf") {
+        reader.consume(3);
+    }
     // The first line that holds something, as far as a line may go.
-    while first.is_empty() || (json::is_blank(first.trim_ascii_end()) && first.ends_with(b"\n")) {
+    while first.is_empty() || (json::trim(&first).is_empty() && first.ends_with(b"\n")) {
         first.clear();
         if reader
             .by_ref()
@@ -282,7 +285,7 @@ fn is_one_value(source: &Source, max_line_bytes: u64) -> Result<bool> {
             return Ok(false);
         }
     }
-    let head = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).trim_ascii();
+    let head = json::trim(&first);
     let is_list = head.first() == Some(&b'[');
     if !(is_list || head.first() == Some(&b'{')) {
         return Ok(false);
@@ -328,7 +331,7 @@ fn rest_is_blank(reader: &mut impl BufRead) -> std::io::Result<bool> {
         if buffer.is_empty() {
             return Ok(true);
         }
-        if !buffer.trim_ascii().is_empty() {
+        if !json::trim(buffer).is_empty() {
             return Ok(false);
         }
         let length = buffer.len();
