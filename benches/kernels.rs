@@ -10,24 +10,18 @@ use std::path::Path;
 
 use bare::{Jpeg, bitmap, decode_png, encode_jpeg, resize};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mmno_fast::jsonl::lines;
-use mmno_fast::jsonl::rules::Placeholders;
-use mmno_fast::picture::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, Fit, ImageSpec, Pixels, Prepared, Preparer, SixteenBit, Size, probe};
-use mmno_fast::scan::{Options, rows::judge};
+use mmno_fast::jsonl::{lines, row, rules};
+use mmno_fast::picture::{ImageSpec, Prepared, Preparer, probe};
 
 /// Height and width of every picture here.
 const SIDE: usize = 512;
 
-fn spec(size: Size) -> ImageSpec {
-    ImageSpec {
-        size,
-        color: Color::Auto,
-        exif: false,
-        sixteen_bit: SixteenBit::Reject,
-        alpha: Alpha::Drop,
-        decode_limit: DEFAULT_DECODE_LIMIT,
-        pixels: Pixels::Pillow13,
-    }
+/// The spec of a square of that side.
+fn resized(side: u32) -> ImageSpec {
+    ImageSpec::from_json(&format!(
+        r#"{{"kind":"resize","height":{side},"width":{side},"fit":"stretch","filter":"bicubic","color":"auto","exif":false,"sixteen_bit":"reject","alpha":"drop","decode_limit":178956970,"pixels":"pillow13"}}"#
+    ))
+    .unwrap()
 }
 
 /// Rings with some grain and another phase in each channel: compresses about as well as a slice does.
@@ -62,27 +56,19 @@ fn rows(criterion: &mut Criterion) {
         ),
     ];
     let bytes = text.concat().repeat(1000);
-    let options = Options {
-        spec: spec(Size::Original),
-        decode: false,
-        placeholders: Placeholders::Required,
-        strip_prefix: None,
-        follow_links: true,
-        max_line_bytes: 1 << 24,
-        chunk_bytes: 1 << 20,
-    };
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes.as_bytes()).unwrap();
     let (size, mut buffer) = (bytes.len() as u64, Vec::new());
     let mut read = || {
         let mut accepted = 0;
-        for range in lines::ranges(size, options.chunk_bytes) {
+        for range in lines::ranges(size, 1 << 20) {
             let each = |line: lines::Line<'_>| {
                 let mut findings = Vec::new();
-                let row = judge(line.bytes.unwrap_or_default(), line.offset, &options, &mut findings);
-                accepted += u64::from(row.is_some() && findings.is_empty());
+                let row = row::parse(line.bytes.unwrap_or_default(), line.offset, &mut findings).unwrap();
+                black_box(rules::read(&row, line.offset, None, rules::Placeholders::Required, &mut findings));
+                accepted += u64::from(findings.is_empty());
             };
-            lines::for_each(&file, Path::new("rows"), size, range, options.max_line_bytes, &mut buffer, each).unwrap();
+            lines::for_each(&file, Path::new("rows"), size, range, 1 << 24, &mut buffer, each).unwrap();
         }
         accepted
     };
@@ -95,7 +81,7 @@ fn rows(criterion: &mut Criterion) {
 fn decoders(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     let (jpeg, mut preparer, mut pixels) = (Jpeg::decoder(), Preparer::new(), Vec::new());
-    let spec = spec(Size::Original);
+    let spec = resized(448);
     for (name, channels) in [("gray", 1), ("rgb", 3)] {
         let samples = picture(channels);
         group.throughput(Throughput::Bytes(samples.len() as u64));
@@ -142,12 +128,7 @@ fn resampling(criterion: &mut Criterion) {
         };
         let file = bitmap(&picture(channels), shape);
         for side in [448, 224] {
-            let spec = spec(Size::Resize {
-                height: side,
-                width: side,
-                fit: Fit::Stretch,
-                filter: Filter::Bicubic,
-            });
+            let spec = resized(side);
             group.throughput(Throughput::Bytes((SIDE * SIDE * channels) as u64));
             group.bench_function(BenchmarkId::new(format!("512 -> {side}"), name), |bencher| {
                 bencher.iter_custom(|times| (0..times).map(|_| resize(&mut preparer, &file, &spec, &mut out).unwrap()).sum());
