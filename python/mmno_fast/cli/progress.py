@@ -33,6 +33,8 @@ _TITLES: Final = {
     "commit": "commit",
     "verify": "verify",
 }
+_OF_PICTURES: Final = ("pictures", "draw", "build", "units")
+"""Stages whose `done` counts pictures."""
 
 
 @contextmanager
@@ -55,31 +57,30 @@ class _Moment:
     done: int
     total: int
     rows: int
-    pictures: int
     bytes: int
     rejects: int
 
     @classmethod
     def of(cls, counters: Watched) -> _Moment:
         now = counters.snapshot()
-        numbers = [int(now[name]) for name in ("done", "total", "rows", "pictures", "bytes", "rejects")]
+        numbers = [int(now[name]) for name in ("done", "total", "rows", "bytes", "rejects")]
         return cls(str(now["stage"]), *numbers)
 
     @property
     def title(self) -> str:
         return _TITLES.get(self.stage, self.stage)
 
-    def text(self, before: int, seconds: float) -> str:
-        """What is counted so far; `before`: pictures at the start of the stage, `seconds` since then."""
+    def text(self, start: _Moment, seconds: float) -> str:
+        """What is counted so far; `start` of the stage was `seconds` ago."""
         words = []
         if self.rows:
             words.append(counted(self.rows, "row"))
-        if self.pictures:
-            words.append(counted(self.pictures, "picture"))
-        if self.pictures > before and seconds > _POLL_SECONDS:
-            words.append(f"{(self.pictures - before) / seconds:,.0f} pictures/s")
-        if self.bytes:
-            words.append(bytes_text(self.bytes))
+        if self.stage in _OF_PICTURES and self.total:
+            words.append(f"{self.done:,} of {counted(self.total, 'picture')}")
+            if self.done and seconds > _POLL_SECONDS:
+                words.append(f"{self.done / seconds:,.0f} pictures/s")
+        if self.bytes > start.bytes:
+            words.append(bytes_text(self.bytes - start.bytes))
         if self.rejects:
             words.append(counted(self.rejects, "reject"))
         return ", ".join(words)
@@ -107,8 +108,7 @@ class _Bars(Progress):
     def __init__(self, counters: Watched, console: Console) -> None:
         self._counters = counters
         self._bar: TaskID | None = None
-        self._stage = ""
-        self._before = 0
+        self._start = _Moment.of(counters)
         self._ready = False  # rich draws once while it is being made
         super().__init__(
             TextColumn("{task.description:<16}"),
@@ -135,13 +135,13 @@ class _Bars(Progress):
         now = _Moment.of(self._counters)
         if not (self._ready and now.stage):
             return
-        if now.stage != self._stage:
+        if self._bar is None or now.stage != self._start.stage:
             self._finish()
-            self._stage, self._before = now.stage, now.pictures
+            self._start = now
             self._bar = self.add_task(now.title, total=None, text="")
         if self._bar is not None:
             task = self._task(self._bar)
-            text = now.text(self._before, task.elapsed or 0.0)
+            text = now.text(self._start, task.elapsed or 0.0)
             self.update(self._bar, completed=now.done, total=now.total or None, text=text)
 
     def _task(self, bar: TaskID) -> Task:
@@ -171,18 +171,21 @@ def _lines(counters: Watched, console: Console) -> Iterator[None]:
 
 def _print_lines(counters: Watched, console: Console, over: threading.Event) -> None:
     """One line when a stage begins, and one every few seconds while it lasts."""
-    stage, before, began, told = "", 0, 0.0, 0.0
-    last = False
+    start = _Moment.of(counters)
+    began = told = 0.0
+    named = last = False
     while not last:
         last = over.wait(_POLL_SECONDS)
-        if last and not stage:
+        if last and not named:
             return  # over before there was anything to tell
         now, clock = _Moment.of(counters), time.monotonic()
-        if now.stage and now.stage != stage:
-            stage, before, began, told = now.stage, now.pictures, clock, clock
+        if now.stage and not (named and now.stage == start.stage):
+            start, began, told, named = now, clock, clock, True
             console.print(f"{now.title} …", soft_wrap=True)
         elif now.stage and clock - told >= LINE_SECONDS:
             told = clock
-            share = f"{now.done / now.total:.0%} " if now.total else ""
-            left = f", {(clock - began) * (now.total - now.done) / now.done:,.0f} s left" if 0 < now.done < now.total else ""
-            console.print(f"{now.title}: {share}{now.text(before, clock - began)}{left}", soft_wrap=True)
+            words = [f"{now.done / now.total:.0%}"] if now.total else []
+            words.append(now.text(start, clock - began))
+            if 0 < now.done < now.total:
+                words.append(f"{(clock - began) * (now.total - now.done) / now.done:,.0f} s left")
+            console.print(f"{now.title}: {', '.join(filter(None, words))}", soft_wrap=True)
