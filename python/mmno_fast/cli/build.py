@@ -24,9 +24,11 @@ Examples:
 
   mmno-fast build train.jsonl --images images/ --out shards/ --size 448 --fit stretch
 
-  mmno-fast build train.jsonl more.jsonl --images images/ --out shards/ --size 448x336 --fit pad --update
+  mmno-fast build a.jsonl b.jsonl --images images/ --out shards/ --original
 
-  mmno-fast build train.jsonl --images images/ --out shards/ --original --allow 'images.missing:BraTS2021*'
+  mmno-fast build a.jsonl --images img/ --out shards/ --size 448x336 --fit pad --update
+
+  mmno-fast build a.jsonl --images img/ --out shards/ --original --allow 'images.missing:Old*'
 
 Exit code: 0 done, 3 done but rows were rejected for reasons that are not allowed, 2 for wrong use, 1 for other errors.
 A build that was interrupted goes on where it stopped when the same command runs again.

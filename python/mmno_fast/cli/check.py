@@ -22,7 +22,9 @@ Examples:
 
   mmno-fast check train.jsonl --images images/
 
-  mmno-fast check a/train.jsonl other=b/train.jsonl --images images/ --findings findings.jsonl
+  mmno-fast check a/train.jsonl other=b/train.jsonl --images images/ --no-decode
+
+  mmno-fast check train.jsonl --images images/ --json - --findings findings.jsonl
 
   mmno-fast check --list
 
@@ -37,7 +39,9 @@ def check(
     ] = None,
     images: options.Images = None,
     *,
-    decode: Annotated[bool, typer.Option("--decode/--no-decode", help="Decode pictures.", rich_help_panel=options.PICTURES)] = True,
+    no_decode: Annotated[
+        bool, typer.Option("--no-decode", help="Look at the heads of pictures only.", rich_help_panel=options.PICTURES)
+    ] = False,
     sixteen_bit: Annotated[
         SixteenBit, typer.Option(help="What you will do with 16-bit gray.", rich_help_panel=options.PICTURES)
     ] = "reject",
@@ -69,7 +73,7 @@ def check(
             options.texts(sources),
             options.texts(images) or None,
             image=Original(sixteen_bit=sixteen_bit, decode_limit=decode_limit),
-            decode=decode,
+            decode=not no_decode,
             placeholders=placeholders,
             strip_prefix=strip_prefix,
             follow_links=not no_follow_links,

@@ -24,8 +24,14 @@ def stderr() -> Console:
 
 
 def show(result: RenderableType) -> None:
-    """Print a result; long lines are not broken, so that a terminal can follow `file:line`."""
-    stdout().print(result, soft_wrap=True)
+    """Print a result; long lines are not broken, so that a terminal can follow `file:line`; no blanks at the ends of lines in a pipe."""
+    console = stdout()
+    if console.is_terminal:
+        console.print(result, soft_wrap=True)
+        return
+    with console.capture() as captured:
+        console.print(result, soft_wrap=True)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def write_json(report: Report, path: Path | None) -> bool:

@@ -81,13 +81,23 @@ def _plain(error: Exception) -> str:
     return str(error)
 
 
+def _in_our_words(message: str) -> str:
+    """What typer says about wrong use, in lower case and without the names of its own parts.
+
+    >>> _in_our_words("Invalid value for '--threads': Input should be greater than or equal to 1")
+    "invalid value for '--threads': expected a number greater than or equal to 1"
+    """
+    text = message[:1].lower() + message[1:].rstrip(".")
+    return text.replace(": Value error, ", ": ").replace(": Input should be ", ": expected a number ")
+
+
 def _tell(error: typer.TyperException) -> None:
     message = error.format_message()
     if not message:  # the help was shown already, or there is nobody to tell
         return
     ctx = getattr(error, "ctx", None)
     console = stderr()
-    text = message if isinstance(error, Stop) else message[:1].lower() + message[1:].rstrip(".")
+    text = message if isinstance(error, Stop) else _in_our_words(message)
     console.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
     if ctx is not None:
         console.print(Text(f"see: {ctx.command_path} --help"), soft_wrap=True)

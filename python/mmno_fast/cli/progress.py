@@ -108,6 +108,7 @@ class _Bars(Progress):
     def __init__(self, counters: Watched, console: Console) -> None:
         self._counters = counters
         self._bar: TaskID | None = None
+        self._stage = ""
         self._start = _Moment.of(counters)
         self._ready = False  # rich draws once while it is being made
         super().__init__(
@@ -135,9 +136,9 @@ class _Bars(Progress):
         now = _Moment.of(self._counters)
         if not (self._ready and now.stage):
             return
-        if self._bar is None or now.stage != self._start.stage:
+        if now.stage != self._stage:
             self._finish()
-            self._start = now
+            self._stage, self._start = now.stage, now
             self._bar = self.add_task(now.title, total=None, text="")
         if self._bar is not None:
             task = self._task(self._bar)
