@@ -281,6 +281,13 @@ def test_errors_are_a_line_or_two(tmp_path, monkeypatch, arguments, code, says):
     assert "Traceback" not in result.output
 
 
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    result = mmno("check", tmp_path / "pipe")
+    assert result.exit_code == 2
+    assert "expected a JSONL file" in told(result)[0]
+
+
 def test_one_json_array_is_a_finding_for_check_and_wrong_use_for_build(tmp_path, clean):
     source = tmp_path / "array.jsonl"
     rows = clean.sources[0].read_text("utf-8").splitlines()

@@ -253,10 +253,15 @@ fn mark_rejected(scan: &mut Scan) {
 
 /// Opens a source; its length as of now.
 pub fn open_source(path: &Path) -> Result<(File, u64)> {
-    let file = File::open(path).map_err(|error| Error::io("open the source", path, error))?;
-    let meta = file.metadata().map_err(|error| Error::io("open the source", path, error))?;
-    if !meta.is_file() {
-        return Err(Error::usage(format!("{}: expected a JSONL file", path.display())));
+    let refuse = |error| Error::io("open the source", path, error);
+    // Looked at before it is opened: opening a pipe waits until somebody writes to it.
+    if !std::fs::metadata(path).map_err(refuse)?.is_file() {
+        return Err(Error::usage(format!(
+            "{}: expected a JSONL file; pipes and devices cannot be read twice",
+            path.display()
+        )));
     }
+    let file = File::open(path).map_err(refuse)?;
+    let meta = file.metadata().map_err(refuse)?;
     Ok((file, meta.len()))
 }
