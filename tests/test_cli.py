@@ -6,13 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import mmno_fast as mf
 import pytest
 from mmno_fast import _core, building
-from mmno_fast.cli import app
+from mmno_fast.cli import app, progress
 from mmno_fast.cli.options import parse_bytes, parse_size
 from mmno_fast.demo import Drawn, draw
 from typer.testing import CliRunner, Result
@@ -82,6 +83,11 @@ def test_alone_it_shows_the_commands_as_wrong_use():
     assert result.exit_code == 2
     for command in COMMANDS:
         assert command in result.output
+
+
+def test_the_version_is_told():
+    result = mmno("--version")
+    assert (result.exit_code, result.stdout) == (0, f"mmno-fast {_core.__version__}\n")
 
 
 def test_shells_can_complete_codes():
@@ -236,14 +242,16 @@ def test_updates_are_passed_on(clean, faulty, tmp_path):
         (["--original", "--fit", "pad"], "with --original nothing is resized"),
         (["--size", "4x4x4", "--fit", "pad"], "--size: expected a number of pixels"),
         (["--size", "0", "--fit", "pad"], "1 to 65,535 pixels a side"),
-        (["--size", "448", "--fit", "squash"], "--fit"),
+        (["--size", "448", "--fit", "squash"], "'--fit': 'squash' is not one of"),
         ([*SIZE, "--allow", "images.mising"], "did you mean images.missing?"),
         ([*SIZE, "--shard-bytes", "1MoB"], "expected a number of bytes"),
-        ([*SIZE, "--threads", "0"], "--threads"),
+        ([*SIZE, "--threads", "0"], "'--threads': expected a number greater than or equal to 1"),
+        ([*SIZE, "--threads", "two"], "'--threads': expected a valid integer"),
+        ([*SIZE, "--json", "nowhere/report.json"], "nowhere: no such folder"),
         ([*SIZE, "--nonsense"], "--nonsense"),
         ([*SIZE, "--engine", "reference", "--update"], "from scratch only"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_build_used_wrongly_ends_with_2_before_anything_happens(clean, tmp_path, options, says):
     result = mmno("build", *data(clean), "--out", tmp_path / "shards", *options)
@@ -387,6 +395,7 @@ def test_the_demo_runs_and_says_what_to_type_next(tmp_path):
     assert result.exit_code == 0, result.output
     assert "11 faults were put in, 11 of them found; 0 found that were not put in" in result.stdout
     assert "the same pixels, byte for byte" in result.stdout
+    assert [line for line in result.stdout.splitlines() if line != line.rstrip()] == []
     assert "build, reference" in result.stdout
     commands = [line.strip() for line in result.stdout.splitlines() if line.strip().startswith("mmno-fast ")]
     assert [command.split()[1] for command in commands] == ["info", "check"]
@@ -429,3 +438,29 @@ def test_progress_in_a_pipe_is_plain_lines_on_stderr(faulty, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "build shards …" in result.stderr.splitlines()
     assert "\x1b" not in result.stderr + result.stdout
+
+
+class Scripted:
+    """Counters that tell one moment after the other, the last for ever."""
+
+    def __init__(self, *moments):
+        self.moments = [{"decoded": 0, "pictures": 0, "rows": 0, "bytes": 0, "rejects": 0, **each} for each in moments]
+
+    def snapshot(self):
+        return self.moments.pop(0) if len(self.moments) > 1 else self.moments[0]
+
+
+def test_progress_counts_what_the_stage_does(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_POLL_SECONDS", 0.0)
+    before = {"stage": "pictures", "done": 5, "total": 5, "rows": 35, "bytes": 2000}
+    build = {**before, "stage": "build", "done": 0, "total": 4}
+    over = threading.Event()
+    over.set()  # one look: the stage begins
+    progress._print_lines(Scripted(before, build), progress.stderr(), over)
+    assert capsys.readouterr().err == "build shards …\n"
+    start = progress._Moment.of(Scripted(build))
+    now = progress._Moment.of(Scripted({**build, "done": 1, "bytes": 5000, "rejects": 1}))
+    assert now.text(start, 0.5) == "35 rows, 1 of 4 pictures, 2 pictures/s, 2.9 KiB, 1 reject"
+    verify = progress._Moment.of(Scripted({"stage": "verify", "done": 10, "total": 20}))
+    assert verify.text(verify, 1.0) == ""

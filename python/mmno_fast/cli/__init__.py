@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mmno_fast import _core
 from mmno_fast.cli.build import EXAMPLES as BUILD_EXAMPLES
 from mmno_fast.cli.build import build
 from mmno_fast.cli.check import EXAMPLES as CHECK_EXAMPLES
@@ -35,9 +36,16 @@ app.command(epilog=INFO_EXAMPLES)(info)
 app.command(epilog=DEMO_EXAMPLES)(demo)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"mmno-fast {_core.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     *,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
     traceback: Annotated[bool, typer.Option("--traceback", hidden=True, help="Show where in the program an error arose.")] = False,
 ) -> None:
     """Nothing to do before a command; `Group` reads the flag."""

@@ -55,7 +55,13 @@ def check(
     json: options.Json = None,
     findings: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.jsonl", help="Write every finding, one a line.", show_default=False, rich_help_panel=options.OUTPUT),
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Write every finding, one a line.",
+            show_default=False,
+            callback=options.writable,
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     catalogue: Annotated[bool, typer.Option("--list", help="List every code there is, and stop.", rich_help_panel=options.OUTPUT)] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.", rich_help_panel=options.OUTPUT)] = False,

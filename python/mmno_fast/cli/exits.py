@@ -51,6 +51,10 @@ class Group(TyperGroup):
         extra["standalone_mode"] = False
         try:
             code = super().main(args, prog_name, **extra)
+            sys.stdout.flush()  # now, and not when the interpreter ends and can only complain
+        except BrokenPipeError:
+            _let_stdout_go()
+            code = FAILED
         except typer.TyperException as error:
             _tell(error)
             code = error.exit_code
@@ -62,7 +66,7 @@ class Group(TyperGroup):
 
 def _explained(error: Exception) -> Stop:
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush has nowhere to go
+        _let_stdout_go()
         return Stop("", FAILED)
     if isinstance(error, _core.MmnoError):
         return Stop(str(error), WRONG_USE if getattr(error, "code", None) == "source.not_lines" else FAILED)
@@ -72,6 +76,11 @@ def _explained(error: Exception) -> Stop:
         return Stop(_plain(error), FAILED)
     kind = type(error).__name__
     return Stop(f"{kind}: {error}\nthis is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints", FAILED)
+
+
+def _let_stdout_go() -> None:
+    """Nobody reads it any more: what is left to flush has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _plain(error: Exception) -> str:
@@ -88,7 +97,8 @@ def _in_our_words(message: str) -> str:
     "invalid value for '--threads': expected a number greater than or equal to 1"
     """
     text = message[:1].lower() + message[1:].rstrip(".")
-    return text.replace(": Value error, ", ": ").replace(": Input should be ", ": expected a number ")
+    text = text.replace(": Value error, ", ": ").replace(": Input should be a valid ", ": expected a valid ")
+    return text.replace(": Input should be ", ": expected a number ")
 
 
 def _tell(error: typer.TyperException) -> None:

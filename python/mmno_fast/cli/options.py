@@ -46,6 +46,13 @@ def complete_codes(incomplete: str) -> list[str]:
     return [entry["code"] for entry in _core.catalogue() if entry["severity"] == "E" and entry["code"].startswith(incomplete)]
 
 
+def writable(path: Path | None) -> Path | None:
+    """`path`, if its folder is there: told before the work, not after it."""
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"{path.parent}: no such folder")
+    return path
+
+
 def texts(paths: list[Path] | None) -> list[str]:
     """Paths as the texts that they were: a source may be ``name=path``."""
     return [str(path) for path in paths or []]
@@ -79,5 +86,12 @@ MaxLineBytes = Annotated[
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="How many to use.", show_default="every CPU", rich_help_panel=RUN)]
 Json = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", help="Write the report as JSON; - is stdout.", show_default=False, rich_help_panel=OUTPUT),
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write the report as JSON; - is stdout.",
+        show_default=False,
+        callback=writable,
+        rich_help_panel=OUTPUT,
+    ),
 ]
