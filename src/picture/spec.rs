@@ -113,6 +113,9 @@ pub enum Pixels {
     Pillow13,
     /// Pillow up to 12.3: the horizontal pass first.
     Pillow12,
+    /// torch, as `torchvision.transforms.v2.functional.resize(…, antialias=True)` of 8-bit pictures on the CPU: weights of 16 bits, the
+    /// horizontal pass first. It has bilinear and bicubic filters.
+    Torchvision,
 }
 
 /// A spec as it is read: flat, and not yet checked. Members that nobody knows are ignored, as everywhere in the format.
@@ -151,6 +154,12 @@ impl TryFrom<Wire> for ImageSpec {
                 filter: wire.filter.ok_or("missing field `filter`")?,
             },
         };
+        if let Size::Resize { filter, .. } = size
+            && wire.pixels == Pixels::Torchvision
+            && !matches!(filter, Filter::Bilinear | Filter::Bicubic)
+        {
+            return Err("torchvision resamples with bilinear or bicubic".to_owned());
+        }
         if wire.decode_limit == 0 {
             return Err("decode_limit must be at least 1 pixel".to_owned());
         }

@@ -1,18 +1,19 @@
 //! The two passes for AVX2. The same sums as in [`super::portable`], so the same bits: the tests compare the two over every small size.
 //!
 //! A weight of 23 bits is split, k = high * 2^12 + low with 0 <= low < 2^12, so that `madd` takes two samples at once:
-//! sum of k * s = (sum of high * s) * 2^12 + sum of low * s, exactly, modulo 2^32; and the whole sum fits 32 bits.
+//! sum of k * s = (sum of high * s) * 2^12 + sum of low * s, exactly, modulo 2^32; and the whole sum fits 32 bits. torch's weights have
+//! 16 bits and are not split.
 
 #![expect(unsafe_code, reason = "loads and stores of registers, and calls of code compiled for AVX2")]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi32, _mm256_castsi128_si256, _mm256_castsi256_si128,
-    _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_packs_epi32, _mm256_packus_epi16,
-    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srai_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi8,
-    _mm256_unpacklo_epi8,
+    __m128i, __m256i, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi32, _mm256_castsi128_si256,
+    _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_inserti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_packs_epi32,
+    _mm256_packus_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_sra_epi32, _mm256_storeu_si256,
+    _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
 };
 
-use super::coefficients::{LOW_BITS, PRECISION_BITS, Pair, Table};
+use super::coefficients::{LOW_BITS, Pair, Rounding, Table};
 use super::portable::{self, Scratch};
 
 /// Lanes that are summed at once: the bytes of a register.
@@ -28,7 +29,12 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
         return portable::vertical(from, first, row, table, to);
     }
     // SAFETY: the machine has AVX2, as was just seen (in a cached word).
-    unsafe { vertical_avx2(from, first, row, table, to) }
+    unsafe {
+        match table.rounding() {
+            Rounding::Pillow => vertical_avx2::<true>(from, first, row, table, to),
+            Rounding::Torch => vertical_avx2::<false>(from, first, row, table, to),
+        }
+    }
 }
 
 /// As [`portable::horizontal`].
@@ -39,11 +45,16 @@ pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table,
         return portable::horizontal::<C>(from, row, table, to, scratch);
     }
     // SAFETY: the machine has AVX2, as was just seen (in a cached word).
-    unsafe { horizontal_avx2::<C>(from, row, table, to, scratch) }
+    unsafe {
+        match table.rounding() {
+            Rounding::Pillow => horizontal_avx2::<C, true>(from, row, table, to, scratch),
+            Rounding::Torch => horizontal_avx2::<C, false>(from, row, table, to, scratch),
+        }
+    }
 }
 
 #[target_feature(enable = "avx2")]
-fn vertical_avx2(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+fn vertical_avx2<const SPLIT: bool>(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
     for (i, target) in to.chunks_exact_mut(row).enumerate() {
         let (start, pairs, count) = table.pairs(i);
         let rows = &from[(start - first) * row..][..count * row];
@@ -51,7 +62,7 @@ fn vertical_avx2(from: &[u8], first: usize, row: usize, table: &Table, to: &mut 
         while x < row {
             // The last block overlaps the one before.
             x = x.min(row - LANES);
-            let bytes = weigh(&rows[x..], row, pairs, count);
+            let bytes = weigh::<SPLIT>(&rows[x..], row, pairs, count, table.precision());
             store(&mut target[x..], bytes);
             x += LANES;
         }
@@ -59,7 +70,7 @@ fn vertical_avx2(from: &[u8], first: usize, row: usize, table: &Table, to: &mut 
 }
 
 #[target_feature(enable = "avx2")]
-fn horizontal_avx2<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
+fn horizontal_avx2<const C: usize, const SPLIT: bool>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
     let (first, end) = table.reach();
     let (used, wanted) = ((end - first) * C, table.len() * C);
     let (turned, result) = scratch.lanes(used, wanted);
@@ -69,7 +80,7 @@ fn horizontal_avx2<const C: usize>(from: &[u8], row: usize, table: &Table, to: &
             let (start, pairs, count) = table.pairs(i);
             let samples = &turned[(start - first) * C * LANES..][..count * C * LANES];
             for c in 0..C {
-                let bytes = weigh(&samples[c * LANES..], C * LANES, pairs, count);
+                let bytes = weigh::<SPLIT>(&samples[c * LANES..], C * LANES, pairs, count, table.precision());
                 store(&mut target[c * LANES..], bytes);
             }
         }
@@ -80,10 +91,10 @@ fn horizontal_avx2<const C: usize>(from: &[u8], row: usize, table: &Table, to: &
 /// The weighted and rounded sums of [`LANES`] lanes; the next sample of a lane is `step` bytes further.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn weigh(samples: &[u8], step: usize, pairs: &[Pair], count: usize) -> __m256i {
-    let half = _mm256_set1_epi32(1 << (PRECISION_BITS - 1));
+fn weigh<const SPLIT: bool>(samples: &[u8], step: usize, pairs: &[Pair], count: usize, precision: u32) -> __m256i {
+    let half = _mm256_set1_epi32(1 << (precision - 1));
     let zero = _mm256_setzero_si256();
-    let mut high = [zero; 4];
+    let mut high = [if SPLIT { zero } else { half }; 4];
     let mut low = [half; 4];
     for (t, pair) in pairs.iter().enumerate() {
         // With an odd count, the last weight of the last pair is zero: any sample will do.
@@ -98,13 +109,20 @@ fn weigh(samples: &[u8], step: usize, pairs: &[Pair], count: usize) -> __m256i {
         let (k_high, k_low) = (_mm256_set1_epi32(pair.high), _mm256_set1_epi32(pair.low));
         for i in 0..4 {
             high[i] = _mm256_add_epi32(high[i], _mm256_madd_epi16(samples[i], k_high));
-            low[i] = _mm256_add_epi32(low[i], _mm256_madd_epi16(samples[i], k_low));
+            if SPLIT {
+                low[i] = _mm256_add_epi32(low[i], _mm256_madd_epi16(samples[i], k_low));
+            }
         }
     }
     let mut sums = [zero; 4];
+    let shift = _mm_cvtsi32_si128(precision.cast_signed());
     for i in 0..4 {
-        let sum = _mm256_add_epi32(_mm256_slli_epi32::<LOW_BITS>(high[i]), low[i]);
-        sums[i] = _mm256_srai_epi32::<{ PRECISION_BITS.cast_signed() }>(sum);
+        let sum = if SPLIT {
+            _mm256_add_epi32(_mm256_slli_epi32::<LOW_BITS>(high[i]), low[i])
+        } else {
+            high[i]
+        };
+        sums[i] = _mm256_sra_epi32(sum, shift);
     }
     // Packing saturates, which is `clip8`, and undoes the order that unpacking made.
     _mm256_packus_epi16(_mm256_packs_epi32(sums[0], sums[1]), _mm256_packs_epi32(sums[2], sums[3]))

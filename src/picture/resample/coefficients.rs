@@ -1,4 +1,5 @@
-//! The weights of a resampling pass: `precompute_coeffs` and `normalize_coeffs_8bpc` of `Resample.c`.
+//! The weights of a resampling pass: `precompute_coeffs` and `normalize_coeffs_8bpc` of `Resample.c`; and, of torch, what
+//! `_compute_index_ranges_int16_weights` of `UpSampleKernel.cpp` makes of the same weights.
 
 use std::sync::Arc;
 
@@ -6,6 +7,15 @@ use crate::picture::spec::Filter;
 
 /// Bits behind the point of a weight: 8 for the result, 2 because a sum may be negative or exceed 1.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
+
+/// How weights are rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// To [`PRECISION_BITS`], as in Pillow.
+    Pillow,
+    /// To 16 bits with as many of them behind the point as the largest weight of the axis leaves, as in torch.
+    Torch,
+}
 
 /// The bits of the lower part of a weight, where it is split.
 pub(super) const LOW_BITS: i32 = 12;
@@ -38,14 +48,21 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    fn new(weights: &[i32]) -> Self {
+    fn new(weights: &[i32], rounding: Rounding) -> Self {
         let side_by_side = |part: fn(i32) -> i32| {
             let [first, second] = [weights.first(), weights.get(1)].map(|w| part(w.copied().unwrap_or(0)));
             first & 0xffff | second << 16
         };
-        Self {
-            high: side_by_side(|w| w >> LOW_BITS),
-            low: side_by_side(|w| w & ((1 << LOW_BITS) - 1)),
+        match rounding {
+            Rounding::Pillow => Self {
+                high: side_by_side(|w| w >> LOW_BITS),
+                low: side_by_side(|w| w & ((1 << LOW_BITS) - 1)),
+            },
+            // 16 bits already: nothing to split.
+            Rounding::Torch => Self {
+                high: side_by_side(|w| w),
+                low: 0,
+            },
         }
     }
 }
@@ -60,47 +77,114 @@ pub(super) struct Table {
     stride: usize,
     /// The same weights two by two, half of the stride (rounded up) apart.
     pairs: Vec<Pair>,
+    rounding: Rounding,
+    /// The bits of a weight behind the point.
+    precision: u32,
 }
 
-impl Table {
-    pub(super) fn new(axis: Axis, filter: Filter) -> Self {
+/// The weights of one axis, not yet rounded.
+struct Exact {
+    scale: f64,
+    support: f64,
+    inverse: f64,
+    function: fn(f64) -> f64,
+    input: u32,
+}
+
+impl Exact {
+    fn new(axis: Axis, filter: Filter) -> Self {
         let (function, support) = kernel(filter);
         let scale = f64::from(axis.input) / f64::from(axis.output);
         let filter_scale = scale.max(1.0);
-        let support = support * filter_scale;
-        let inverse = 1.0 / filter_scale;
-        // `ksize`, unless the source is shorter.
-        let stride = (support.ceil() as usize * 2 + 1).min(axis.input as usize);
+        Self {
+            scale,
+            support: support * filter_scale,
+            inverse: 1.0 / filter_scale,
+            function,
+            input: axis.input,
+        }
+    }
+
+    /// The most weights that a pixel of the result has: `ksize`, unless the source is shorter.
+    fn stride(&self) -> usize {
+        (self.support.ceil() as usize * 2 + 1).min(self.input as usize)
+    }
+
+    /// The weights of a pixel of the whole result, into the front of `weights`: the first pixel of the source, and how many there are.
+    fn fill(&self, pixel: u32, weights: &mut [f64]) -> (u32, u32) {
+        let center = (f64::from(pixel) + 0.5) * self.scale;
+        // Truncation towards zero, as C does it; what is negative becomes 0.
+        let start = (center - self.support + 0.5).max(0.0) as u32;
+        let end = ((center + self.support + 0.5) as u32).min(self.input);
+        let weights = &mut weights[..end.saturating_sub(start) as usize];
+        let mut sum = 0.0;
+        for (x, weight) in weights.iter_mut().enumerate() {
+            *weight = (self.function)((x as f64 + f64::from(start) - center + 0.5) * self.inverse);
+            sum += *weight;
+        }
+        if sum != 0.0 {
+            for weight in weights.iter_mut() {
+                *weight /= sum;
+            }
+        }
+        (start, weights.len() as u32)
+    }
+
+    /// torch's bits behind the point: as many as leave the largest weight of the whole axis in 16 bits.
+    fn torch_precision(&self, output: u32) -> u32 {
+        let mut weights = vec![0.0; self.stride()];
+        let mut largest: f64 = 0.0;
+        for pixel in 0..output {
+            let (_, count) = self.fill(pixel, &mut weights);
+            largest = weights[..count as usize].iter().fold(largest, |most, weight| most.max(*weight));
+        }
+        (0..PRECISION_BITS)
+            .find(|bits| (0.5 + largest * f64::from(1 << (bits + 1))) as i32 >= 1 << 15)
+            .unwrap_or(PRECISION_BITS)
+    }
+}
+
+impl Table {
+    pub(super) fn new(axis: Axis, filter: Filter, rounding: Rounding) -> Self {
+        let exact = Exact::new(axis, filter);
+        let stride = exact.stride();
+        let precision = match rounding {
+            Rounding::Pillow => PRECISION_BITS,
+            Rounding::Torch => exact.torch_precision(axis.output),
+        };
         let mut spans = Vec::with_capacity(axis.count as usize);
         let mut weights = vec![0; axis.count as usize * stride];
-        let mut exact = vec![0.0; stride];
-        for (i, row) in weights.chunks_exact_mut(stride).enumerate() {
-            let center = (f64::from(axis.first) + i as f64 + 0.5) * scale;
-            // Truncation towards zero, as C does it; what is negative becomes 0.
-            let start = (center - support + 0.5).max(0.0) as u32;
-            let end = ((center + support + 0.5) as u32).min(axis.input);
-            let count = end.saturating_sub(start) as usize;
-            let mut sum = 0.0;
-            for (x, weight) in exact[..count].iter_mut().enumerate() {
-                *weight = function((x as f64 + f64::from(start) - center + 0.5) * inverse);
-                sum += *weight;
-            }
-            for (to, weight) in row.iter_mut().zip(&mut exact[..count]) {
-                if sum != 0.0 {
-                    *weight /= sum;
-                }
+        let mut unrounded = vec![0.0; stride];
+        for (pixel, row) in (axis.first..).zip(weights.chunks_exact_mut(stride)) {
+            let (start, count) = exact.fill(pixel, &mut unrounded);
+            for (to, weight) in row.iter_mut().zip(&unrounded[..count as usize]) {
                 let half = if *weight < 0.0 { -0.5 } else { 0.5 };
-                *to = (half + *weight * f64::from(1 << PRECISION_BITS)) as i32;
+                *to = (half + *weight * f64::from(1 << precision)) as i32;
             }
-            spans.push((start, count as u32));
+            spans.push((start, count));
         }
-        let pairs = weights.chunks_exact(stride).flat_map(|row| row.chunks(2).map(Pair::new)).collect();
+        let pairs = weights
+            .chunks_exact(stride)
+            .flat_map(|row| row.chunks(2).map(|pair| Pair::new(pair, rounding)))
+            .collect();
         Self {
             spans,
             weights,
             stride,
             pairs,
+            rounding,
+            precision,
         }
+    }
+
+    /// How the weights were rounded.
+    pub(super) fn rounding(&self) -> Rounding {
+        self.rounding
+    }
+
+    /// The bits of a weight behind the point.
+    pub(super) fn precision(&self) -> u32 {
+        self.precision
     }
 
     /// How many pixels of the result there are.
@@ -201,12 +285,13 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    pub(super) fn get(&mut self, axis: Axis, filter: Filter) -> Arc<Table> {
-        if let Some(at) = self.kept.iter().position(|(a, f, _)| (*a, *f) == (axis, filter)) {
+    pub(super) fn get(&mut self, axis: Axis, filter: Filter, rounding: Rounding) -> Arc<Table> {
+        let wanted = (axis, filter, rounding);
+        if let Some(at) = self.kept.iter().position(|(a, f, table)| (*a, *f, table.rounding) == wanted) {
             self.kept[..=at].rotate_right(1);
             return self.kept[0].2.clone();
         }
-        let table = Arc::new(Table::new(axis, filter));
+        let table = Arc::new(Table::new(axis, filter, rounding));
         if table.weights.len() <= MAX_KEPT_WEIGHTS {
             self.kept.truncate(KEPT - 1);
             self.kept.insert(0, (axis, filter, table.clone()));
@@ -232,7 +317,7 @@ mod tests {
     fn weights_sum_to_one_but_for_rounding() {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos] {
             for (input, output) in [(1, 7), (7, 1), (512, 448), (240, 448), (1000, 3)] {
-                let table = Table::new(whole(input, output), filter);
+                let table = Table::new(whole(input, output), filter, Rounding::Pillow);
                 for i in 0..table.len() {
                     let (start, weights) = table.get(i);
                     assert!(!weights.is_empty() && start + weights.len() <= input as usize);
@@ -251,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_window_is_a_part_of_the_whole() {
-        let all = Table::new(whole(630, 480), Filter::Bicubic);
+        let all = Table::new(whole(630, 480), Filter::Bicubic, Rounding::Pillow);
         let part = Table::new(
             Axis {
                 input: 630,
@@ -260,6 +345,7 @@ mod tests {
                 count: 448,
             },
             Filter::Bicubic,
+            Rounding::Pillow,
         );
         for i in 0..448 {
             assert_eq!(part.get(i), all.get(i + 16));
@@ -269,10 +355,10 @@ mod tests {
     #[test]
     fn the_cache_gives_the_same_table_and_stays_small() {
         let mut cache = Cache::default();
-        let first = cache.get(whole(512, 448), Filter::Bicubic);
+        let first = cache.get(whole(512, 448), Filter::Bicubic, Rounding::Pillow);
         for output in 1..100 {
-            cache.get(whole(50, output), Filter::Bilinear);
-            let again = cache.get(whole(512, 448), Filter::Bicubic);
+            cache.get(whole(50, output), Filter::Bilinear, Rounding::Pillow);
+            let again = cache.get(whole(512, 448), Filter::Bicubic, Rounding::Pillow);
             assert!(Arc::ptr_eq(&first, &again));
             assert!(cache.kept.len() <= KEPT);
         }

@@ -1,4 +1,5 @@
-//! Resampling, to the bit as `Resample.c` of Pillow does it: two passes, each rounded to 8 bits, in the order of its version.
+//! Resampling, to the bit as `Resample.c` of Pillow does it: two passes, each rounded to 8 bits, in the order of its version; or as
+//! torch does it, with weights of 16 bits.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -9,7 +10,7 @@ mod portable;
 use super::colour::Channels;
 use super::geometry::{Placement, Size2};
 use super::spec::{Filter, Pixels};
-use coefficients::{Axis, Cache, Table};
+use coefficients::{Axis, Cache, Rounding, Table};
 use portable::Scratch;
 
 /// Resamples pictures; keeps tables of weights and scratch from one to the next.
@@ -74,6 +75,8 @@ fn vertical_first(arithmetic: Pixels, from: Size2, to: Size2) -> bool {
         Pixels::Pillow13 => h - out_h > 0 && h - out_h > 2 * (w - out_w),
         // `Image.resize` up to 12.3: only for very tall pictures.
         Pixels::Pillow12 => h > 100 * w && out_h < h,
+        // `upsample_avx_bilinear_bicubic_uint8`.
+        Pixels::Torchvision => false,
     }
 }
 
@@ -127,8 +130,12 @@ impl Resampler {
         }
         let row = size.width as usize * channels;
         let window_row = window.width as usize * channels;
-        let columns = (size.width != scaled.width).then(|| self.cache.get(horizontal, job.filter));
-        let rows = (size.height != scaled.height).then(|| self.cache.get(vertical, job.filter));
+        let rounding = match job.arithmetic {
+            Pixels::Pillow12 | Pixels::Pillow13 => Rounding::Pillow,
+            Pixels::Torchvision => Rounding::Torch,
+        };
+        let columns = (size.width != scaled.width).then(|| self.cache.get(horizontal, job.filter, rounding));
+        let rows = (size.height != scaled.height).then(|| self.cache.get(vertical, job.filter, rounding));
         let scratch = &mut self.scratch;
         match (columns, rows) {
             (None, None) => cut(job.pixels, row, placement, channels, out),

@@ -3,7 +3,7 @@
 //! Both are one kernel: bytes that lie side by side ("lanes") get the same weights. In the vertical pass these are the samples of a
 //! row; for the horizontal one, blocks of rows are turned so that a block's rows are the lanes.
 
-use super::coefficients::{PRECISION_BITS, Table};
+use super::coefficients::Table;
 
 /// Lanes that are summed at once.
 pub(super) const LANES: usize = 32;
@@ -33,8 +33,11 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
         let rows = &from[(start - first) * row..][..weights.len() * row];
         if row < LANES {
             for (x, sample) in target.iter_mut().enumerate() {
-                let sum = weights.iter().enumerate().fold(HALF, |sum, (t, w)| add(sum, *w, rows[t * row + x]));
-                *sample = clip(sum);
+                let sum = weights
+                    .iter()
+                    .enumerate()
+                    .fold(half(table), |sum, (t, w)| add(sum, *w, rows[t * row + x]));
+                *sample = clip(sum, table);
             }
             continue;
         }
@@ -42,8 +45,8 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
         while x < row {
             // The last block overlaps the one before.
             x = x.min(row - LANES);
-            let sums = weigh(rows, x, row, weights);
-            store(&sums, &mut target[x..x + LANES]);
+            let sums = weigh(rows, x, row, weights, half(table));
+            store(&sums, &mut target[x..x + LANES], table);
             x += LANES;
         }
     }
@@ -60,8 +63,8 @@ pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table,
             let (start, weights) = table.get(i);
             let samples = &turned[(start - first) * C * LANES..][..weights.len() * C * LANES];
             for c in 0..C {
-                let sums = weigh(samples, c * LANES, C * LANES, weights);
-                store(&sums, &mut target[c * LANES..][..LANES]);
+                let sums = weigh(samples, c * LANES, C * LANES, weights, half(table));
+                store(&sums, &mut target[c * LANES..][..LANES], table);
             }
         }
         turn_out(result, wanted, to);
@@ -69,7 +72,9 @@ pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table,
 }
 
 /// Half of the last bit that is kept, so that the shift rounds.
-const HALF: i32 = 1 << (PRECISION_BITS - 1);
+fn half(table: &Table) -> i32 {
+    1 << (table.precision() - 1)
+}
 
 /// No sum leaves 32 bits (a test of the tables shows it); wrapping spares the check.
 fn add(sum: i32, weight: i32, sample: u8) -> i32 {
@@ -77,13 +82,13 @@ fn add(sum: i32, weight: i32, sample: u8) -> i32 {
 }
 
 /// `clip8`.
-fn clip(sum: i32) -> u8 {
-    (sum >> PRECISION_BITS).clamp(0, 255) as u8
+fn clip(sum: i32, table: &Table) -> u8 {
+    (sum >> table.precision()).clamp(0, 255) as u8
 }
 
 /// The weighted sums of [`LANES`] lanes, the first at `at`; the next sample of a lane is `step` bytes further.
-fn weigh(samples: &[u8], at: usize, step: usize, weights: &[i32]) -> [i32; LANES] {
-    let mut sums = [HALF; LANES];
+fn weigh(samples: &[u8], at: usize, step: usize, weights: &[i32], half: i32) -> [i32; LANES] {
+    let mut sums = [half; LANES];
     for (t, weight) in weights.iter().enumerate() {
         let lanes: &[u8; LANES] = samples[at + t * step..].first_chunk().unwrap_or(&[0; LANES]);
         for (sum, sample) in sums.iter_mut().zip(lanes) {
@@ -93,9 +98,9 @@ fn weigh(samples: &[u8], at: usize, step: usize, weights: &[i32]) -> [i32; LANES
     sums
 }
 
-fn store(sums: &[i32; LANES], to: &mut [u8]) {
+fn store(sums: &[i32; LANES], to: &mut [u8], table: &Table) {
     for (sample, sum) in to.iter_mut().zip(sums) {
-        *sample = clip(*sum);
+        *sample = clip(*sum, table);
     }
 }
 

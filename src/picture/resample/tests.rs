@@ -8,23 +8,23 @@ fn slow(pixels: &[u8], from: Size2, to: Size2, channels: usize, filter: Filter, 
         if from.height == to.height {
             return pixels.to_vec();
         }
-        let weights = slow_weights(from.height as usize, to.height as usize, filter);
+        let (weights, bits) = slow_weights(from.height as usize, to.height as usize, filter, arithmetic);
         let row = from.width as usize * channels;
         weights
             .iter()
-            .flat_map(|(start, k)| (0..row).map(move |x| sum(k, |t| pixels[(start + t) * row + x])))
+            .flat_map(|(start, k)| (0..row).map(move |x| sum(k, bits, |t| pixels[(start + t) * row + x])))
             .collect()
     };
     let horizontal = |pixels: &[u8], from: Size2| -> Vec<u8> {
         if from.width == to.width {
             return pixels.to_vec();
         }
-        let weights = slow_weights(from.width as usize, to.width as usize, filter);
+        let (weights, bits) = slow_weights(from.width as usize, to.width as usize, filter, arithmetic);
         let row = from.width as usize * channels;
         let mut out = Vec::new();
         for line in pixels.chunks_exact(row) {
             for (start, k) in &weights {
-                out.extend((0..channels).map(|c| sum(k, |t| line[(start + t) * channels + c])));
+                out.extend((0..channels).map(|c| sum(k, bits, |t| line[(start + t) * channels + c])));
             }
         }
         out
@@ -36,12 +36,12 @@ fn slow(pixels: &[u8], from: Size2, to: Size2, channels: usize, filter: Filter, 
     }
 }
 
-fn sum(k: &[i32], sample: impl Fn(usize) -> u8) -> u8 {
+fn sum(k: &[i32], bits: u32, sample: impl Fn(usize) -> u8) -> u8 {
     let sum: i64 = k.iter().enumerate().map(|(t, k)| i64::from(*k) * i64::from(sample(t))).sum();
-    ((sum + (1 << 21)) >> 22).clamp(0, 255) as u8
+    ((sum + (1 << (bits - 1))) >> bits).clamp(0, 255) as u8
 }
 
-fn slow_weights(input: usize, output: usize, filter: Filter) -> Vec<(usize, Vec<i32>)> {
+fn slow_weights(input: usize, output: usize, filter: Filter, arithmetic: Pixels) -> (Vec<(usize, Vec<i32>)>, u32) {
     let sinc = |x: f64| {
         if x == 0.0 {
             1.0
@@ -70,20 +70,33 @@ fn slow_weights(input: usize, output: usize, filter: Filter) -> Vec<(usize, Vec<
     };
     let scale = input as f64 / output as f64;
     let stretch = scale.max(1.0);
-    (0..output)
+    let exact: Vec<(usize, Vec<f64>)> = (0..output)
         .map(|xx| {
             let center = (xx as f64 + 0.5) * scale;
             let low = ((center - support * stretch + 0.5) as i64).max(0);
             let high = ((center + support * stretch + 0.5) as i64).min(input as f64 as i64);
             let w: Vec<f64> = (low..high).map(|x| f((x as f64 - center + 0.5) * (1.0 / stretch))).collect();
             let total: f64 = w.iter().fold(0.0, |sum, w| sum + w);
-            let k = w.iter().map(|w| {
-                let w = if total == 0.0 { *w } else { w / total } * f64::from(1 << 22);
-                if w < 0.0 { (w - 0.5) as i32 } else { (w + 0.5) as i32 }
-            });
-            (low as usize, k.collect())
+            let w = w.iter().map(|w| if total == 0.0 { *w } else { w / total });
+            (low as usize, w.collect())
         })
-        .collect()
+        .collect();
+    let most = exact.iter().flat_map(|(_, w)| w).fold(0.0, |most: f64, w| most.max(*w));
+    let mut bits = 22;
+    if arithmetic == Pixels::Torchvision {
+        bits = 0;
+        while bits < 22 && ((0.5 + most * f64::from(1 << (bits + 1))) as i32) < (1 << 15) {
+            bits += 1;
+        }
+    }
+    let rounded = exact.into_iter().map(|(low, w)| {
+        let k = w.iter().map(|w| {
+            let w = w * f64::from(1 << bits);
+            if w < 0.0 { (w - 0.5) as i32 } else { (w + 0.5) as i32 }
+        });
+        (low, k.collect())
+    });
+    (rounded.collect(), bits)
 }
 
 const FILTERS: [Filter; 5] = [Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos];
@@ -129,7 +142,7 @@ fn paths() -> Vec<Path> {
 fn compare(noise: &mut Noise, resampler: &mut Resampler, from: Size2, to: Size2, filter: Filter) {
     for (channels, count) in [(Channels::One, 1), (Channels::Three, 3)] {
         let pixels = noise.pixels(from.width as usize * from.height as usize * count);
-        for arithmetic in [Pixels::Pillow13, Pixels::Pillow12] {
+        for arithmetic in [Pixels::Pillow13, Pixels::Pillow12, Pixels::Torchvision] {
             let expected = slow(&pixels, from, to, count, filter, arithmetic);
             let job = Job {
                 pixels: &pixels,
