@@ -3,8 +3,12 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod coefficients;
 mod nearest;
+#[cfg(target_arch = "x86_64")]
+mod passes;
 mod portable;
 
 use super::colour::Channels;
@@ -30,25 +34,39 @@ enum Path {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Path {
     /// The best one of this machine.
     fn best() -> Self {
+        Self::all().last().unwrap_or(Self::Portable)
+    }
+
+    /// All that this machine has, better ones last.
+    fn all() -> impl Iterator<Item = Self> {
+        let portable = std::iter::once(Self::Portable);
         #[cfg(target_arch = "x86_64")]
-        if std::is_x86_feature_detected!("avx2") {
-            return Self::Avx2;
-        }
-        Self::Portable
+        let vectors = {
+            let avx2 = std::is_x86_feature_detected!("avx2");
+            let avx512 = avx2 && avx512::is_there();
+            [avx2.then_some(Self::Avx2), avx512.then_some(Self::Avx512)]
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let vectors: [Option<Self>; 0] = [];
+        portable.chain(vectors.into_iter().flatten())
     }
 }
 
-/// The name of the code that resamples on this machine: `avx2` or `portable`.
+/// The name of the code that resamples on this machine: `avx512`, `avx2` or `portable`.
 pub fn name_of_path() -> &'static str {
     match Path::best() {
         Path::Portable => "portable",
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => "avx2",
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx512 => "avx512",
     }
 }
 
@@ -195,6 +213,8 @@ fn run_vertical(path: Path, from: &[u8], first: usize, row: usize, table: &Table
         Path::Portable => portable::vertical(from, first, row, table, to),
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => avx2::vertical(from, first, row, table, to),
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx512 => avx512::vertical(from, first, row, table, to),
     }
 }
 
@@ -206,6 +226,10 @@ fn run_horizontal(path: Path, from: &[u8], row: usize, table: &Table, channels: 
         (Path::Avx2, 1) => avx2::horizontal::<1>(from, row, table, to, scratch),
         #[cfg(target_arch = "x86_64")]
         (Path::Avx2, _) => avx2::horizontal::<3>(from, row, table, to, scratch),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx512, 1) => avx512::horizontal::<1>(from, row, table, to, scratch),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx512, _) => avx512::horizontal::<3>(from, row, table, to, scratch),
     }
 }
 

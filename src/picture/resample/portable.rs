@@ -6,22 +6,22 @@
 use super::coefficients::Table;
 
 /// Lanes that are summed at once.
-pub(super) const LANES: usize = 32;
+const LANES: usize = 32;
 
 /// What the horizontal pass needs besides its input and output.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// A block of rows, turned: [`LANES`] bytes for each sample of a row.
+    /// A block of rows, turned: [`LANES`] bytes (or as many as a register has) for each sample of a row.
     turned: Vec<u8>,
     /// The result, likewise.
     result: Vec<u8>,
 }
 
 impl Scratch {
-    /// Room for a turned block of `used` samples a row, and for its result of `wanted` ones.
-    pub(super) fn lanes(&mut self, used: usize, wanted: usize) -> (&mut [u8], &mut [u8]) {
-        self.turned.resize(used * LANES, 0);
-        self.result.resize(wanted * LANES, 0);
+    /// Room for a turned block of `used` samples a row in `lanes` rows, and for its result of `wanted` ones.
+    pub(super) fn lanes(&mut self, used: usize, wanted: usize, lanes: usize) -> (&mut [u8], &mut [u8]) {
+        self.turned.resize(used * lanes, 0);
+        self.result.resize(wanted * lanes, 0);
         (&mut self.turned, &mut self.result)
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
 pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
     let (first, end) = table.reach();
     let (used, wanted) = ((end - first) * C, table.len() * C);
-    let (turned, result) = scratch.lanes(used, wanted);
+    let (turned, result) = scratch.lanes(used, wanted, LANES);
     for (from, to) in from.chunks(row * LANES).zip(to.chunks_mut(wanted * LANES)) {
         turn_in(from, row, first * C, turned);
         for (i, target) in result.chunks_exact_mut(C * LANES).enumerate() {

@@ -131,11 +131,7 @@ impl Noise {
 }
 
 fn paths() -> Vec<Path> {
-    let mut paths = vec![Path::Portable];
-    if Path::best() != Path::Portable {
-        paths.push(Path::best());
-    }
-    paths
+    Path::all().collect()
 }
 
 /// Compares every path with the slow twin.
