@@ -25,7 +25,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
 
-.PHONY: help setup develop demo test lint lint-rust lint-python deny format bench bench-kernels wheel docs nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-kernels wheel docs nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,17 @@ demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, an
 test: $(VENV)/.develop ## every test: Rust, then Python
 	cargo test $(LOCKED) --features "$(SIMD)"
 	pytest
+
+TORCH := $(CURDIR)/.venv-torch
+$(TORCH)/.setup: Makefile
+	@echo "setting up $(TORCH) (PyTorch: several GB)"
+	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(TORCH),$(PYTHON) -m venv $(TORCH))
+	$(if $(UV),VIRTUAL_ENV=$(TORCH) uv pip --quiet,$(TORCH)/bin/python -m pip) install torch torchvision 'numpy>=2.0' 'Pillow>=13.0' \
+	    'pyarrow>=18' 'typer>=0.15' 'rich>=13' 'pytest>=9.0' 'pytest-benchmark>=5.2' 'pytest-timeout>=2.4' 'hypothesis>=6.150'
+	@touch $@
+
+test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch and torchvision, in .venv-torch
+	PYTHONPATH=python $(TORCH)/bin/python -m pytest -m torch tests/torch
 
 lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licences
 
@@ -110,5 +121,5 @@ nightly: $(VENV)/.develop deny ## the slow tests, and many more cases of the ran
 	pytest --hypothesis-profile slow --timeout 3600
 
 clean: ## remove whatever make made
-	rm -rf .venv target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache python/mmno_fast/_core*.so
+	rm -rf .venv .venv-torch target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache python/mmno_fast/_core*.so
 	find python tests -name __pycache__ -prune -exec rm -rf {} +

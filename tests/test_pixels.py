@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 MAJOR = int(PIL.__version__.split(".")[0])
 ARITHMETIC: Literal["pillow12", "pillow13"] = "pillow13" if MAJOR >= 13 else "pillow12"
 FILTERS: dict[str, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
@@ -314,3 +317,52 @@ def test_gray_in_three_channels_is_what_pillow_says(subsampling, size, options):
                     mf.read_picture(cut, mf.Original())
             else:
                 assert np.array_equal(mf.read_picture(cut, mf.Original()), expected)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("filter_name", FILTERS)
+def test_every_filter_at_odd_sizes(filter_name, fit):
+    pictures: list[tuple[Any, bytes]] = [(size, saved(Image.fromarray(noise(size[0], size[1], size[0], 3)), "PNG")) for size in SIZES]
+    pictures += [(("gray", *size), saved(Image.fromarray(noise(size[0], size[1], size[0])), "PNG")) for size in SIZES]
+    specs = [resize(target, fit=fit, filter=filter_name) for target in ((1, 1), (13, 8), (64, 64), (97, 40), (5, 160))]
+    if fit == "pad":  # a vanishing side is an error in Pillow, and black here
+        pictures = [(size, data) for size, data in pictures if min(size[-2:]) > 3]
+    assert_equal(pictures, *specs)
+
+
+def torch_weights(source: int, target: int, filter_name: str) -> tuple[npt.NDArray[np.int64], int]:
+    """The slow twin of torch's 16-bit weights: a dense matrix (target, source), and the bits behind the point."""
+    scale = source / target
+    stretch = max(scale, 1.0)
+    support = {"bilinear": 1.0, "bicubic": 2.0}[filter_name] * stretch
+    exact = np.zeros((target, source))
+    for out in range(target):
+        center = (out + 0.5) * scale
+        low, high = max(int(center - support + 0.5), 0), min(int(center + support + 0.5), source)
+        x = np.abs((np.arange(low, high) - center + 0.5) / stretch)
+        if filter_name == "bilinear":
+            weights = np.maximum(1 - x, 0)
+        else:
+            near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+            weights = np.where(x < 1, near, np.where(x < 2, far, 0))
+        exact[out, low:high] = weights / weights.sum()
+    bits = next((bits for bits in range(22) if int(0.5 + exact.max() * (1 << (bits + 1))) >= 1 << 15), 22)
+    scaled = exact * (1 << bits)
+    return np.trunc(np.where(scaled < 0, scaled - 0.5, scaled + 0.5)).astype(np.int64), bits
+
+
+@pytest.mark.parametrize("filter_name", ["bilinear", "bicubic"])
+def test_torchvisions_arithmetic_equals_its_slow_twin(filter_name):
+    for number, (height, width) in enumerate([(1, 1), (5, 9), (64, 48), (131, 97), (300, 7)]):
+        for target in ((1, 1), (13, 8), (64, 64), (97, 140)):
+            pixels = noise(number, height, width, 3)
+            found = mf.read_picture(
+                saved(Image.fromarray(pixels), "PNG"), mf.Resize(target, fit="stretch", filter=filter_name, pixels="torchvision")
+            )
+            expected = pixels.astype(np.int64)
+            for axis, size in ((1, target[1]), (0, target[0])):
+                if expected.shape[axis] != size:
+                    weights, bits = torch_weights(expected.shape[axis], size, filter_name)
+                    sums = np.moveaxis(np.tensordot(weights, expected, (1, axis)), 0, axis)
+                    expected = np.clip((sums + (1 << (bits - 1))) >> bits, 0, 255)
+            assert np.array_equal(found, expected), (height, width, target)

@@ -165,7 +165,7 @@ def test_a_shard_is_named_by_its_fingerprint(tmp_path: Path, pictures: Path) -> 
 
 
 @pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
-@pytest.mark.parametrize("filter_name", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("filter_name", ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"])
 def test_fits_and_filters(tmp_path: Path, fit: str, filter_name: str) -> None:
     sizes = {"wide": (20, 70), "high": (70, 20), "equal": (24, 32)}
     for name, size in sizes.items():

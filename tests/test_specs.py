@@ -77,6 +77,7 @@ def test_what_prints_leaves_out_defaults():
         ({"size": 448, "fit": "pad", "decode_limit": 0}, ValueError, "decode_limit"),
         ({"size": 448, "fit": "pad", "decode_limit": 1.5}, TypeError, "decode_limit"),
         ({"size": 448, "fit": "pad", "pixels": "pillow99"}, ValueError, "pixels"),
+        ({"size": 448, "fit": "pad", "pixels": "torchvision", "filter": "lanczos"}, ValueError, "torchvision has 'bilinear' and 'bicubic'"),
     ],
 )
 def test_a_wrong_value_is_told_when_the_spec_is_made(arguments, error, says):

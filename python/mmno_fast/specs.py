@@ -12,14 +12,16 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
-Filter: TypeAlias = Literal["bilinear", "bicubic", "lanczos"]
+Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Color: TypeAlias = Literal["auto", "rgb", "gray"]
 SixteenBit: TypeAlias = Literal["reject", "scale", "pillow"]
 Alpha: TypeAlias = Literal["drop", "white"]
-Arithmetic: TypeAlias = Literal["pillow13", "pillow12"]
+Arithmetic: TypeAlias = Literal["pillow13", "pillow12", "torchvision"]
 
 MAX_SIDE: Final = 65_535
 """The largest height or width of a target, in pixels."""
+TORCHVISION_FILTERS: Final = ("bilinear", "bicubic")
+"""What torch resamples 8-bit pictures with on the CPU."""
 DECODE_LIMIT: Final = 178_956_970
 """The most pixels that a picture may have by default: where Pillow refuses."""
 
@@ -91,14 +93,16 @@ class Resize(_Spec):
         size: The target in pixels: one number for a square, or ``(height, width)``.
         fit: Always said. ``"stretch"`` changes the proportions, ``"pad"`` adds black (`ImageOps.pad`), ``"crop"`` resizes the
             shortest edge and cuts the centre out.
-        filter: ``"bilinear"``, ``"bicubic"`` (default) or ``"lanczos"``.
+        filter: ``"nearest"``, ``"box"``, ``"bilinear"``, ``"hamming"``, ``"bicubic"`` (default) or ``"lanczos"``, as Pillow has them.
         color: ``"auto"`` (default) stores a picture whose channels are all equal as one channel, ``"rgb"`` always stores three,
             ``"gray"`` always one.
         exif: Whether to turn the picture as its EXIF orientation says. Default: no, as most trainers do.
         sixteen_bit: 16-bit gray: ``"reject"`` (default), ``"scale"`` (the high byte) or ``"pillow"`` (above 255 is white).
         alpha: ``"drop"`` (default) or ``"white"`` (composed over white).
         decode_limit: Pictures of more pixels are refused. Default: 178,956,970, where Pillow refuses.
-        pixels: Whose arithmetic: ``"pillow13"`` (default) or ``"pillow12"``; the two differ.
+        pixels: Whose resampling: ``"pillow13"`` (default), ``"pillow12"`` or ``"torchvision"``
+            (``torchvision.transforms.v2.functional.resize(…, antialias=True)`` of 8-bit pictures on the CPU; bilinear and bicubic).
+            All three differ.
 
     Raises:
         ValueError: A value that is not offered.
@@ -121,6 +125,8 @@ class Resize(_Spec):
         _one_of("fit", self.fit, Fit)
         _one_of("filter", self.filter, Filter)
         super().__post_init__()
+        if self.pixels == "torchvision" and self.filter not in TORCHVISION_FILTERS:
+            raise ValueError(f"filter: torchvision has {' and '.join(map(repr, TORCHVISION_FILTERS))}, found {self.filter!r}")
 
     @property
     def height(self) -> int:

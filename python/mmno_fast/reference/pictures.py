@@ -20,7 +20,10 @@ FORMATS = tuple(plugin.format for plugin in PLUGINS)
 """Pillow's names; a JPEG that holds several pictures calls itself MPO. Imported by name, or Pillow imports all its plugins."""
 FORMAT_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "BMP": "bmp"}
 FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }

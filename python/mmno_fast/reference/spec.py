@@ -12,7 +12,7 @@ DEFAULTS: dict[str, Any] = {
 }
 CHOICES: dict[str, tuple[Any, ...]] = {
     "fit": ("stretch", "pad", "crop"),
-    "filter": ("bilinear", "bicubic", "lanczos"),
+    "filter": ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"),
     "color": ("auto", "rgb", "gray"),
     "exif": (False, True),
     "sixteen_bit": ("reject", "scale", "pillow"),
