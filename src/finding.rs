@@ -144,6 +144,8 @@ catalogue! {
         "raise --decode-limit if the picture is meant", "picture.format";
     PictureSixteenBit "picture.sixteen_bit" Error "16-bit gray needs a choice: Pillow turns everything above 255 white",
         "say --sixteen-bit scale (the high byte) or --sixteen-bit pillow", "picture.format";
+    PictureAspect "picture.aspect" Error "the model's size rule refuses a picture so long and thin",
+        "cut or pad the picture, or leave it out under --allow", "picture.format";
     PictureExtension "picture.extension" Warning "the content is of another format than the name says; the content counts",
         "nothing to do here; rename it for other readers", "picture.*";
     PictureTransparent "picture.transparent" Warning "the picture has transparency, which is dropped",

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "a call of code compiled for AVX2")]
 
-use super::decode::{Key, Samples};
+use super::decode::{Key, Samples, room};
 use super::spec::{Alpha, Color, SixteenBit};
 
 /// What is looked at before it is decided whether a picture has colour, in pixels.
@@ -145,11 +145,14 @@ fn over_white(value: u8, alpha: u8) -> u8 {
 
 /// `cmyk2rgb`, one channel.
 fn from_ink(ink: u8, black: u8) -> u8 {
-    let light = 255 - u32::from(black);
-    // `MULDIV255`.
-    let product = u32::from(ink) * light + 128;
-    let dark = ((product >> 8) + product) >> 8;
-    light.saturating_sub(dark) as u8
+    let light = 255 - black;
+    light.saturating_sub(multiply(ink, light))
+}
+
+/// `MULDIV255`: the product of two parts of 255, rounded.
+pub(super) fn multiply(value: u8, part: u8) -> u8 {
+    let product = u32::from(value) * u32::from(part) + 128;
+    (((product >> 8) + product) >> 8) as u8
 }
 
 /// Decides how many channels are kept of a picture of `count` pixels, and squeezes it where one will do. Only the front of `pixels`
@@ -262,17 +265,20 @@ pub fn widen(gray: &[u8], rgb: &mut [u8]) {
     }
 }
 
-/// Applies an EXIF orientation: `ImageOps.exif_transpose`. `pixels` gets the turned picture; `scratch` what it was.
-pub(super) fn turn(pixels: &mut Vec<u8>, scratch: &mut Vec<u8>, width: usize, height: usize, channels: Channels, orientation: u32) {
+/// Applies an EXIF orientation: `ImageOps.exif_transpose`. Both buffers may be longer than the picture, of `bytes` bytes a pixel; `pixels`
+/// gets the turned one, `scratch` what it was.
+pub(super) fn turn(pixels: &mut Vec<u8>, scratch: &mut Vec<u8>, width: usize, height: usize, bytes: usize, orientation: u32) {
     if !(2..=8).contains(&orientation) {
         return;
     }
+    let length = width * height * bytes;
     std::mem::swap(pixels, scratch);
-    pixels.clear();
-    pixels.resize(scratch.len(), 0);
-    match channels {
-        Channels::One => turn_pixels::<1>(scratch, pixels, width, height, orientation),
-        Channels::Three => turn_pixels::<3>(scratch, pixels, width, height, orientation),
+    let (from, to) = (&scratch[..length], room(pixels, length));
+    match bytes {
+        1 => turn_pixels::<1>(from, to, width, height, orientation),
+        2 => turn_pixels::<2>(from, to, width, height, orientation),
+        3 => turn_pixels::<3>(from, to, width, height, orientation),
+        _ => turn_pixels::<4>(from, to, width, height, orientation),
     }
 }
 
@@ -360,7 +366,7 @@ mod tests {
         ];
         for (orientation, turned) in expected {
             let mut pixels = original.clone();
-            turn(&mut pixels, &mut Vec::new(), 3, 2, Channels::One, orientation);
+            turn(&mut pixels, &mut Vec::new(), 3, 2, 1, orientation);
             assert_eq!(pixels, turned, "{orientation}");
         }
     }

@@ -15,15 +15,20 @@ mod colour;
 mod decode;
 mod geometry;
 mod inflate;
+mod own_mode;
 mod prepare;
 mod probe;
+mod profile;
 mod resample;
+mod size_rules;
 mod spec;
+mod steps;
 
 pub use colour::widen;
 pub use geometry::Fit;
 pub use prepare::{Prepared, Preparer};
 pub use probe::{Format, Mode, Probe, probe};
+pub use profile::{Backend, CLIP, HALF, Known, PROFILES, PatchShape, Profile, Statistics};
 pub use resample::name_of_path as resample_path;
 pub use spec::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, ImageSpec, MAX_SIDE, Pixels, SixteenBit, Size};
 

@@ -1,13 +1,14 @@
 //! From a file's bytes to final pixels, with all scratch kept from one picture to the next.
 
+use super::Outcome;
 use super::colour::{self, Channels, Place, Source};
-use super::decode::Decoder;
+use super::decode::{Decoder, Samples, room};
 use super::geometry::{self, Size2};
-use super::probe::Probe;
-use super::resample::{self, Job, Resampler};
-use super::spec::{ImageSpec, Size};
-use super::{Fault, Outcome};
-use crate::finding::Code;
+use super::own_mode::OwnMode;
+use super::probe::{Mode, Probe};
+use super::resample::{Job, Resampler};
+use super::spec::{ImageSpec, SixteenBit};
+use super::steps::Steps;
 
 /// The shape of the pixels that [`Preparer::prepare`] has made: height times width times channels bytes, rows from the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub struct Prepared {
 pub struct Preparer {
     decoder: Decoder,
     resampler: Resampler,
+    own_mode: OwnMode,
     /// The picture as gray or RGB.
     plain: Vec<u8>,
     /// What [`Self::plain`] was a step before.
@@ -42,6 +44,7 @@ impl Preparer {
         Self {
             decoder: Decoder::new(),
             resampler: Resampler::default(),
+            own_mode: OwnMode::default(),
             plain: Vec::new(),
             spare: Vec::new(),
         }
@@ -50,60 +53,84 @@ impl Preparer {
     /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` then holds the pixels and nothing
     /// else; after a fault, anything.
     pub fn prepare(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> Outcome<Prepared> {
-        let (mut size, channels) = self.decode(bytes, probe, spec)?;
-        if spec.exif {
-            let (width, height) = (size.width as usize, size.height as usize);
-            self.plain.truncate(width * height * channels.count());
-            colour::turn(&mut self.plain, &mut self.spare, width, height, channels, probe.orientation);
-            size = geometry::turned(size, probe.orientation);
-        }
+        let (steps, channels) = self.decode(bytes, probe, spec)?;
+        let size = steps.size();
         let length = size.width as usize * size.height as usize * channels.count();
-        let target = match spec.size {
-            Size::Original => {
-                self.plain.truncate(length);
-                // The caller gets the very buffer, and we get theirs for the next picture.
-                std::mem::swap(out, &mut self.plain);
-                size
+        // From `plain` to `spare` and back, the last one to the caller.
+        let mut left = steps.iter().filter(|step| !step.in_own_mode).count();
+        if left == 0 {
+            self.plain.truncate(length);
+            // The caller gets the very buffer, and we get theirs for the next picture.
+            std::mem::swap(out, &mut self.plain);
+        }
+        for step in steps.iter().filter(|step| !step.in_own_mode) {
+            let [from, to] = [step.from, step.target].map(|size| size.width as usize * size.height as usize * channels.count());
+            let job = Job {
+                pixels: &self.plain[..from],
+                size: step.from,
+                channels,
+                filter: step.filter,
+                arithmetic: step.arithmetic,
+            };
+            left -= 1;
+            if left == 0 {
+                out.resize(length, 0);
+                self.resampler.resample(&job, &step.placement, step.target, out);
+            } else {
+                let to = room(&mut self.spare, to);
+                self.resampler.resample(&job, &step.placement, step.target, to);
+                std::mem::swap(&mut self.plain, &mut self.spare);
             }
-            Size::Resize {
-                height,
-                width,
-                fit,
-                filter,
-            } => {
-                let target = Size2 { width, height };
-                let placement = geometry::place(size, target, fit);
-                let job = Job {
-                    pixels: &self.plain[..length],
-                    size,
-                    channels,
-                    filter,
-                    arithmetic: spec.pixels,
-                };
-                out.resize(width as usize * height as usize * channels.count(), 0);
-                self.resampler.resample(&job, &placement, target, out);
-                target
-            }
-        };
+        }
         Ok(Prepared {
-            height: target.height,
-            width: target.width,
+            height: size.height,
+            width: size.width,
             channels: channels.count() as u32,
         })
     }
 
-    /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing.
+    /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing but what comes
+    /// before the colours.
     pub fn decode_only(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<u32> {
         self.decode(bytes, probe, spec).map(|(_, channels)| channels.count() as u32)
     }
 
-    /// To gray or RGB in [`Self::plain`], not yet turned; it may be longer than the picture.
-    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Size2, Channels)> {
-        admit(probe, spec)?;
-        let samples = self.decoder.decode(bytes, probe)?;
+    /// To gray or RGB in [`Self::plain`], turned, and resized as far as that comes before; it may be longer than the picture.
+    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Steps, Channels)> {
+        spec.admit(probe)?;
+        let steps = spec.steps(probe)?;
+        let mut samples = self.decoder.decode(bytes, probe)?;
+        let mut size = Size2 {
+            width: probe.width,
+            height: probe.height,
+        };
+        if spec.exif {
+            let (width, height) = (size.width as usize, size.height as usize);
+            let pixels = &mut self.decoder.pixels;
+            colour::turn(pixels, &mut self.spare, width, height, samples.bytes(), probe.orientation);
+            size = geometry::turned(size, probe.orientation);
+        }
+        for step in steps.iter().filter(|step| step.in_own_mode) {
+            if samples == Samples::Gray16 && spec.sixteen_bit != SixteenBit::Pillow {
+                samples = self.convert(samples, size, spec).1;
+                std::mem::swap(&mut self.plain, &mut self.decoder.pixels);
+            }
+            let (pixels, spare) = (&mut self.decoder.pixels, &mut self.spare);
+            let bilevel = probe.mode == Mode::One;
+            self.own_mode.resize(&mut self.resampler, samples, bilevel, step, pixels, spare);
+            size = step.target;
+        }
+        let (channels, _) = self.convert(samples, size, spec);
+        let count = size.width as usize * size.height as usize;
+        let channels = colour::settle(&mut self.plain, &mut self.spare, count, channels, spec.color);
+        Ok((steps, channels))
+    }
+
+    /// What the decoder holds, to gray or RGB in [`Self::plain`]; what its samples are then.
+    fn convert(&mut self, samples: Samples, size: Size2, spec: &ImageSpec) -> (Channels, Samples) {
         let source = Source {
             samples,
-            pixels: &self.decoder.pixels[..probe.width as usize * probe.height as usize * samples.bytes()],
+            pixels: &self.decoder.pixels[..size.width as usize * size.height as usize * samples.bytes()],
             palette: &self.decoder.palette,
             key: self.decoder.key,
         };
@@ -111,42 +138,19 @@ impl Preparer {
         if let Place::Source = place {
             std::mem::swap(&mut self.plain, &mut self.decoder.pixels);
         }
-        let count = probe.width as usize * probe.height as usize;
-        let channels = colour::settle(&mut self.plain, &mut self.spare, count, channels, spec.color);
-        Ok((
-            Size2 {
-                width: probe.width,
-                height: probe.height,
-            },
-            channels,
-        ))
+        let samples = match channels {
+            Channels::One => Samples::Gray,
+            Channels::Three => Samples::Rgb,
+        };
+        (channels, samples)
     }
-}
-
-/// What is refused before anything is decoded.
-fn admit(probe: &Probe, spec: &ImageSpec) -> Outcome<()> {
-    spec.admit(probe)?;
-    if let Size::Resize {
-        height,
-        width,
-        fit,
-        filter,
-    } = spec.size
-    {
-        let size = spec.upright(probe);
-        let scaled = geometry::place(size, Size2 { width, height }, fit).scaled;
-        if resample::is_beyond_pillow(size, scaled, filter) {
-            let message = format!("{} x {} pixels cannot be resampled to {width} x {height}", size.width, size.height);
-            return Err(Fault::new(Code::PictureTooLarge, message));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::{Alpha, Color, Filter, Fit, Pixels, SixteenBit, probe};
+    use crate::finding::Code;
+    use crate::picture::{Alpha, Color, Filter, Fit, Pixels, SixteenBit, Size, probe};
 
     fn spec(size: Size, color: Color) -> ImageSpec {
         ImageSpec {

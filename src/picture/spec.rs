@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::geometry::{self, Fit, Size2};
+use super::profile::{Backend, Profile, Said};
+use super::steps::Steps;
 use super::{Fault, Mode, Outcome, Probe};
 use crate::error::{Error, Result};
 use crate::finding::Code;
@@ -51,6 +53,8 @@ pub enum Size {
     },
     /// Each picture's own size.
     Original,
+    /// The size that a model's own processor chooses.
+    Profile(Profile),
 }
 
 /// A resampling filter, as `PIL.Image.Resampling` names it.
@@ -126,6 +130,12 @@ struct Wire {
     width: Option<u32>,
     fit: Option<Fit>,
     filter: Option<Filter>,
+    name: Option<String>,
+    backend: Option<Backend>,
+    min_pixels: Option<u64>,
+    max_pixels: Option<u64>,
+    image_min_pixels: Option<u64>,
+    image_max_pixels: Option<u64>,
     color: Color,
     exif: bool,
     sixteen_bit: SixteenBit,
@@ -139,6 +149,7 @@ struct Wire {
 enum Kind {
     Resize,
     Original,
+    Profile,
 }
 
 impl TryFrom<Wire> for ImageSpec {
@@ -147,6 +158,15 @@ impl TryFrom<Wire> for ImageSpec {
     fn try_from(wire: Wire) -> std::result::Result<Self, String> {
         let size = match wire.kind {
             Kind::Original => Size::Original,
+            Kind::Profile => {
+                let said = Said {
+                    backend: wire.backend,
+                    area: [wire.min_pixels, wire.max_pixels],
+                    image_area: [wire.image_min_pixels, wire.image_max_pixels],
+                };
+                let name = wire.name.ok_or("missing field `name`")?;
+                Size::Profile(Profile::new(&name, said, DEFAULT_DECODE_LIMIT)?)
+            }
             Kind::Resize => Size::Resize {
                 height: side("height", wire.height)?,
                 width: side("width", wire.width)?,
@@ -159,6 +179,9 @@ impl TryFrom<Wire> for ImageSpec {
             && !matches!(filter, Filter::Bilinear | Filter::Bicubic)
         {
             return Err("torchvision resamples with bilinear or bicubic".to_owned());
+        }
+        if matches!(size, Size::Profile(_)) && wire.pixels == Pixels::Torchvision {
+            return Err("the `pixels` of a profile say which Pillow; `backend` says whether it is torchvision".to_owned());
         }
         if wire.decode_limit == 0 {
             return Err("decode_limit must be at least 1 pixel".to_owned());
@@ -196,20 +219,19 @@ impl ImageSpec {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The one size (height, width) that every picture gets; none for [`Size::Original`].
+    /// The one size (height, width) that every picture gets, where there is one.
     pub fn target(&self) -> Option<(u32, u32)> {
         match self.size {
             Size::Resize { height, width, .. } => Some((height, width)),
             Size::Original => None,
+            Size::Profile(profile) => profile.side().map(|side| (side, side)),
         }
     }
 
-    /// The size (height, width) that this picture gets.
+    /// The size (height, width) that this picture gets; nothing where the spec refuses it.
     pub fn output_size(&self, probe: &Probe) -> (u32, u32) {
-        self.target().unwrap_or_else(|| {
-            let size = self.upright(probe);
-            (size.height, size.width)
-        })
+        self.target()
+            .unwrap_or_else(|| self.steps(probe).map_or((0, 0), |steps| (steps.size().height, steps.size().width)))
     }
 
     /// The bytes that the result takes, counted at three channels.
@@ -218,7 +240,7 @@ impl ImageSpec {
         3 * u64::from(height) * u64::from(width)
     }
 
-    /// What the header alone decides: too many pixels, or 16 bits without a choice.
+    /// What the header alone decides: too many pixels, 16 bits without a choice, a size that cannot be had.
     pub fn admit(&self, probe: &Probe) -> Outcome<()> {
         let pixels = u64::from(probe.width) * u64::from(probe.height);
         if pixels > self.decode_limit {
@@ -232,7 +254,12 @@ impl ImageSpec {
             let message = "16-bit gray: choose `scale` (the high byte) or `pillow` (above 255 is white)";
             return Err(Fault::new(Code::PictureSixteenBit, message));
         }
-        Ok(())
+        self.steps(probe).map(|_| ())
+    }
+
+    /// The resizes of this picture.
+    pub(super) fn steps(&self, probe: &Probe) -> Outcome<Steps> {
+        Steps::new(self, self.upright(probe))
     }
 
     /// The size of the picture as it is seen: turned by its EXIF orientation where the spec asks for that.
@@ -269,7 +296,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (from, to, named) in [
-            ("resize", "profile", "profile"),
+            ("resize", "mosaic", "mosaic"),
             ("stretch", "squash", "squash"),
             ("bicubic", "cubic", "cubic"),
             ("\"height\":448,", "", "height"),

@@ -39,7 +39,7 @@ impl Samples {
 }
 
 /// Room for `length` bytes at the front of `buffer`, which never shrinks; what stands there is left over from before.
-fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+pub(super) fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
     if buffer.len() < length {
         buffer.resize(length, 0);
     }

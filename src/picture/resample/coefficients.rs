@@ -83,7 +83,7 @@ pub(super) struct Table {
 }
 
 /// The weights of one axis, not yet rounded.
-struct Exact {
+pub(super) struct Exact {
     scale: f64,
     support: f64,
     inverse: f64,
@@ -92,7 +92,7 @@ struct Exact {
 }
 
 impl Exact {
-    fn new(axis: Axis, filter: Filter) -> Self {
+    pub(super) fn new(axis: Axis, filter: Filter) -> Self {
         let (function, support) = kernel(filter);
         let scale = f64::from(axis.input) / f64::from(axis.output);
         let filter_scale = scale.max(1.0);
@@ -106,12 +106,12 @@ impl Exact {
     }
 
     /// The most weights that a pixel of the result has: `ksize`, unless the source is shorter.
-    fn stride(&self) -> usize {
+    pub(super) fn stride(&self) -> usize {
         (self.support.ceil() as usize * 2 + 1).min(self.input as usize)
     }
 
     /// The weights of a pixel of the whole result, into the front of `weights`: the first pixel of the source, and how many there are.
-    fn fill(&self, pixel: u32, weights: &mut [f64]) -> (u32, u32) {
+    pub(super) fn fill(&self, pixel: u32, weights: &mut [f64]) -> (u32, u32) {
         let center = (f64::from(pixel) + 0.5) * self.scale;
         // Truncation towards zero, as C does it; what is negative becomes 0.
         let start = (center - self.support + 0.5).max(0.0) as u32;

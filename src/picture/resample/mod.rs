@@ -10,10 +10,12 @@ mod nearest;
 #[cfg(target_arch = "x86_64")]
 mod passes;
 mod portable;
+mod sixteen;
 
 use super::colour::Channels;
 use super::geometry::{Placement, Size2};
 use super::spec::{Filter, Pixels};
+use super::steps::Step;
 use coefficients::{Axis, Cache, Rounding, Table};
 use portable::Scratch;
 
@@ -126,22 +128,35 @@ impl Resampler {
         self.window = window;
     }
 
+    /// Gray of 16 bits (two bytes a sample, the high one first) as the step says; its window must be the whole result.
+    pub(super) fn resample_16(pixels: &[u8], step: &Step, out: &mut [u8]) {
+        let (size, target, placement) = (step.from, step.target, step.placement);
+        let (scaled, window) = (placement.scaled, placement.window);
+        if window != target {
+            out.fill(0);
+            return;
+        }
+        let horizontal = axis(size.width, scaled.width, placement.window_x, window.width);
+        let vertical = axis(size.height, scaled.height, placement.window_y, window.height);
+        if step.filter == Filter::Nearest {
+            nearest::resample(pixels, horizontal, vertical, 2, out);
+            return;
+        }
+        sixteen::resample(
+            pixels,
+            [horizontal, vertical],
+            step.filter,
+            vertical_first(step.arithmetic, size, scaled),
+            out,
+        );
+    }
+
     /// The window alone, without gaps.
     fn fill_window(&mut self, path: Path, job: &Job<'_>, placement: &Placement, out: &mut [u8]) {
         let (size, scaled, window) = (job.size, placement.scaled, placement.window);
         let channels = job.channels.count();
-        let horizontal = Axis {
-            input: size.width,
-            output: scaled.width,
-            first: placement.window_x,
-            count: window.width,
-        };
-        let vertical = Axis {
-            input: size.height,
-            output: scaled.height,
-            first: placement.window_y,
-            count: window.height,
-        };
+        let horizontal = axis(size.width, scaled.width, placement.window_x, window.width);
+        let vertical = axis(size.height, scaled.height, placement.window_y, window.height);
         if job.filter == Filter::Nearest {
             nearest::resample(job.pixels, horizontal, vertical, channels, out);
             return;
@@ -186,6 +201,15 @@ impl Resampler {
                 run_vertical(path, &self.between, first, window_row, &rows, out);
             }
         }
+    }
+}
+
+fn axis(input: u32, output: u32, first: u32, count: u32) -> Axis {
+    Axis {
+        input,
+        output,
+        first,
+        count,
     }
 }
 

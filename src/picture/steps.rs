@@ -1,0 +1,152 @@
+//! The way of one picture to its size: which resizes, in which order, in which mode and arithmetic.
+
+use super::geometry::{self, Fit, Placement, Size2};
+use super::profile::{Backend, Before, Profile, Resizes, Rule};
+use super::size_rules::{Budget, Centre, LlamaFactory, SmartResize, shortest_edge};
+use super::spec::{Filter, ImageSpec, Pixels, Size};
+use super::{Fault, Outcome, resample};
+use crate::finding::Code;
+
+/// One resize.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    /// What it is applied to.
+    pub(super) from: Size2,
+    pub(super) placement: Placement,
+    /// The size of its result.
+    pub(super) target: Size2,
+    pub(super) filter: Filter,
+    pub(super) arithmetic: Pixels,
+    /// Whether the picture still has its own mode.
+    pub(super) in_own_mode: bool,
+}
+
+/// The most resizes of any spec: five of LLaMA-Factory's, and the processor's.
+const MOST: usize = 6;
+
+/// All resizes of a picture, those in its own mode first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Steps {
+    each: [Option<Step>; MOST],
+    count: usize,
+    /// The size so far.
+    size: Size2,
+}
+
+impl Steps {
+    /// What this spec does with a picture of this size (turned already); refused where the library would refuse it.
+    pub(super) fn new(spec: &ImageSpec, size: Size2) -> Outcome<Self> {
+        let mut steps = Self {
+            each: [None; MOST],
+            count: 0,
+            size,
+        };
+        match spec.size {
+            Size::Original => {}
+            Size::Resize {
+                height,
+                width,
+                fit,
+                filter,
+            } => {
+                let target = Size2 { width, height };
+                steps.push(geometry::place(size, target, fit), target, filter, spec.pixels, false)?;
+            }
+            Size::Profile(profile) => steps.follow(&profile, spec.pixels)?,
+        }
+        Ok(steps)
+    }
+
+    /// The resizes, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Step> {
+        self.each[..self.count].iter().flatten()
+    }
+
+    /// The size of the result.
+    pub(super) fn size(&self) -> Size2 {
+        self.size
+    }
+
+    /// The trainer's resizes, and the processor's.
+    fn follow(&mut self, profile: &Profile, pillow: Pixels) -> Outcome<()> {
+        let (known, source) = (profile.known, self.size);
+        let refused = || aspect(source, known.name);
+        if known.before == Before::LlamaFactory {
+            let budget = budget(profile.image_min_pixels, profile.image_max_pixels);
+            let own = LlamaFactory::new(source, budget).ok_or_else(refused)?;
+            for (number, size) in own.sizes().iter().enumerate() {
+                self.stretch(*size, Filter::Bicubic, pillow, number < own.in_own_mode)?;
+            }
+        }
+        let arithmetic = match (known.resizes, profile.backend) {
+            (Resizes::Backend, Backend::Torchvision) => Pixels::Torchvision,
+            _ => pillow,
+        };
+        let in_own_mode = known.before == Before::Nothing;
+        match known.rule {
+            Rule::Square { side } => {
+                let square = Size2 { width: side, height: side };
+                self.stretch(square, known.filter, arithmetic, in_own_mode)
+            }
+            Rule::ShortestEdge { side, round } => {
+                let scaled = shortest_edge(self.size, side).ok_or_else(refused)?;
+                let centre = if round { Centre::Torchvision } else { Centre::Transformers };
+                let placement = centre.window(scaled, side);
+                self.push(placement, placement.window, known.filter, arithmetic, in_own_mode)
+            }
+            Rule::SmartResize { qwen_vl_utils } => {
+                let version = if qwen_vl_utils {
+                    SmartResize::QwenVlUtils
+                } else {
+                    SmartResize::Transformers
+                };
+                let budget = budget(profile.min_pixels, profile.max_pixels);
+                let size = version.size(self.size, profile.factor(), budget).ok_or_else(refused)?;
+                self.stretch(size, known.filter, arithmetic, in_own_mode)
+            }
+        }
+    }
+
+    fn stretch(&mut self, target: Size2, filter: Filter, arithmetic: Pixels, in_own_mode: bool) -> Outcome<()> {
+        let placement = geometry::place(self.size, target, Fit::Stretch);
+        self.push(placement, target, filter, arithmetic, in_own_mode)
+    }
+
+    fn push(&mut self, placement: Placement, target: Size2, filter: Filter, arithmetic: Pixels, in_own_mode: bool) -> Outcome<()> {
+        let from = self.size;
+        if resample::is_beyond_pillow(from, placement.scaled, filter) {
+            let message = format!(
+                "{} x {} pixels cannot be resampled to {} x {}",
+                from.width, from.height, target.width, target.height
+            );
+            return Err(Fault::new(Code::PictureTooLarge, message));
+        }
+        self.each[self.count] = Some(Step {
+            from,
+            placement,
+            target,
+            filter,
+            arithmetic,
+            in_own_mode,
+        });
+        self.count += 1;
+        self.size = target;
+        Ok(())
+    }
+}
+
+/// A profile that has bounds says both.
+fn budget(min: Option<u64>, max: Option<u64>) -> Budget {
+    Budget {
+        min: min.unwrap_or(1),
+        max: max.unwrap_or(u64::MAX),
+    }
+}
+
+fn aspect(size: Size2, profile: &str) -> Fault {
+    let message = format!(
+        "{} x {} pixels: {profile} refuses so long and thin a picture",
+        size.width, size.height
+    );
+    Fault::new(Code::PictureAspect, message)
+}
