@@ -18,6 +18,7 @@ pub mod scan;
 pub mod shard;
 pub mod build;
 pub mod verify;
+pub mod load;
 
 #[cfg(feature = "python")]
 mod python;

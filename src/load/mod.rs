@@ -1,0 +1,3 @@
+//! From pictures to batches: what the training loop touches.
+
+pub mod output;
