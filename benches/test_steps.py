@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import mmno_fast as mf
@@ -41,7 +40,9 @@ def test_parse(benchmark: BenchmarkFixture, data: Corpus, engine: Engine) -> Non
 def test_pictures(benchmark: BenchmarkFixture, data: Corpus, engine: Engine, spec: mf.Original | mf.Resize) -> None:
     files = sorted(path for path in data.images.rglob("*") if path.is_file())
     contents = [path.read_bytes() for path in files[::10]]
-    ours = partial(_core.read_picture, spec=spec.to_json(), stored=True)
+
+    def ours(content: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        return _core.read_pictures([content], spec.to_json(), stored=True)[0][0]
 
     def by_reference(content: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         return decode(content, spec.to_dict())[0]

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from mmno_fast.building import BuildReport, build
     from mmno_fast.checking import CheckReport, check
     from mmno_fast.dataset import Dataset, open  # noqa: A004 - `mf.open` is the name that users expect
-    from mmno_fast.picture import read_picture
+    from mmno_fast.output import Output
+    from mmno_fast.picture import Patches, TokenPlan, plan_tokens, read_picture
     from mmno_fast.pictures import Picture, Pictures
-    from mmno_fast.specs import ImageSpec, Original, Resize
+    from mmno_fast.specs import ImageSpec, Original, Profile, Resize, profiles
     from mmno_fast.verifying import VerifyReport, verify
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
@@ -48,17 +49,23 @@ _LAZY: Final = {
     "ImageSpec": "specs",
     "MmnoError": "_core",
     "Original": "specs",
+    "Output": "output",
+    "Patches": "picture",
     "Picture": "pictures",
     "Pictures": "pictures",
+    "Profile": "specs",
     "Progress": "_core",
     "Resize": "specs",
     "ShardError": "_core",
     "StateError": "_core",
+    "TokenPlan": "picture",
     "VerifyReport": "verifying",
     "__version__": "_core",
     "build": "building",
     "check": "checking",
     "open": "dataset",
+    "plan_tokens": "picture",
+    "profiles": "specs",
     "read_picture": "picture",
     "verify": "verifying",
 }
@@ -74,17 +81,23 @@ __all__ = [
     "ImageSpec",
     "MmnoError",
     "Original",
+    "Output",
+    "Patches",
     "Picture",
     "Pictures",
+    "Profile",
     "Progress",
     "Resize",
     "ShardError",
     "StateError",
+    "TokenPlan",
     "VerifyReport",
     "__version__",
     "build",
     "check",
     "open",
+    "plan_tokens",
+    "profiles",
     "read_picture",
     "verify",
 ]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Final, final
 
-import numpy as np
 import numpy.typing as npt
 
 __all__ = [
@@ -21,8 +20,10 @@ __all__ = [
     "catalogue",
     "check",
     "inspect_line",
+    "plan_tokens",
     "probe_picture",
-    "read_picture",
+    "profiles",
+    "read_pictures",
     "verify",
 ]
 __version__: Final[str]
@@ -123,5 +124,20 @@ def inspect_line(line: bytes, *, placeholders: str) -> str:
 def probe_picture(data: bytes) -> dict[str, Any]:
     """Format, mode, size, orientation, hash, from the header alone."""
 
-def read_picture(source: bytes | str | PathLike[str], spec: str, stored: bool = False) -> npt.NDArray[np.uint8]:
-    """One picture as uint8 (H, W, 3), or (H, W) where `stored` and it has no colour."""
+def read_pictures(
+    sources: Sequence[bytes | str | PathLike[str]],
+    spec: str,
+    output: str | None = None,
+    stored: bool = False,
+    threads: int = 1,
+) -> list[tuple[npt.NDArray[Any], tuple[int, int]]]:
+    """Pictures with their height and width: uint8 (H, W, 3), or (H, W) where `stored` and without colour, or as `output` says.
+
+    16-bit floats come as uint16.
+    """
+
+def profiles() -> str:
+    """Every profile, as a JSON list."""
+
+def plan_tokens(spec: str, pictures: Sequence[tuple[int, int] | bytes | str | PathLike[str]]) -> list[tuple[int, int, int, int, int] | str]:
+    """Of each picture (height, width, grid height, grid width, tokens), or why it is refused."""

@@ -1,4 +1,4 @@
-"""What becomes of a picture: `Resize` and `Original`.
+"""What becomes of a picture: `Resize`, `Original` and `Profile`.
 
 A spec is checked when it is made, cannot be changed, compares by value, prints as the call that makes it, and is written into the
 manifest whole (`docs/format.md`). Pixels are a function of the file's bytes and of the spec alone.
@@ -9,7 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
+
+if TYPE_CHECKING:
+    from mmno_fast.output import Dtype, Output
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
 Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -17,6 +21,7 @@ Color: TypeAlias = Literal["auto", "rgb", "gray"]
 SixteenBit: TypeAlias = Literal["reject", "scale", "pillow"]
 Alpha: TypeAlias = Literal["drop", "white"]
 Arithmetic: TypeAlias = Literal["pillow13", "pillow12", "torchvision"]
+Backend: TypeAlias = Literal["torchvision", "pillow"]
 
 MAX_SIDE: Final = 65_535
 """The largest height or width of a target, in pixels."""
@@ -51,15 +56,20 @@ class _Spec:
     def __repr__(self) -> str:
         shared = {each.name for each in fields(_Spec)}
         ordered = sorted(fields(self), key=lambda each: each.name in shared)
+        usual = {each.name: each.default for each in ordered} | self._usual()
         said = [
             f"{each.name}={getattr(self, each.name)!r}"
             for each in ordered
-            if each.name != "size" and (each.default is MISSING or getattr(self, each.name) != each.default)
+            if each.name not in {"size", "name"} and (usual[each.name] is MISSING or getattr(self, each.name) != usual[each.name])
         ]
         return f"{type(self).__name__}({', '.join([*self._positional(), *said])})"
 
     def _positional(self) -> list[str]:
         return []
+
+    def _usual(self) -> dict[str, Any]:
+        """Defaults that are known only now."""
+        return {}
 
     def _head(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -163,7 +173,126 @@ class Original(_Spec):
         return {"kind": "original"}
 
 
-ImageSpec: TypeAlias = Resize | Original
+@cache
+def profiles() -> Mapping[str, Mapping[str, Any]]:
+    """Every profile that there is, by name, with the facts that it stands for and where they were read (`cites`).
+
+    >>> profiles()["hf/qwen3_vl"]["area"]
+    [65536, 16777216]
+    """
+    from mmno_fast import _core  # most specs do without it
+
+    return {known["name"]: known for known in json.loads(_core.profiles())}
+
+
+@dataclass(frozen=True, repr=False)
+class Profile(_Spec):
+    """Every picture gets the size, and the very pixels, that a model's own processor (or a trainer around it) would give it.
+
+    Args:
+        name: One of `profiles()`, such as ``"hf/qwen3_vl"`` or ``"llamafactory/qwen3_vl"``.
+        backend: Which library the processor uses: ``"torchvision"`` or ``"pillow"``. Default: the profile's own.
+        min_pixels: The least area after the processor's resize, where it has bounds [pixels]. Default: the checkpoint's.
+        max_pixels: The largest.
+        image_min_pixels: The least area after the trainer's own resize, where it has one [pixels]. Default: the trainer's.
+        image_max_pixels: The largest.
+        alpha: As in `Resize`. Default: what the profile's library does.
+        pixels: Which Pillow, where Pillow resizes: ``"pillow13"`` (default) or ``"pillow12"``.
+
+    The other arguments are those of `Resize`.
+
+    Raises:
+        ValueError: A name that is not known, or a value that the profile does not offer.
+
+    >>> Profile("hf/qwen3_vl", max_pixels=1_048_576)
+    Profile('hf/qwen3_vl', max_pixels=1048576)
+    >>> Profile("hf/qwen3_vl").alpha, Profile("llamafactory/qwen3_vl").alpha
+    ('white', 'drop')
+    """
+
+    name: str
+    backend: Backend | None = field(default=None, kw_only=True)
+    min_pixels: int | None = field(default=None, kw_only=True)
+    max_pixels: int | None = field(default=None, kw_only=True)
+    image_min_pixels: int | None = field(default=None, kw_only=True)
+    image_max_pixels: int | None = field(default=None, kw_only=True)
+    alpha: Alpha | None = field(default=None, kw_only=True)  # type: ignore[assignment]  # filled in below
+
+    def __post_init__(self) -> None:
+        if self.name not in profiles():
+            raise ValueError(f"profile: expected one of {', '.join(map(repr, profiles()))}, found {self.name!r}")
+        for name, usual in self._usual().items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, usual)
+        super().__post_init__()
+        known = self.facts
+        if self.backend not in known["backends"]:
+            raise ValueError(f"backend: {self.name} has {' and '.join(map(repr, known['backends']))}, found {self.backend!r}")
+        if self.pixels == "torchvision":
+            raise ValueError("pixels: a profile's `pixels` say which Pillow; `backend` says whether it is torchvision")
+        self._check_area("min_pixels", "max_pixels", known["area"])
+        self._check_area("image_min_pixels", "image_max_pixels", known["image_area"])
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The profile's line of the table: rule, filter, mean and std, patches, and where they were read."""
+        return profiles()[self.name]
+
+    def output(self, dtype: Dtype = "float32") -> Output:
+        """The numbers that the processor makes of the pixels: its normalisation, and its patches or (3, H, W).
+
+        >>> Profile("hf/siglip_384").output("bfloat16").layout
+        'nchw'
+        """
+        from mmno_fast.output import Output
+
+        statistics, patches = self.facts["statistics"], self.facts["patches"]
+        shape: dict[str, int] = patches or {}
+        return Output(
+            dtype=dtype,
+            layout="patches" if patches else "nchw",
+            mean=tuple(statistics["mean"]),
+            std=tuple(statistics["std"]),
+            normalisation="fused" if self.backend == "torchvision" else "two_step",
+            **shape,
+        )
+
+    def __str__(self) -> str:
+        area = "" if self.min_pixels is None else f", {self.min_pixels:,} to {self.max_pixels:,} pixels"
+        return f"{self.name} by {self.backend}{area}, {_tail(self)}"
+
+    def _positional(self) -> list[str]:
+        return [repr(self.name)]
+
+    def _usual(self) -> dict[str, Any]:
+        known = self.facts
+        area, image_area = known["area"] or (None, None), known["image_area"] or (None, None)
+        return {
+            "backend": known["backends"][0],
+            "min_pixels": area[0],
+            "max_pixels": area[1],
+            "image_min_pixels": image_area[0],
+            "image_max_pixels": image_area[1],
+            "alpha": known["alpha"],
+        }
+
+    def _check_area(self, least: str, most: str, usual: object) -> None:
+        low, high = getattr(self, least), getattr(self, most)
+        if usual is None:
+            if low is not None or high is not None:
+                raise ValueError(f"{least}, {most}: {self.name} has no such bounds")
+            return
+        if not (_is_int(low) and _is_int(high)):
+            raise TypeError(f"{least}, {most}: expected numbers of pixels, found {low!r} and {high!r}")
+        if not 1 <= low <= high <= DECODE_LIMIT:
+            raise ValueError(f"{least}, {most}: expected 1 <= {least} <= {most} <= {DECODE_LIMIT:,}, found {low:,} and {high:,}")
+
+    def _head(self) -> dict[str, Any]:
+        names = ("name", "backend", "min_pixels", "max_pixels", "image_min_pixels", "image_max_pixels")
+        return {"kind": "profile", **{name: getattr(self, name) for name in names}}
+
+
+ImageSpec: TypeAlias = Resize | Original | Profile
 """Any spec."""
 
 
@@ -183,11 +312,13 @@ def from_dict(spec: Mapping[str, Any]) -> ImageSpec:
             return Resize((said.pop("height"), said.pop("width")), **said)
         if kind == "original":
             return Original(**said)
+        if kind == "profile":
+            return Profile(said.pop("name"), **said)
     except KeyError as error:
         raise ValueError(f"the image spec cannot be read: member {error} is missing") from error
     except TypeError as error:
         raise ValueError(f"the image spec cannot be read: {error}") from error
-    raise ValueError(f"the image spec is of kind {kind!r}, which this version does not know; expected 'resize' or 'original'")
+    raise ValueError(f"the image spec is of kind {kind!r}, which this version does not know; expected 'resize', 'original' or 'profile'")
 
 
 def _tail(spec: _Spec) -> str:

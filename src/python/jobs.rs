@@ -150,7 +150,7 @@ pub(super) fn check(
             pool(threads, window, monitor),
             &counters,
         )?;
-        Ok(CheckReport::new(scan, decode))
+        Ok(CheckReport::new(scan, options.spec, decode))
     })
 }
 

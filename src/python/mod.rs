@@ -28,6 +28,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(jobs::verify, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::inspect_line, module)?)?;
     module.add_function(wrap_pyfunction!(pictures::probe_picture, module)?)?;
-    module.add_function(wrap_pyfunction!(pictures::read_picture, module)?)?;
+    module.add_function(wrap_pyfunction!(pictures::read_pictures, module)?)?;
+    module.add_function(wrap_pyfunction!(pictures::profiles, module)?)?;
+    module.add_function(wrap_pyfunction!(pictures::plan_tokens, module)?)?;
     Ok(())
 }

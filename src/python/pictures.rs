@@ -1,15 +1,21 @@
-//! One picture at a time.
+//! Pictures by themselves: headers, pixels, plans of tokens.
 
 use std::path::PathBuf;
 
-use numpy::{PyArray1, PyArrayMethods};
+use numpy::{Element, PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use crate::build::plan::hex;
 use crate::error::{Error, Result};
-use crate::picture::{Fault, ImageSpec, Preparer, probe, widen};
+use crate::load::output::{Dtype, Output, Sample, Shape, Writer};
+use crate::load::tokens;
+use crate::ordered::{self, Pool, Turn, Window};
+use crate::picture::{Fault, Format, ImageSpec, Mode, PROFILES, Preparer, Probe, probe, widen};
 use crate::python::gate::enter;
+
+/// Bytes of results under way at most, beyond one picture.
+const WINDOW_BYTES: u64 = 256 << 20;
 
 /// A path, or the very bytes.
 #[derive(FromPyObject)]
@@ -20,18 +26,41 @@ pub(super) enum Input {
     Path(PathBuf),
 }
 
-fn refuse(path: Option<&PathBuf>, fault: &Fault) -> Error {
-    let place = path.cloned().unwrap_or_else(|| PathBuf::from("picture"));
-    Error::picture(&place, fault.code.name(), &fault.message)
+/// A picture whose tokens are planned.
+#[derive(FromPyObject)]
+pub(super) enum Planned {
+    /// Height and width of a picture that is not at hand, in pixels.
+    Size((u32, u32)),
+    /// The file.
+    File(Input),
+}
+
+impl Input {
+    /// The bytes, and what to call them.
+    fn read(&self) -> Result<(std::borrow::Cow<'_, [u8]>, PathBuf)> {
+        match self {
+            Self::Bytes(bytes) => Ok((bytes.into(), PathBuf::from("picture"))),
+            Self::Path(path) => {
+                let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+                Ok((bytes.into(), path.clone()))
+            }
+        }
+    }
+
+    fn probe(&self) -> Result<Probe> {
+        let (bytes, path) = self.read()?;
+        probe(&bytes).map_err(|fault| refuse(&path, &fault))
+    }
+}
+
+fn refuse(path: &std::path::Path, fault: &Fault) -> Error {
+    Error::picture(path, fault.code.name(), &fault.message)
 }
 
 #[pyfunction]
 pub(super) fn probe_picture<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyDict>> {
-    let bytes = data.to_vec();
-    let (header, hash) = enter(py, |_| {
-        let header = probe(&bytes).map_err(|fault| refuse(None, &fault))?;
-        Ok((header, hex(blake3::hash(&bytes).as_bytes())))
-    })?;
+    let input = Input::Bytes(data.to_vec());
+    let (header, hash) = enter(py, |_| Ok((input.probe()?, hex(blake3::hash(&input.read()?.0).as_bytes()))))?;
     let dict = PyDict::new(py);
     dict.set_item("format", header.format.as_str())?;
     dict.set_item("mode", header.mode.as_str())?;
@@ -44,31 +73,130 @@ pub(super) fn probe_picture<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound
     Ok(dict)
 }
 
+/// Every profile, as JSON.
 #[pyfunction]
-#[pyo3(signature = (source, spec, stored = false))]
-pub(super) fn read_picture<'py>(py: Python<'py>, source: Input, spec: &str, stored: bool) -> PyResult<Bound<'py, PyAny>> {
-    let (pixels, shape) = enter(py, |_| read(source, spec, stored))?;
-    PyArray1::from_vec(py, pixels).reshape(shape).map(Bound::into_any)
+pub(super) fn profiles() -> String {
+    serde_json::to_string(&PROFILES).unwrap_or_default()
 }
 
-fn read(source: Input, spec: &str, stored: bool) -> Result<(Vec<u8>, Vec<usize>)> {
-    let spec = ImageSpec::from_json(spec)?;
-    let (bytes, path) = match source {
-        Input::Bytes(bytes) => (bytes, None),
-        Input::Path(path) => (std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?, Some(path)),
-    };
-    let fault = |fault: Fault| refuse(path.as_ref(), &fault);
-    let header = probe(&bytes).map_err(fault)?;
-    let mut pixels = Vec::new();
-    let made = Preparer::new().prepare(&bytes, &header, &spec, &mut pixels).map_err(fault)?;
-    let (height, width) = (made.height as usize, made.width as usize);
-    if made.channels == 1 && stored {
-        return Ok((pixels, vec![height, width]));
+/// What a size rule makes of each picture: (height, width, grid height, grid width, tokens), or why it is refused.
+#[pyfunction]
+pub(super) fn plan_tokens<'py>(py: Python<'py>, spec: &str, pictures: Vec<Planned>) -> PyResult<Bound<'py, PyList>> {
+    let plans = enter(py, |monitor| {
+        let spec = ImageSpec::from_json(spec)?;
+        let known = tokens::profile(&spec)?;
+        let mut plans = Vec::with_capacity(pictures.len());
+        for picture in &pictures {
+            monitor()?;
+            let header = match picture {
+                Planned::File(input) => input.probe()?,
+                Planned::Size((0, _) | (_, 0)) => return Err(Error::usage("a picture has at least one pixel a side")),
+                Planned::Size((height, width)) => Probe {
+                    format: Format::Png,
+                    mode: Mode::Rgb,
+                    width: *width,
+                    height: *height,
+                    orientation: 1,
+                    transparent: false,
+                    animated: false,
+                },
+            };
+            plans.push(tokens::plan(&spec, known, &header));
+        }
+        Ok(plans)
+    })?;
+    let list = PyList::empty(py);
+    for plan in plans {
+        match plan {
+            Ok(plan) => list.append((plan.height, plan.width, plan.grid[1], plan.grid[2], plan.tokens))?,
+            Err(fault) => list.append(format!("{}: {}", fault.code.name(), fault.message))?,
+        }
     }
-    if made.channels == 1 {
-        let mut rgb = vec![0; pixels.len() * 3];
-        widen(&pixels, &mut rgb);
-        pixels = rgb;
+    Ok(list)
+}
+
+/// Pictures as an output says, or (without one) as three channels of bytes; each with its height and width.
+#[pyfunction]
+#[pyo3(signature = (sources, spec, output = None, stored = false, threads = 1))]
+pub(super) fn read_pictures<'py>(
+    py: Python<'py>,
+    sources: Vec<Input>,
+    spec: &str,
+    output: Option<&str>,
+    stored: bool,
+    threads: usize,
+) -> PyResult<Bound<'py, PyList>> {
+    let writer = output.map(|text| Output::from_json(text).and_then(Writer::new)).transpose();
+    let writer = enter(py, |_| writer)?;
+    match &writer {
+        None => read_as(py, &sources, spec, threads, |pixels, shape| Ok(plain(pixels, shape, stored))),
+        Some(writer) => match writer.output().dtype {
+            Dtype::Uint8 => read_as(py, &sources, spec, threads, |pixels, shape| written::<u8>(writer, &pixels, shape)),
+            Dtype::Float32 => read_as(py, &sources, spec, threads, |pixels, shape| written::<f32>(writer, &pixels, shape)),
+            Dtype::Float16 | Dtype::Bfloat16 => read_as(py, &sources, spec, threads, |pixels, shape| written::<u16>(writer, &pixels, shape)),
+        },
     }
-    Ok((pixels, vec![height, width, 3]))
+}
+
+/// Numbers, and the shape they have.
+type Made<T> = (Vec<T>, Vec<usize>);
+
+fn plain(pixels: Vec<u8>, shape: Shape, stored: bool) -> Made<u8> {
+    match (shape.channels, stored) {
+        (1, true) => (pixels, vec![shape.height, shape.width]),
+        (1, false) => {
+            let mut rgb = vec![0; pixels.len() * 3];
+            widen(&pixels, &mut rgb);
+            (rgb, vec![shape.height, shape.width, 3])
+        }
+        _ => (pixels, vec![shape.height, shape.width, 3]),
+    }
+}
+
+fn written<T: Sample + Default>(writer: &Writer, pixels: &[u8], shape: Shape) -> Result<Made<T>> {
+    let dims = writer.shape(shape.height, shape.width)?;
+    let mut numbers = vec![T::default(); dims.iter().product()];
+    writer.write(pixels, shape, &mut numbers);
+    Ok((numbers, dims))
+}
+
+fn read_as<'py, T: Element + Send>(
+    py: Python<'py>,
+    sources: &[Input],
+    spec: &str,
+    threads: usize,
+    finish: impl Fn(Vec<u8>, Shape) -> Result<Made<T>> + Sync + Send,
+) -> PyResult<Bound<'py, PyList>> {
+    let made = enter(py, |monitor| {
+        let spec = ImageSpec::from_json(spec)?;
+        let pool = Pool {
+            threads: threads.min(sources.len()),
+            window: Window {
+                items: threads.max(1) * 4,
+                bytes: WINDOW_BYTES,
+            },
+            monitor,
+        };
+        let work = |preparer: &mut Preparer, input: &Input| -> Result<(Made<T>, (usize, usize))> {
+            let (bytes, path) = input.read()?;
+            let fault = |fault: Fault| refuse(&path, &fault);
+            let header = probe(&bytes).map_err(fault)?;
+            let mut pixels = Vec::new();
+            let made = preparer.prepare(&bytes, &header, &spec, &mut pixels).map_err(fault)?;
+            let [height, width, channels] = [made.height, made.width, made.channels].map(|n| n as usize);
+            let shape = Shape { height, width, channels };
+            Ok((finish(pixels, shape)?, (height, width)))
+        };
+        let mut all = Vec::with_capacity(sources.len());
+        ordered::map(pool, sources.iter(), |_| Turn::InOrder(0), Preparer::new, work, |made| {
+            all.push(made?);
+            Ok(())
+        })?;
+        Ok(all)
+    })?;
+    let list = PyList::empty(py);
+    for ((numbers, dims), size) in made {
+        list.append((PyArray1::from_vec(py, numbers).reshape(dims)?, size))?;
+    }
+    Ok(list)
 }

@@ -17,6 +17,8 @@ use crate::build::roots_of;
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::rules::Variant;
+use crate::load::tokens;
+use crate::picture::ImageSpec;
 use crate::python::gate::{enter, raise};
 use crate::scan::Scan;
 
@@ -24,12 +26,13 @@ use crate::scan::Scan;
 #[pyclass(frozen, module = "mmno_fast._core")]
 pub(super) struct CheckReport {
     scan: Scan,
+    spec: ImageSpec,
     decoded: bool,
 }
 
 impl CheckReport {
-    pub(super) fn new(scan: Scan, decoded: bool) -> Self {
-        Self { scan, decoded }
+    pub(super) fn new(scan: Scan, spec: ImageSpec, decoded: bool) -> Self {
+        Self { scan, spec, decoded }
     }
 
     fn source(&self, number: u32) -> &str {
@@ -103,7 +106,7 @@ impl CheckReport {
 impl CheckReport {
     #[getter]
     fn summary(&self) -> String {
-        summarise(&self.scan, self.decoded).to_string()
+        summarise(&self.scan, &self.spec, self.decoded).to_string()
     }
 
     #[getter]
@@ -133,8 +136,36 @@ fn count<K: Ord>(items: impl Iterator<Item = K>) -> BTreeMap<K, u64> {
     counts
 }
 
+/// How many tokens the pictures become, where the spec is a profile whose pictures become tokens.
+fn tokens_of(scan: &Scan, spec: &ImageSpec) -> Value {
+    let Ok(known) = tokens::profile(spec) else {
+        return Value::Null;
+    };
+    let of_picture: Vec<u64> = scan
+        .pictures
+        .iter()
+        .map(|picture| tokens::plan(spec, known, &picture.probe).map_or(0, |plan| u64::from(plan.tokens)))
+        .collect();
+    let of_row = |first: u32, count: u32| -> u64 {
+        let names = scan.row_names.iter().skip(first as usize).take(count as usize);
+        names.filter_map(|name| of_picture.get(scan.picture_of(*name)? as usize)).sum()
+    };
+    let rows: Vec<u64> = scan
+        .rows
+        .iter()
+        .filter(|row| !row.rejected)
+        .map(|row| of_row(row.names.0, row.names.1))
+        .collect();
+    json!({
+        "profile": known.name,
+        "counts": count(of_picture.iter().map(|tokens| tokens.to_string())),
+        "largest_row": rows.iter().max().unwrap_or(&0),
+        "all_rows": rows.iter().sum::<u64>(),
+    })
+}
+
 /// Totals, in the shape that the Python layer shows.
-fn summarise(scan: &Scan, decoded: bool) -> Value {
+fn summarise(scan: &Scan, spec: &ImageSpec, decoded: bool) -> Value {
     let accepted: Vec<_> = scan.rows.iter().filter(|row| !row.rejected).collect();
     let rejected_in = |source: usize| scan.rows.iter().filter(|row| row.rejected && row.source as usize == source).count() as u64;
     let sources: Vec<Value> = scan
@@ -178,6 +209,7 @@ fn summarise(scan: &Scan, decoded: bool) -> Value {
         "modes": count(pictures.iter().map(|picture| picture.probe.mode.as_str())),
         "sizes": count(pictures.iter().map(|picture| format!("{}x{}", picture.probe.width, picture.probe.height))),
         "gray": (decoded && scan.resolver.is_some()).then(|| pictures.iter().filter(|picture| picture.channels == 1).count()),
+        "tokens": tokens_of(scan, spec),
         "roots": roots_of(scan),
         "missing_folders": missing,
         "unknown_fields": scan.unknown.iter().map(|field| json!({"source": scan.sources[field.source as usize].name, "key": field.pointer, "count": field.count})).collect::<Vec<_>>(),
