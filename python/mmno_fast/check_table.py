@@ -99,6 +99,8 @@ def _check_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("sizes", _sizes_text(summary["sizes"])),
             ("gray", _gray_text(summary)),
         ]
+        if summary["tokens"]:
+            rows.append(("tokens", _tokens_text(summary["tokens"])))
     return rows
 
 
@@ -126,6 +128,20 @@ def _gray_text(summary: Mapping[str, Any]) -> str:
     if summary["gray"] is None:
         return "not known: pictures were not decoded"
     return f"{summary['gray']:,} of {summary['distinct_pictures']:,} without colour ({summary['gray'] / summary['distinct_pictures']:.0%})"
+
+
+def _tokens_text(tokens: Mapping[str, Any]) -> str:
+    """Least, median and most tokens of a picture, the most of a row, and all."""
+    counts = sorted((int(count), pictures) for count, pictures in tokens["counts"].items() if count != "0")
+    if not counts:
+        return f"none among those of the text ({tokens['profile']})"
+    middle = (sum(pictures for _, pictures in counts) + 1) // 2
+    seen = accumulate(pictures for _, pictures in counts)
+    median = next(count for (count, _), upto in zip(counts, seen, strict=True) if upto >= middle)
+    return (
+        f"{counts[0][0]:,} to {counts[-1][0]:,} a picture, median {median:,}; at most {tokens['largest_row']:,} a row; "
+        f"{tokens['all_rows']:,} in all ({tokens['profile']})"
+    )
 
 
 def _codes(codes: Sequence[Mapping[str, Any]]) -> Table:

@@ -422,7 +422,10 @@ mod tests {
     fn dividing_by_255_in_single_precision_is_the_two_steps() {
         // torchvision's `to_tensor` divides in single precision; transformers multiplies in double, and rounds.
         for byte in 0..=255_u8 {
-            assert_eq!(f32::from(byte) / 255.0, (f64::from(byte) * (1.0 / 255.0)) as f32);
+            assert_eq!(
+                (f32::from(byte) / 255.0).to_bits(),
+                ((f64::from(byte) * (1.0 / 255.0)) as f32).to_bits()
+            );
         }
     }
 

@@ -20,7 +20,9 @@ pub struct Plan {
 pub fn profile(spec: &ImageSpec) -> Result<&'static Known> {
     match spec.size {
         Size::Profile(profile) => Ok(profile.known),
-        _ => Err(Error::usage("tokens are planned for a `Profile`: what other specs make of a picture has no fixed number of them")),
+        _ => Err(Error::usage(
+            "tokens are planned for a `Profile`: what other specs make of a picture has no fixed number of them",
+        )),
     }
 }
 

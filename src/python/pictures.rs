@@ -133,7 +133,9 @@ pub(super) fn read_pictures<'py>(
         Some(writer) => match writer.output().dtype {
             Dtype::Uint8 => read_as(py, &sources, spec, threads, |pixels, shape| written::<u8>(writer, &pixels, shape)),
             Dtype::Float32 => read_as(py, &sources, spec, threads, |pixels, shape| written::<f32>(writer, &pixels, shape)),
-            Dtype::Float16 | Dtype::Bfloat16 => read_as(py, &sources, spec, threads, |pixels, shape| written::<u16>(writer, &pixels, shape)),
+            Dtype::Float16 | Dtype::Bfloat16 => {
+                read_as(py, &sources, spec, threads, |pixels, shape| written::<u16>(writer, &pixels, shape))
+            }
         },
     }
 }
@@ -188,10 +190,17 @@ fn read_as<'py, T: Element + Send>(
             Ok((finish(pixels, shape)?, (height, width)))
         };
         let mut all = Vec::with_capacity(sources.len());
-        ordered::map(pool, sources.iter(), |_| Turn::InOrder(0), Preparer::new, work, |made| {
-            all.push(made?);
-            Ok(())
-        })?;
+        ordered::map(
+            pool,
+            sources.iter(),
+            |_| Turn::InOrder(0),
+            Preparer::new,
+            work,
+            |made| {
+                all.push(made?);
+                Ok(())
+            },
+        )?;
         Ok(all)
     })?;
     let list = PyList::empty(py);

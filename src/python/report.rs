@@ -158,7 +158,7 @@ fn tokens_of(scan: &Scan, spec: &ImageSpec) -> Value {
         .collect();
     json!({
         "profile": known.name,
-        "counts": count(of_picture.iter().map(|tokens| tokens.to_string())),
+        "counts": count(of_picture.iter().map(ToString::to_string)),
         "largest_row": rows.iter().max().unwrap_or(&0),
         "all_rows": rows.iter().sum::<u64>(),
     })

@@ -26,6 +26,8 @@ Examples:
 
   mmno-fast build a.jsonl b.jsonl --images images/ --out shards/ --original
 
+  mmno-fast build a.jsonl --images images/ --out shards/ --profile hf/qwen3_vl:max_pixels=1048576
+
   mmno-fast build a.jsonl --images img/ --out shards/ --size 448x336 --fit pad --update
 
   mmno-fast build a.jsonl --images img/ --out shards/ --original --allow 'images.missing:Old*'
@@ -46,6 +48,7 @@ def build(
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="One size for all: 448, or HEIGHTxWIDTH.", show_default=False, rich_help_panel=SPEC)
     ] = None,
+    profile: options.ProfileName = None,
     original: Annotated[bool, typer.Option("--original", help="Keep every picture's own size.", rich_help_panel=SPEC)] = False,
     fit: Annotated[Fit | None, typer.Option(help="Always said with --size.", show_default=False, rich_help_panel=SPEC)] = None,
     filter: Annotated[Filter | None, typer.Option(show_default="bicubic", rich_help_panel=SPEC)] = None,  # noqa: A002 - the flag's name
@@ -54,7 +57,10 @@ def build(
     sixteen_bit: Annotated[
         SixteenBit, typer.Option(help="16-bit gray: reject, high byte, or above 255 white.", rich_help_panel=SPEC)
     ] = "reject",
-    alpha: Annotated[Alpha, typer.Option(help="Transparency: dropped, or over white.", rich_help_panel=SPEC)] = "drop",
+    alpha: Annotated[
+        Alpha | None,
+        typer.Option(help="Transparency: dropped, or over white.", show_default="drop, or the profile's", rich_help_panel=SPEC),
+    ] = None,
     decode_limit: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=SPEC)
     ] = DECODE_LIMIT,
@@ -105,11 +111,12 @@ def build(
         "color": color,
         "exif": exif,
         "sixteen_bit": sixteen_bit,
-        "alpha": alpha,
         "decode_limit": decode_limit,
         "pixels": pixels,
     }
-    image = _spec(size, fit, filter, common, original=original)
+    if alpha is not None:
+        common["alpha"] = alpha
+    image = _spec(size, fit, filter, common, profile=profile, original=original)
     counters = Counters() if engine == "reference" else _core.Progress()
     try:
         with shown(counters):
@@ -145,14 +152,15 @@ def _spec(
     filter: Filter | None,  # noqa: A002 - as the flag
     common: dict[str, Any],
     *,
+    profile: str | None,
     original: bool,
 ) -> ImageSpec:
-    if (size is None) == (not original):
-        raise Stop("what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, or --original", WRONG_USE)
+    if [size is not None, profile is not None, original].count(True) != 1:
+        raise Stop("what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, --profile NAME, or --original", WRONG_USE)
     if size is None:
         if fit or filter:
-            raise Stop("--fit and --filter go with --size; with --original nothing is resized", WRONG_USE)
-        return Original(**common)
+            raise Stop("--fit and --filter go with --size; a profile has its own, and with --original nothing is resized", WRONG_USE)
+        return Original(**common) if profile is None else options.parse_profile(profile, **common)
     if fit is None:
         raise Stop("--size needs --fit: stretch (changes proportions), pad (adds black) or crop (cuts the centre out)", WRONG_USE)
     return Resize(options.parse_size(size), fit=fit, filter=filter or "bicubic", **common)

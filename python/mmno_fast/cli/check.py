@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -24,6 +24,8 @@ Examples:
 
   mmno-fast check a/train.jsonl other=b/train.jsonl --images images/ --no-decode
 
+  mmno-fast check train.jsonl --images images/ --profile hf/qwen3_vl
+
   mmno-fast check train.jsonl --images images/ --json - --findings findings.jsonl
 
   mmno-fast check --list
@@ -39,6 +41,7 @@ def check(
     ] = None,
     images: options.Images = None,
     *,
+    profile: options.ProfileName = None,
     no_decode: Annotated[
         bool, typer.Option("--no-decode", help="Look at the heads of pictures only.", rich_help_panel=options.PICTURES)
     ] = False,
@@ -73,12 +76,14 @@ def check(
         return
     if not sources:
         raise Stop("no sources: name at least one JSONL file, as in: mmno-fast check train.jsonl --images images/", WRONG_USE)
+    common: dict[str, Any] = {"sixteen_bit": sixteen_bit, "decode_limit": decode_limit}
+    image = Original(**common) if profile is None else options.parse_profile(profile, **common)
     counters = _core.Progress()
     with shown(counters):
         report = checking.check(
             options.texts(sources),
             options.texts(images) or None,
-            image=Original(sixteen_bit=sixteen_bit, decode_limit=decode_limit),
+            image=image,
             decode=not no_decode,
             placeholders=placeholders,
             strip_prefix=strip_prefix,

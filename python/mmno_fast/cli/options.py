@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from mmno_fast import _core
 from mmno_fast.checking import Placeholders
+from mmno_fast.specs import Profile, profiles
 
 _BYTE_UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _SIZE: Final = re.compile(r"(\d+)(?:x(\d+))?")
+_SETTINGS: Final = ("backend", "min_pixels", "max_pixels", "image_min_pixels", "image_max_pixels")
 _BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
@@ -41,6 +43,29 @@ def parse_size(text: str) -> tuple[int, int]:
     return height, int(match[2] or height)
 
 
+def parse_profile(text: str, **common: Any) -> Profile:
+    """The profile of ``hf/qwen3_vl`` or ``hf/qwen3_vl:max_pixels=1048576,backend=pillow``.
+
+    >>> parse_profile("hf/qwen3_vl:max_pixels=1048576,backend=pillow")
+    Profile('hf/qwen3_vl', backend='pillow', max_pixels=1048576)
+    """
+    name, _, said = text.strip().partition(":")
+    settings: dict[str, Any] = {}
+    for setting in filter(None, said.split(",")):
+        key, _, value = setting.partition("=")
+        if key not in _SETTINGS or not value:
+            raise ValueError(f"--profile: expected NAME:KEY=VALUE,… with keys {', '.join(_SETTINGS)}, found {setting!r}")
+        if key != "backend" and not value.isdecimal():
+            raise ValueError(f"--profile: {key}: expected a number of pixels, found {value!r}")
+        settings[key] = value if key == "backend" else int(value)
+    return Profile(name, **settings, **common)
+
+
+def complete_profiles(incomplete: str) -> list[str]:
+    """Names of profiles that begin with `incomplete`, for tab completion."""
+    return [name for name in profiles() if name.startswith(incomplete)]
+
+
 def complete_codes(incomplete: str) -> list[str]:
     """Codes of level E that begin with `incomplete`, for tab completion."""
     return [entry["code"] for entry in _core.catalogue() if entry["severity"] == "E" and entry["code"].startswith(incomplete)]
@@ -67,6 +92,17 @@ Sources = Annotated[list[Path], typer.Argument(metavar="SOURCES", help="JSONL fi
 Images = Annotated[
     list[Path] | None,
     typer.Option("--images", metavar="DIR", help="Where pictures lie; may be said again.", show_default=False, rich_help_panel=PICTURES),
+]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="As a model's own processor: hf/qwen3_vl, llamafactory/qwen3_vl:image_max_pixels=262144, …",
+        show_default=False,
+        autocompletion=complete_profiles,
+        rich_help_panel=PICTURES,
+    ),
 ]
 Shards = Annotated[Path, typer.Argument(metavar="SHARDS", help="The folder that holds manifest.json.")]
 StripPrefix = Annotated[

@@ -1,0 +1,184 @@
+"""Profiles against the processors themselves: transformers, open_clip, LLaMA-Factory, qwen_vl_utils and ms-swift, to the bit."""
+
+import io
+import sys
+import warnings
+from functools import cache
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+import mmno_fast as mf
+import numpy as np
+import pytest
+from mmno_fast.specs import Backend
+from PIL import Image, ImageDraw
+
+pytestmark = pytest.mark.torch
+
+SIZES = [(512, 512), (240, 210), (225, 225), (630, 587), (1, 1), (3, 500), (33, 31), (10, 200), (700, 1001), (224, 224), (337, 336)]
+"""Heights and widths."""
+MODES = ["RGB", "L", "RGBA", "LA", "P", "1", "CMYK"]
+
+
+def drawn(mode: str, height: int, width: int, seed: int = 0) -> bytes:
+    """A file with noise and shapes in it, in this mode."""
+    rng = np.random.default_rng(seed)
+    base = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+    ImageDraw.Draw(base).ellipse((0, 0, width // 2, height // 2), fill=(200, 30, 90))
+    if mode in {"RGBA", "LA"}:
+        alpha = Image.fromarray(rng.integers(0, 256, (height, width), np.uint8))
+        picture = base.convert(mode[:-1])
+        picture.putalpha(alpha)
+    elif mode == "P":
+        picture = base.quantize(64)
+    else:
+        picture = base.convert(mode)
+    file = io.BytesIO()
+    if mode == "CMYK":
+        picture.save(file, "JPEG", quality=90)
+    else:
+        picture.save(file, "PNG")
+    return file.getvalue()
+
+
+HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+QWEN2 = ("Qwen2VLImageProcessor", {"size": {"shortest_edge": 3136, "longest_edge": 12845056}})
+QWEN3 = ("Qwen2VLImageProcessor", {"size": {"shortest_edge": 65536, "longest_edge": 16777216}, "patch_size": 16, **HALF})
+PROCESSORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "hf/clip_224": ("CLIPImageProcessor", {}),
+    "hf/llava_1_5_336": ("LlavaImageProcessor", {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}),
+    "hf/medgemma_896": ("Gemma3ImageProcessor", {"size": {"height": 896, "width": 896}}),
+    "hf/qwen2_5_vl": QWEN2,
+    "hf/qwen2_vl": ("Qwen2VLImageProcessor", {}),
+    "hf/qwen3_vl": QWEN3,
+    "hf/siglip_384": ("SiglipImageProcessor", {"size": {"height": 384, "width": 384}}),
+    "llamafactory/qwen2_vl": QWEN2,
+    "llamafactory/qwen3_vl": QWEN3,
+    "ms_swift/qwen3_vl": QWEN3,
+}
+"""The image processor of transformers that a profile ends with, and its checkpoint's settings."""
+
+
+@cache
+def processor(name: str, backend: Backend) -> Any:
+    import transformers
+
+    cls, settings = PROCESSORS[name]
+    return getattr(transformers, cls if backend == "torchvision" else f"{cls}Pil")(**settings)
+
+
+def expected(name: str, backend: Backend, picture: Image.Image, **settings) -> dict[str, np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = processor(name, backend)(images=picture, return_tensors="pt", **settings)
+    return {key: value.numpy() for key, value in made.items()}
+
+
+def check(profile: mf.Profile, data: bytes, wanted: dict[str, np.ndarray]) -> None:
+    made = mf.read_picture(data, profile, profile.output())
+    values, grid = made if isinstance(made, mf.Patches) else (made[None], None)
+    assert values.shape == wanted["pixel_values"].shape
+    assert np.array_equal(values.view(np.uint32), wanted["pixel_values"].view(np.uint32)), np.abs(values - wanted["pixel_values"]).max()
+    if grid is not None:
+        assert grid.tolist() == wanted["image_grid_thw"].tolist()
+        height, width = Image.open(io.BytesIO(data)).size[::-1]
+        plan = mf.plan_tokens([data, (height, width)], profile)
+        assert plan.image_grid_thw.tolist() == grid.tolist() * 2
+        assert plan.tokens.tolist() == [int(grid.prod()) // 4] * 2
+
+
+HF = [name for name in mf.profiles() if name.startswith("hf/")]
+
+
+@pytest.mark.parametrize("backend", ["torchvision", "pillow"])
+@pytest.mark.parametrize("name", HF)
+def test_processors_of_transformers(name: str, backend: Backend) -> None:
+    profile = mf.Profile(name, backend=backend)
+    for number, (height, width) in enumerate(SIZES):
+        for mode in MODES if number < 3 else MODES[number % 2 :: 3]:
+            data = drawn(mode, height, width, number)
+            check(profile, data, expected(name, backend, Image.open(io.BytesIO(data))))
+
+
+@pytest.mark.parametrize("name", [name for name in HF if "qwen" in name])
+def test_what_the_processor_refuses(name: str) -> None:
+    data = drawn("RGB", 2, 402)
+    with pytest.raises(ValueError, match="aspect ratio"):
+        expected(name, "torchvision", Image.open(io.BytesIO(data)))
+    with pytest.raises(mf.DataError, match="thin") as caught:
+        mf.read_picture(data, mf.Profile(name))
+    assert caught.value.code == "picture.aspect"
+
+
+@pytest.mark.parametrize("factor", [28, 32])
+def test_smart_resize_for_every_size(factor: int) -> None:
+    """Sampled; `benches/smart_resize.py` goes through all sizes from 1 to 2,000."""
+    from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+    rng = np.random.default_rng(factor)
+    sizes = [(int(height), int(width)) for height, width in rng.integers(1, 2001, (20_000, 2))]
+    for budget in [(3136, 1_003_520), (65_536, 16_777_216), (65_536, 262_144)]:
+        profile = mf.Profile("hf/qwen2_vl" if factor == 28 else "hf/qwen3_vl", min_pixels=budget[0], max_pixels=budget[1])
+        plan = mf.plan_tokens(sizes, profile)
+        for number, size in enumerate(sizes):
+            try:
+                wanted = smart_resize(*size, factor, *budget)
+            except ValueError:
+                assert number in plan.refused
+                continue
+            assert tuple(plan.size[number]) == wanted, size
+
+
+@pytest.mark.parametrize("name", ["llamafactory/qwen2_vl", "llamafactory/qwen3_vl"])
+def test_llama_factory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # LLaMA-Factory imports torchaudio, which has no build for every torch. Nothing else may take the empty module for it.
+    audio = ModuleType("torchaudio")
+    audio.__spec__ = ModuleSpec("torchaudio", None)
+    monkeypatch.setitem(sys.modules, "torchaudio", audio)
+    from llamafactory.data.mm_plugin import get_mm_plugin
+
+    plugin = get_mm_plugin("qwen2_vl", image_token="<image>")
+    for number, (height, width) in enumerate([*SIZES, (900, 1400), (2, 100), (1375, 1446), (1, 7000), (7000, 3)]):
+        for mode in MODES:
+            data = drawn(mode, height, width, number)
+            picture = Image.open(io.BytesIO(data))
+            before = plugin._preprocess_image(picture, image_max_pixels=768 * 768, image_min_pixels=32 * 32)
+            check(mf.Profile(name), data, expected(name, "torchvision", before))
+
+
+def test_ms_swift() -> None:
+    from qwen_vl_utils import fetch_image
+    from swift.template.vision_utils import load_image
+
+    name = "ms_swift/qwen3_vl"
+    for number, (height, width) in enumerate(SIZES):
+        for mode in MODES:
+            data = drawn(mode, height, width, number)
+            before = fetch_image({"image": load_image(data)}, image_patch_size=16)
+            check(mf.Profile(name), data, expected(name, "torchvision", before, do_resize=False))
+
+
+@pytest.mark.parametrize("rgb_first", [False, True])
+def test_open_clip(rgb_first: bool) -> None:
+    from open_clip.transform import image_transform
+
+    transform = image_transform(224, is_train=False)
+    profile = mf.Profile("biomedclip_224_rgb_first" if rgb_first else "open_clip/biomedclip_224")
+    for number, (height, width) in enumerate(SIZES):
+        for mode in MODES:
+            data = drawn(mode, height, width, number)
+            picture = Image.open(io.BytesIO(data))
+            wanted = transform(picture.convert("RGB") if rgb_first else picture).numpy()
+            check(profile, data, {"pixel_values": wanted[None]})
+
+
+def test_sixteen_bits_in_their_own_mode() -> None:
+    from open_clip.transform import image_transform
+
+    rng = np.random.default_rng(5)
+    for height, width in SIZES:
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 600, (height, width), np.uint16)).save(file, "PNG")
+        wanted = image_transform(224, is_train=False)(Image.open(file)).numpy()
+        check(mf.Profile("open_clip/biomedclip_224", sixteen_bit="pillow"), file.getvalue(), {"pixel_values": wanted[None]})
