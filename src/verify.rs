@@ -11,6 +11,7 @@ use crate::build::is_shard_name;
 use crate::build::manifest::{INDEX, MANIFEST, Manifest, REJECTS, ShardRecord};
 use crate::error::{Error, Result};
 use crate::ordered::{self, Pool, Turn};
+use crate::picture::Size;
 use crate::scan::Counters;
 use crate::shard::columns::Place;
 use crate::shard::npy::{DATA_OFFSET, header};
@@ -180,11 +181,12 @@ fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::res
     let pictures = read_pictures(&folder).map_err(|error| error.to_string())?;
     let mut found = [0u64; 3];
     let mut filled = 0u64;
+    let encoded = manifest.spec.size == Size::Encoded;
     for (i, picture) in pictures.iter().enumerate() {
         let (store, expected, given) = match picture.place {
             Place::Gray(index) => (0, found[0], index),
             Place::Rgb(index) => (1, found[1], index),
-            Place::Pixels(offset, length) if length == picture.bytes() => (2, filled, offset),
+            Place::Pixels(offset, length) if encoded || length == picture.pixels() => (2, filled, offset),
             Place::Pixels(..) => return Err(format!("picture {i} has a length that is not its size")),
         };
         if expected != given {
@@ -193,7 +195,7 @@ fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::res
             ));
         }
         found[store] += 1;
-        filled += if store == 2 { picture.bytes() } else { 0 };
+        filled = filled.saturating_add(if store == 2 { picture.bytes() } else { 0 });
     }
     if (pictures.len() as u64, found) != (shard.pictures, [shard.gray, shard.rgb, shard.pixels]) {
         return Err("pictures.arrow and the manifest count differently".to_owned());

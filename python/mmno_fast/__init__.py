@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mmno_fast.output import Output
     from mmno_fast.picture import Patches, TokenPlan, plan_tokens, read_picture
     from mmno_fast.pictures import Picture, Pictures
-    from mmno_fast.specs import ImageSpec, Original, Profile, Resize, profiles
+    from mmno_fast.specs import Encoded, ImageSpec, Original, Profile, Resize, profiles
     from mmno_fast.verifying import VerifyReport, verify
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
@@ -46,6 +46,7 @@ _LAZY: Final = {
     "ClosedError": "_core",
     "DataError": "_core",
     "Dataset": "dataset",
+    "Encoded": "specs",
     "ImageSpec": "specs",
     "MmnoError": "_core",
     "Original": "specs",
@@ -78,6 +79,7 @@ __all__ = [
     "ClosedError",
     "DataError",
     "Dataset",
+    "Encoded",
     "ImageSpec",
     "MmnoError",
     "Original",

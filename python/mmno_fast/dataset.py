@@ -210,7 +210,7 @@ class _Contents:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest = manifest.read(path)
-        self.shards = tuple(Shard(path / entry["folder"], entry) for entry in self.manifest["shards"])
+        self.shards = tuple(Shard(path / entry["folder"], entry, self.manifest["spec"]) for entry in self.manifest["shards"])
 
     @cached_property
     def index(self) -> npt.NDArray[np.uint64]:

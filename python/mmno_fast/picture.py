@@ -11,7 +11,7 @@ import numpy as np
 
 from mmno_fast import _core
 from mmno_fast.machine import thread_count
-from mmno_fast.specs import ImageSpec, Profile
+from mmno_fast.specs import Encoded, ImageSpec, Profile
 
 if TYPE_CHECKING:
     from mmno_fast.output import Output
@@ -76,6 +76,8 @@ def read_picture(
     >>> values.shape, values.dtype, grid.tolist()
     ((560, 1536), dtype('uint16'), [[1, 14, 20], [1, 14, 20]])
     """
+    if isinstance(image, Encoded):
+        raise TypeError("image: Encoded() keeps a file as it is; say Original() for its pixels")
     several = isinstance(source, (list, tuple))
     sources = [*source] if isinstance(source, (list, tuple)) else [source]
     threads = thread_count(threads) if several else 1

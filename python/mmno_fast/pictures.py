@@ -47,6 +47,11 @@ class Picture:
         """As stored: uint8 (H, W) or (H, W, 3), a read-only view of the mapped shard. Nothing is copied."""
         return self._shard.pixels(self._row)
 
+    @property
+    def file(self) -> bytes:
+        """The file as it was, where the data set was built with ``Encoded()``; else a `ValueError`."""
+        return self._shard.file(self._row)
+
     def rgb(self) -> Pixels:
         """A copy with three channels: uint8 (H, W, 3)."""
         return widened(self.pixels)

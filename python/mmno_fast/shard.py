@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,8 +23,9 @@ Pixels = npt.NDArray[np.uint8]
 class Shard:
     """The rows, pictures and pixels of one folder. Nothing is copied: tables and arrays are views of the mapped files."""
 
-    def __init__(self, folder: Path, entry: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, entry: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         self.folder = folder
+        self._spec = spec
         self.rows: int = entry["rows"]
         self.pictures: int = entry["pictures"]
 
@@ -49,8 +51,11 @@ class Shard:
         return {}
 
     def pixels(self, picture: int) -> Pixels:
-        """The pixels of a picture as stored: uint8 (H, W) or (H, W, 3), a read-only view."""
+        """The pixels of a picture: uint8 (H, W) or (H, W, 3), a read-only view; decoded now where files are kept as they were."""
         store, index, offset, length, (height, width, channels) = self.places[picture]
+        if self._spec["kind"] == "encoded":
+            spec = json.dumps({**self._spec, "kind": "original"})
+            return _core.read_pictures([self.file(picture)], spec, stored=True)[0][0]
         array = self._store(store)
         shape = (height, width) if channels == 1 else (height, width, channels)
         try:
@@ -60,6 +65,16 @@ class Shard:
         if found.shape != shape:
             raise self._fault(f"{store}.npy", f"picture {picture} should be {shape}, found {found.shape}")
         return found.view(np.ndarray)
+
+    def file(self, picture: int) -> bytes:
+        """The file of a picture, where files are kept as they were."""
+        if self._spec["kind"] != "encoded":
+            raise ValueError("this data set holds pixels, not files: it was not built with Encoded()")
+        store, _, offset, length, _ = self.places[picture]
+        array = self._store(store)
+        if offset is None or length is None or offset + length > len(array):
+            raise self._fault("pictures.arrow", f"picture {picture} lies outside {store}.npy")
+        return array[offset : offset + length].tobytes()
 
     def _store(self, name: str) -> Pixels:
         if name not in self._stores:

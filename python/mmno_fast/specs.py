@@ -1,4 +1,4 @@
-"""What becomes of a picture: `Resize`, `Original` and `Profile`.
+"""What becomes of a picture: `Resize`, `Original`, `Encoded` and `Profile`.
 
 A spec is checked when it is made, cannot be changed, compares by value, prints as the call that makes it, and is written into the
 manifest whole (`docs/format.md`). Pixels are a function of the file's bytes and of the spec alone.
@@ -103,6 +103,7 @@ class Resize(_Spec):
         size: The target in pixels: one number for a square, or ``(height, width)``.
         fit: Always said. ``"stretch"`` changes the proportions, ``"pad"`` adds black (`ImageOps.pad`), ``"crop"`` resizes the
             shortest edge and cuts the centre out.
+        fill: The gray around the picture, 0 (black, default) to 255, with ``fit="pad"``.
         filter: ``"nearest"``, ``"box"``, ``"bilinear"``, ``"hamming"``, ``"bicubic"`` (default) or ``"lanczos"``, as Pillow has them.
         color: ``"auto"`` (default) stores a picture whose channels are all equal as one channel, ``"rgb"`` always stores three,
             ``"gray"`` always one.
@@ -129,11 +130,16 @@ class Resize(_Spec):
     size: int | tuple[int, int]
     fit: Fit = field(kw_only=True)
     filter: Filter = field(default="bicubic", kw_only=True)
+    fill: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", _height_and_width(self.size))
         _one_of("fit", self.fit, Fit)
         _one_of("filter", self.filter, Filter)
+        if not _is_int(self.fill) or not 0 <= self.fill <= 255:
+            raise ValueError(f"fill: expected a gray from 0 to 255, found {self.fill!r}")
+        if self.fill and self.fit != "pad":
+            raise ValueError(f"fill goes with fit='pad', found fit={self.fit!r}")
         super().__post_init__()
         if self.pixels == "torchvision" and self.filter not in TORCHVISION_FILTERS:
             raise ValueError(f"filter: torchvision has {' and '.join(map(repr, TORCHVISION_FILTERS))}, found {self.filter!r}")
@@ -155,7 +161,8 @@ class Resize(_Spec):
         return [str(self.height) if self.height == self.width else repr(self.size)]
 
     def _head(self) -> dict[str, Any]:
-        return {"kind": "resize", "height": self.height, "width": self.width, "fit": self.fit, "filter": self.filter}
+        head = {"kind": "resize", "height": self.height, "width": self.width, "fit": self.fit, "filter": self.filter}
+        return {**head, "fill": self.fill} if self.fill else head
 
 
 @dataclass(frozen=True, repr=False)
@@ -171,6 +178,23 @@ class Original(_Spec):
 
     def _head(self) -> dict[str, Any]:
         return {"kind": "original"}
+
+
+@dataclass(frozen=True, repr=False)
+class Encoded(_Spec):
+    """Every picture stays the file that it was, byte for byte, and is decoded when it is used.
+
+    The arguments are those of `Resize`, and say how.
+
+    >>> Encoded()
+    Encoded()
+    """
+
+    def __str__(self) -> str:
+        return f"files as they are, {_tail(self)}"
+
+    def _head(self) -> dict[str, Any]:
+        return {"kind": "encoded"}
 
 
 @cache
@@ -292,7 +316,7 @@ class Profile(_Spec):
         return {"kind": "profile", **{name: getattr(self, name) for name in names}}
 
 
-ImageSpec: TypeAlias = Resize | Original | Profile
+ImageSpec: TypeAlias = Resize | Original | Encoded | Profile
 """Any spec."""
 
 
@@ -312,13 +336,17 @@ def from_dict(spec: Mapping[str, Any]) -> ImageSpec:
             return Resize((said.pop("height"), said.pop("width")), **said)
         if kind == "original":
             return Original(**said)
+        if kind == "encoded":
+            return Encoded(**said)
         if kind == "profile":
             return Profile(said.pop("name"), **said)
     except KeyError as error:
         raise ValueError(f"the image spec cannot be read: member {error} is missing") from error
     except TypeError as error:
         raise ValueError(f"the image spec cannot be read: {error}") from error
-    raise ValueError(f"the image spec is of kind {kind!r}, which this version does not know; expected 'resize', 'original' or 'profile'")
+    raise ValueError(
+        f"the image spec is of kind {kind!r}, which this version does not know; expected 'resize', 'original', 'encoded' or 'profile'"
+    )
 
 
 def _tail(spec: _Spec) -> str:

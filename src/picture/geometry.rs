@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Fit {
     /// Height and width are scaled independently.
     Stretch,
-    /// The whole picture, centred on black: `ImageOps.pad`.
+    /// The whole picture, centred on a plain ground: `ImageOps.pad`.
     Pad,
     /// The shortest edge is scaled to fit, and the centre is cut out.
     Crop,
@@ -21,7 +21,7 @@ pub(super) struct Size2 {
     pub(super) height: u32,
 }
 
-/// How a picture gets to its target: scale it, take a window of the result, put that at a place on black.
+/// How a picture gets to its target: scale it, take a window of the result, put that at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placement {
     /// The whole picture's size after scaling. May be empty ([`Fit::Pad`] of an extreme aspect ratio): then all is black.
@@ -36,6 +36,8 @@ pub(super) struct Placement {
     pub(super) x: u32,
     /// Likewise.
     pub(super) y: u32,
+    /// What surrounds it there.
+    pub(super) fill: u8,
 }
 
 /// The size of a picture of this size once its EXIF orientation is applied.
@@ -60,6 +62,7 @@ pub(super) fn place(source: Size2, target: Size2, fit: Fit) -> Placement {
             window: target,
             x: 0,
             y: 0,
+            fill: 0,
         },
         Fit::Pad => pad(source, target),
         Fit::Crop => crop(source, target),
@@ -83,6 +86,7 @@ fn pad(source: Size2, target: Size2) -> Placement {
         window: scaled,
         x,
         y,
+        fill: 0,
     }
 }
 
@@ -131,6 +135,7 @@ fn crop(source: Size2, target: Size2) -> Placement {
         window: target,
         x: 0,
         y: 0,
+        fill: 0,
     }
 }
 

@@ -7,7 +7,7 @@ use super::geometry::{self, Size2};
 use super::own_mode::OwnMode;
 use super::probe::{Mode, Probe};
 use super::resample::{Job, Resampler};
-use super::spec::{ImageSpec, SixteenBit};
+use super::spec::{ImageSpec, SixteenBit, Size};
 use super::steps::Steps;
 
 /// The shape of the pixels that [`Preparer::prepare`] has made: height times width times channels bytes, rows from the top.
@@ -50,11 +50,21 @@ impl Preparer {
         }
     }
 
-    /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` then holds the pixels and nothing
-    /// else; after a fault, anything.
+    /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` then holds the pixels (of
+    /// [`Size::Encoded`], the file) and nothing else; after a fault, anything.
     pub fn prepare(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> Outcome<Prepared> {
         let (steps, channels) = self.decode(bytes, probe, spec)?;
         let size = steps.size();
+        let made = Prepared {
+            height: size.height,
+            width: size.width,
+            channels: channels.count() as u32,
+        };
+        if spec.size == Size::Encoded {
+            out.clear();
+            out.extend_from_slice(bytes);
+            return Ok(made);
+        }
         let length = size.width as usize * size.height as usize * channels.count();
         // From `plain` to `spare` and back, the last one to the caller.
         let mut left = steps.iter().filter(|step| !step.in_own_mode).count();
@@ -82,11 +92,7 @@ impl Preparer {
                 std::mem::swap(&mut self.plain, &mut self.spare);
             }
         }
-        Ok(Prepared {
-            height: size.height,
-            width: size.width,
-            channels: channels.count() as u32,
-        })
+        Ok(made)
     }
 
     /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing but what comes
@@ -150,7 +156,7 @@ impl Preparer {
 mod tests {
     use super::*;
     use crate::finding::Code;
-    use crate::picture::{Alpha, Color, Filter, Fit, Pixels, SixteenBit, Size, probe};
+    use crate::picture::{Alpha, Color, Filter, Fit, Pixels, probe};
 
     fn spec(size: Size, color: Color) -> ImageSpec {
         ImageSpec {
@@ -204,6 +210,7 @@ mod tests {
             width: 1,
             fit: Fit::Stretch,
             filter: Filter::Box,
+            fill: 0,
         };
         preparer.prepare(&bytes, &header, &spec(one, Color::Rgb), &mut out).unwrap();
         assert_eq!(out, [128, 128, 128]);

@@ -91,6 +91,7 @@ impl Centre {
             window: Size2 { width: edge, height: edge },
             x: 0,
             y: 0,
+            fill: 0,
         }
     }
 }

@@ -50,9 +50,14 @@ pub enum Size {
         fit: Fit,
         /// The resampling filter.
         filter: Filter,
+        /// The gray around the picture, with [`Fit::Pad`].
+        #[serde(skip_serializing_if = "is_black")]
+        fill: u8,
     },
     /// Each picture's own size.
     Original,
+    /// The file's bytes, untouched; the rest of the spec says how they are decoded later.
+    Encoded,
     /// The size that a model's own processor chooses.
     Profile(Profile),
 }
@@ -130,6 +135,8 @@ struct Wire {
     width: Option<u32>,
     fit: Option<Fit>,
     filter: Option<Filter>,
+    #[serde(default)]
+    fill: u8,
     name: Option<String>,
     backend: Option<Backend>,
     min_pixels: Option<u64>,
@@ -149,6 +156,7 @@ struct Wire {
 enum Kind {
     Resize,
     Original,
+    Encoded,
     Profile,
 }
 
@@ -158,6 +166,7 @@ impl TryFrom<Wire> for ImageSpec {
     fn try_from(wire: Wire) -> std::result::Result<Self, String> {
         let size = match wire.kind {
             Kind::Original => Size::Original,
+            Kind::Encoded => Size::Encoded,
             Kind::Profile => {
                 let said = Said {
                     backend: wire.backend,
@@ -172,8 +181,15 @@ impl TryFrom<Wire> for ImageSpec {
                 width: side("width", wire.width)?,
                 fit: wire.fit.ok_or("missing field `fit`")?,
                 filter: wire.filter.ok_or("missing field `filter`")?,
+                fill: wire.fill,
             },
         };
+        if let Size::Resize { fit, fill, .. } = size
+            && fill != 0
+            && fit != Fit::Pad
+        {
+            return Err("fill goes with fit `pad`".to_owned());
+        }
         if let Size::Resize { filter, .. } = size
             && wire.pixels == Pixels::Torchvision
             && !matches!(filter, Filter::Bilinear | Filter::Bicubic)
@@ -196,6 +212,11 @@ impl TryFrom<Wire> for ImageSpec {
             pixels: wire.pixels,
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_black(fill: &u8) -> bool {
+    *fill == 0
 }
 
 /// One side of the target, in pixels.
@@ -223,7 +244,7 @@ impl ImageSpec {
     pub fn target(&self) -> Option<(u32, u32)> {
         match self.size {
             Size::Resize { height, width, .. } => Some((height, width)),
-            Size::Original => None,
+            Size::Original | Size::Encoded => None,
             Size::Profile(profile) => profile.side().map(|side| (side, side)),
         }
     }

@@ -42,15 +42,20 @@ impl Steps {
             size,
         };
         match spec.size {
-            Size::Original => {}
+            Size::Original | Size::Encoded => {}
             Size::Resize {
                 height,
                 width,
                 fit,
                 filter,
+                fill,
             } => {
                 let target = Size2 { width, height };
-                steps.push(geometry::place(size, target, fit), target, filter, spec.pixels, false)?;
+                let placement = Placement {
+                    fill,
+                    ..geometry::place(size, target, fit)
+                };
+                steps.push(placement, target, filter, spec.pixels, false)?;
             }
             Size::Profile(profile) => steps.follow(&profile, spec.pixels)?,
         }

@@ -107,8 +107,16 @@ pub fn read_row_pictures(folder: &Path) -> Result<Vec<Vec<u32>>> {
 }
 
 impl StoredPicture {
-    /// The length of its pixels in bytes.
+    /// The bytes that it takes in its store: its pixels, or those of its file where that is kept as it was.
     pub fn bytes(&self) -> u64 {
+        match self.place {
+            Place::Pixels(_, length) => length,
+            Place::Gray(_) | Place::Rgb(_) => self.pixels(),
+        }
+    }
+
+    /// The bytes of its pixels.
+    pub fn pixels(&self) -> u64 {
         u64::from(self.size.0) * u64::from(self.size.1) * u64::from(self.channels)
     }
 

@@ -16,7 +16,7 @@ from mmno_fast.cli.consoles import show, stderr, write_json
 from mmno_fast.cli.exits import INTERRUPTED, REJECTED, WRONG_USE, Stop
 from mmno_fast.cli.progress import shown
 from mmno_fast.progress import Counters
-from mmno_fast.specs import DECODE_LIMIT, Alpha, Arithmetic, Color, Filter, Fit, ImageSpec, Original, Resize, SixteenBit
+from mmno_fast.specs import DECODE_LIMIT, Alpha, Arithmetic, Color, Encoded, Filter, Fit, ImageSpec, Original, Resize, SixteenBit
 from mmno_fast.tables import counted
 
 EXAMPLES = """\
@@ -50,8 +50,12 @@ def build(
     ] = None,
     profile: options.ProfileName = None,
     original: Annotated[bool, typer.Option("--original", help="Keep every picture's own size.", rich_help_panel=SPEC)] = False,
+    encoded: Annotated[bool, typer.Option("--encoded", help="Keep the files as they are, undecoded.", rich_help_panel=SPEC)] = False,
     fit: Annotated[Fit | None, typer.Option(help="Always said with --size.", show_default=False, rich_help_panel=SPEC)] = None,
     filter: Annotated[Filter | None, typer.Option(show_default="bicubic", rich_help_panel=SPEC)] = None,  # noqa: A002 - the flag's name
+    fill: Annotated[
+        int | None, typer.Option(min=0, max=255, metavar="GRAY", help="Around it, with --fit pad.", show_default="0", rich_help_panel=SPEC)
+    ] = None,
     color: Annotated[Color, typer.Option(help="auto: one channel where all are equal.", rich_help_panel=SPEC)] = "auto",
     exif: Annotated[bool, typer.Option("--exif", help="Turn pictures as their EXIF orientation says.", rich_help_panel=SPEC)] = False,
     sixteen_bit: Annotated[
@@ -116,7 +120,7 @@ def build(
     }
     if alpha is not None:
         common["alpha"] = alpha
-    image = _spec(size, fit, filter, common, profile=profile, original=original)
+    image = _spec(size, fit, filter, fill, common, profile=profile, whole=Original if original else Encoded if encoded else None)
     counters = Counters() if engine == "reference" else _core.Progress()
     try:
         with shown(counters):
@@ -150,20 +154,26 @@ def _spec(
     size: str | None,
     fit: Fit | None,
     filter: Filter | None,  # noqa: A002 - as the flag
+    fill: int | None,
     common: dict[str, Any],
     *,
     profile: str | None,
-    original: bool,
+    whole: type[Original | Encoded] | None,
 ) -> ImageSpec:
-    if [size is not None, profile is not None, original].count(True) != 1:
-        raise Stop("what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, --profile NAME, or --original", WRONG_USE)
+    if [size, profile, whole].count(None) != 2:
+        raise Stop(
+            "what becomes of a picture? say one of --size 448 --fit stretch|pad|crop, --profile NAME, --original, --encoded", WRONG_USE
+        )
     if size is None:
-        if fit or filter:
-            raise Stop("--fit and --filter go with --size; a profile has its own, and with --original nothing is resized", WRONG_USE)
-        return Original(**common) if profile is None else options.parse_profile(profile, **common)
+        if fit or filter or fill is not None:
+            raise Stop(
+                "--fit, --filter and --fill go with --size; a profile has its own, and with --original and --encoded nothing is resized",
+                WRONG_USE,
+            )
+        return options.parse_profile(profile, **common) if profile is not None else (whole or Original)(**common)
     if fit is None:
         raise Stop("--size needs --fit: stretch (changes proportions), pad (adds black) or crop (cuts the centre out)", WRONG_USE)
-    return Resize(options.parse_size(size), fit=fit, filter=filter or "bicubic", **common)
+    return Resize(options.parse_size(size), fit=fit, filter=filter or "bicubic", fill=fill or 0, **common)
 
 
 def _tell_losses(lost: dict[str, int], report: building.BuildReport) -> None:

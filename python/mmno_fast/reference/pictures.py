@@ -175,7 +175,8 @@ def resize(image: Image.Image, spec: dict[str, Any]) -> Image.Image:
     if spec["fit"] == "stretch":
         return image.resize((width, height), method)
     if spec["fit"] == "pad":
-        return ImageOps.pad(image, (width, height), method, color=0)
+        fill: int = spec.get("fill", 0)
+        return ImageOps.pad(image, (width, height), method, color=(fill,) * len(image.getbands()))
     if height * image.width >= width * image.height:
         size = (height * image.width // image.height, height)
     else:

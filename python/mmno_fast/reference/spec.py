@@ -26,7 +26,7 @@ def whole_spec(spec: dict[str, Any]) -> dict[str, Any]:
     """The spec with every member in the order of the format; ValueError where it is none.
 
     Args:
-        spec: `kind` (`resize` with `height`, `width`, `fit` and perhaps `filter`, or `original`), and any of `color`,
+        spec: `kind` (`resize` with `height`, `width`, `fit` and perhaps `filter`, `fill`, or `original`), and any of `color`,
             `exif`, `sixteen_bit`, `alpha`, `decode_limit`, `pixels`.
 
     Example:
@@ -34,11 +34,12 @@ def whole_spec(spec: dict[str, Any]) -> dict[str, Any]:
         178956970
     """
     if spec.get("kind") == "resize":
-        defaults = {"kind": "resize", "height": None, "width": None, "fit": None, "filter": "bicubic", **DEFAULTS}
+        fill = {"fill": spec["fill"]} if spec.get("fill") else {}  # black is not said
+        defaults = {"kind": "resize", "height": None, "width": None, "fit": None, "filter": "bicubic", **fill, **DEFAULTS}
     elif spec.get("kind") == "original":
         defaults = {"kind": "original", **DEFAULTS}
     else:
-        raise ValueError(f"spec: expected the kind resize or original, found {spec.get('kind')!r}")
+        raise ValueError(f"the reference engine knows Resize and Original; the spec is of kind {spec.get('kind')!r}")
     if unknown := spec.keys() - defaults.keys():
         raise ValueError(f"spec: unknown members {sorted(unknown)}")
     whole = {key: spec.get(key, default) for key, default in defaults.items()}

@@ -101,7 +101,7 @@ fn vertical_first(arithmetic: Pixels, from: Size2, to: Size2) -> bool {
 }
 
 impl Resampler {
-    /// Fills `out`, a picture of size `target`, as the placement says; what it does not cover becomes black.
+    /// Fills `out`, a picture of size `target`, as the placement says; what it does not cover is filled.
     pub(super) fn resample(&mut self, job: &Job<'_>, placement: &Placement, target: Size2, out: &mut [u8]) {
         self.resample_on(Path::best(), job, placement, target, out);
     }
@@ -112,7 +112,7 @@ impl Resampler {
             self.fill_window(path, job, placement, out);
             return;
         }
-        out.fill(0);
+        out.fill(placement.fill);
         let row = placement.window.width as usize * channels;
         if row == 0 || placement.window.height == 0 {
             return;
