@@ -235,10 +235,10 @@ def test_updates_are_passed_on(clean, faulty, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ([], "say one of --size 448 --fit stretch|pad|crop, or --original"),
+        ([], "say one of --size 448 --fit stretch|pad|crop, --profile NAME, --original, --encoded"),
         (["--size", "448"], "--size needs --fit"),
         (["--original", *SIZE], "say one of"),
-        (["--original", "--fit", "pad"], "with --original nothing is resized"),
+        (["--original", "--fit", "pad"], "with --original and --encoded nothing is resized"),
         (["--size", "4x4x4", "--fit", "pad"], "--size: expected a number of pixels"),
         (["--size", "0", "--fit", "pad"], "1 to 65,535 pixels a side"),
         (["--size", "448", "--fit", "squash"], "'--fit': 'squash' is not one of"),

@@ -88,7 +88,9 @@ def test_a_wrong_value_is_told_when_the_spec_is_made(arguments, error, says):
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ({"kind": "profile"}, "of kind 'profile', which this version does not know"),
+        ({"kind": "mosaic"}, "of kind 'mosaic', which this version does not know"),
+        ({"kind": "profile"}, "member 'name' is missing"),
+        ({"kind": "profile", "name": "hf/none"}, "expected one of 'biomedclip"),
         ({}, "of kind None"),
         ({"kind": "resize", "height": 3}, "member 'width' is missing"),
         ({"kind": "original", "shape": 3}, "shape"),

@@ -92,7 +92,7 @@ class Dataset:
 
     @property
     def spec(self) -> specs.ImageSpec:
-        """What became of the pictures: a `Resize` or an `Original`.
+        """What became of the pictures: the spec that the data set was built with.
 
         Raises:
             ValueError: A kind of spec that this version does not know.

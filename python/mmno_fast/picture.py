@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Source: TypeAlias = bytes | str | os.PathLike[str]
 """A path, or the bytes of a file."""
-Several: TypeAlias = list[Source] | tuple[Source, ...]
+Several: TypeAlias = Sequence[Source]
 """Sources of several pictures."""
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,11 +33,15 @@ class Patches(NamedTuple):
 
 
 @overload
-def read_picture(source: Source, image: ImageSpec, output: None = None, *, threads: int | None = None) -> Array: ...
+def read_picture(  # type: ignore[overload-overlap]  # a str is a sequence, too, but no sequence of sources
+    source: Source, image: ImageSpec, output: None = None, *, threads: int | None = None
+) -> Array: ...
 @overload
 def read_picture(source: Several, image: ImageSpec, output: None = None, *, threads: int | None = None) -> list[Array]: ...
 @overload
-def read_picture(source: Source, image: ImageSpec, output: Output, *, threads: int | None = None) -> Array | Patches: ...
+def read_picture(  # type: ignore[overload-overlap]
+    source: Source, image: ImageSpec, output: Output, *, threads: int | None = None
+) -> Array | Patches: ...
 @overload
 def read_picture(source: Several, image: ImageSpec, output: Output, *, threads: int | None = None) -> list[Array] | Patches: ...
 def read_picture(
@@ -78,8 +82,8 @@ def read_picture(
     """
     if isinstance(image, Encoded):
         raise TypeError("image: Encoded() keeps a file as it is; say Original() for its pixels")
-    several = isinstance(source, (list, tuple))
-    sources = [*source] if isinstance(source, (list, tuple)) else [source]
+    several = not isinstance(source, (bytes, str, os.PathLike))
+    sources = [source] if isinstance(source, (bytes, str, os.PathLike)) else [*source]
     threads = thread_count(threads) if several else 1
     made = _core.read_pictures(sources, image.to_json(), None if output is None else output.to_json(), threads=threads)
     arrays = [array.view(np.float16) if output is not None and output.dtype == "float16" else array for array, _ in made]
