@@ -92,7 +92,7 @@ CASES: dict[str, Case] = {
     "cot.explanation": Case(chat(OPTIONS, "Final: A\nExplanation: ")),
     "cot.form": Case(chat(OPTIONS, "Final: A.\nExplanation: because")),
     "picture.empty": picture(b""),
-    "picture.format": picture(b"GIF89a and so on"),
+    "picture.format": picture(b"%PDF-1.7 and so on"),
     "picture.truncated": picture(JPEG[: len(JPEG) // 2], "it.jpg"),
     "picture.corrupt": picture(PNG.replace(b"IDAT", b"IDAT\xff", 1)),
     "picture.too_large": picture(encoded(noise(4, 11, 10)), spec=mf.Resize(8, fit="stretch", decode_limit=109)),

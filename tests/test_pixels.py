@@ -271,7 +271,7 @@ def test_codes_say_what_is_wrong() -> None:
     wrong_sum[29] ^= 1
     for data, spec, code in [
         (b"", original(), "picture.empty"),
-        (b"GIF89a", original(), "picture.format"),
+        (b"%PDF-1.7", original(), "picture.format"),
         (jpeg[: len(jpeg) // 2], original(), "picture.truncated"),
         (jpeg[:100], original(), "picture.truncated"),
         (bytes(wrong_sum), original(), "picture.corrupt"),

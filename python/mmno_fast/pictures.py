@@ -24,7 +24,7 @@ class Picture:
     hash: str
     """BLAKE3 of the file it came from, 64 hex digits."""
     format: str
-    """The file's format by content: ``jpeg``, ``png``, ``bmp``."""
+    """The file's format by content: ``jpeg``, ``png``, ``bmp``, ``gif``, ``tiff``, ``webp``."""
     mode: str
     """The file's own mode, in Pillow's words."""
     source_height: int

@@ -4,8 +4,11 @@
 
 pub(super) mod bmp;
 mod exif;
+pub(super) mod gif;
 pub(super) mod jpeg;
 pub(super) mod png;
+pub(super) mod tiff;
+pub(super) mod webp;
 
 use serde::{Serialize, Serializer};
 
@@ -21,18 +24,27 @@ pub enum Format {
     Png,
     /// Windows bitmap.
     Bmp,
+    /// GIF.
+    Gif,
+    /// TIFF.
+    Tiff,
+    /// WebP.
+    Webp,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Jpeg, Self::Png, Self::Bmp];
+    pub const ALL: [Self; 6] = [Self::Jpeg, Self::Png, Self::Bmp, Self::Gif, Self::Tiff, Self::Webp];
 
-    /// The name in files: `jpeg`, `png`, `bmp`.
+    /// The name in files: `jpeg`, `png`, `bmp`, `gif`, `tiff`, `webp`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
             Self::Png => "png",
             Self::Bmp => "bmp",
+            Self::Gif => "gif",
+            Self::Tiff => "tiff",
+            Self::Webp => "webp",
         }
     }
 
@@ -42,6 +54,9 @@ impl Format {
             Self::Jpeg => &[".jpg", ".jpeg", ".jpe", ".jfif"],
             Self::Png => &[".png", ".apng"],
             Self::Bmp => &[".bmp", ".dib"],
+            Self::Gif => &[".gif"],
+            Self::Tiff => &[".tif", ".tiff"],
+            Self::Webp => &[".webp"],
         }
     }
 
@@ -53,8 +68,24 @@ impl Format {
 
     /// The format whose signature these bytes begin with.
     pub fn from_signature(bytes: &[u8]) -> Option<Self> {
-        let signatures: [(&[u8], Self); 3] = [(b"\xff\xd8\xff", Self::Jpeg), (b"\x89PNG\r\n\x1a\n", Self::Png), (b"BM", Self::Bmp)];
-        signatures
+        const SIGNATURES: [(&[u8], Format); 11] = [
+            (b"\xff\xd8\xff", Format::Jpeg),
+            (b"\x89PNG\r\n\x1a\n", Format::Png),
+            (b"BM", Format::Bmp),
+            (b"GIF87a", Format::Gif),
+            (b"GIF89a", Format::Gif),
+            (b"II\x2a\0", Format::Tiff),
+            (b"MM\0\x2a", Format::Tiff),
+            (b"II\x2b\0", Format::Tiff),
+            (b"MM\0\x2b", Format::Tiff),
+            (b"II\0\x2a", Format::Tiff),
+            (b"MM\x2a\0", Format::Tiff),
+        ];
+        if bytes.starts_with(b"RIFF") {
+            let kinds: [&[u8]; 3] = [b"WEBPVP8 ", b"WEBPVP8L", b"WEBPVP8X"];
+            return kinds.contains(&bytes.get(8..16).unwrap_or(&[])).then_some(Self::Webp);
+        }
+        SIGNATURES
             .into_iter()
             .find(|(signature, _)| bytes.starts_with(signature))
             .map(|(_, format)| format)
@@ -134,7 +165,7 @@ pub struct Probe {
 /// ```
 /// use mmno_fast::finding::Code;
 /// assert_eq!(mmno_fast::picture::probe(b"").unwrap_err().code, Code::PictureEmpty);
-/// assert_eq!(mmno_fast::picture::probe(b"GIF89a").unwrap_err().code, Code::PictureFormat);
+/// assert_eq!(mmno_fast::picture::probe(b"%PDF-1.4").unwrap_err().code, Code::PictureFormat);
 /// ```
 pub fn probe(bytes: &[u8]) -> Outcome<Probe> {
     if bytes.is_empty() {
@@ -142,13 +173,19 @@ pub fn probe(bytes: &[u8]) -> Outcome<Probe> {
     }
     let Some(format) = Format::from_signature(bytes) else {
         let head: Vec<String> = bytes.iter().take(8).map(|b| format!("{b:02x}")).collect();
-        let message = format!("expected JPEG, PNG or BMP, found a file that begins with {}", head.join(" "));
+        let message = format!(
+            "expected JPEG, PNG, BMP, GIF, TIFF or WebP, found a file that begins with {}",
+            head.join(" ")
+        );
         return Err(Fault::new(Code::PictureFormat, message));
     };
     match format {
         Format::Jpeg => jpeg::Header::read(bytes).map(|header| header.probe()),
         Format::Png => png::Header::read(bytes).map(|header| header.probe()),
         Format::Bmp => bmp::Header::read(bytes).map(|header| header.probe()),
+        Format::Gif => gif::Header::read(bytes).map(|header| header.probe()),
+        Format::Tiff => tiff::Header::read(bytes).map(|header| header.probe()),
+        Format::Webp => webp::Header::read(bytes).map(|header| header.probe()),
     }
 }
 
@@ -211,7 +248,7 @@ mod tests {
         assert_eq!(Format::from_signature(b"BM"), Some(Format::Bmp));
         assert_eq!(Format::from_signature(b"\xff\xd8"), None);
         assert_eq!(Format::from_suffix(".JPG"), Some(Format::Jpeg));
-        assert_eq!(Format::from_suffix(".tif"), None);
+        assert_eq!(Format::from_suffix(".tif"), Some(Format::Tiff));
     }
 
     #[test]

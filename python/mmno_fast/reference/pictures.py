@@ -9,16 +9,36 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import BmpImagePlugin, ExifTags, Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 Pixels = npt.NDArray[np.uint8]
 """(H, W) without colour, (H, W, 3) with colour."""
 
-SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
-PLUGINS = (JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, BmpImagePlugin.BmpImageFile, MpoImagePlugin.MpoImageFile)
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a", *TiffImagePlugin.PREFIXES)
+WEBP = (b"WEBPVP8 ", b"WEBPVP8L", b"WEBPVP8X")
+PLUGINS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    BmpImagePlugin.BmpImageFile,
+    MpoImagePlugin.MpoImageFile,
+    GifImagePlugin.GifImageFile,
+    TiffImagePlugin.TiffImageFile,
+    WebPImagePlugin.WebPImageFile,
+)
 FORMATS = tuple(plugin.format for plugin in PLUGINS)
 """Pillow's names; a JPEG that holds several pictures calls itself MPO. Imported by name, or Pillow imports all its plugins."""
-FORMAT_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "BMP": "bmp"}
+FORMAT_NAMES = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png", "BMP": "bmp", "GIF": "gif", "TIFF": "tiff", "WEBP": "webp"}
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
@@ -87,8 +107,11 @@ def open_picture(data: bytes, spec: dict[str, Any]) -> Image.Image:
     """A picture of which only the header is read; raises PictureError."""
     if not data:
         raise PictureError("picture.empty")
-    if not data.startswith(SIGNATURES):
+    webp = data.startswith(b"RIFF") and data[8:16] in WEBP
+    if not (webp or data.startswith(SIGNATURES)):
         raise PictureError("picture.format")
+    if webp and len(data) < int.from_bytes(data[4:8], "little") + 8:
+        raise PictureError("picture.truncated")
     file = WatchedBytes(data)
     try:
         image = Image.open(file, formats=FORMATS)

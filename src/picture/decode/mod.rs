@@ -1,8 +1,11 @@
 //! From bytes to pixels in the file's own mode.
 
 mod bmp;
+mod gif;
 mod jpeg;
 mod png;
+mod tiff;
+mod webp;
 
 use super::probe::{Format, Probe};
 use super::{Fault, Outcome};
@@ -64,6 +67,8 @@ pub(super) struct Decoder {
     /// Its transparent colour.
     pub(super) key: Key,
     png: png::Png,
+    gif: gif::Gif,
+    tiff: tiff::Tiff,
 }
 
 /// What an entry of a palette is that the file does not say: `ImagingPaletteNew`.
@@ -76,6 +81,8 @@ impl Decoder {
             palette: Box::new([BLACK; 256]),
             key: Key::None,
             png: png::Png::default(),
+            gif: gif::Gif::default(),
+            tiff: tiff::Tiff::default(),
         }
     }
 
@@ -96,6 +103,27 @@ impl Decoder {
                 let header = super::probe::bmp::Header::read(bytes)?;
                 same_size(probe, header.width, header.height)?;
                 bmp::decode(bytes, &header, &mut self.palette, &mut self.pixels)
+            }
+            Format::Gif => {
+                let header = super::probe::gif::Header::read(bytes)?;
+                same_size(probe, header.width, header.height)?;
+                let samples = self.gif.decode(bytes, &header, &mut self.palette, &mut self.pixels)?;
+                if let (Samples::Gray, Some(value)) = (samples, header.transparent) {
+                    self.key = Key::Gray(value.into());
+                }
+                Ok(samples)
+            }
+            Format::Tiff => {
+                let header = super::probe::tiff::Header::read(bytes)?;
+                let turned = header.probe();
+                same_size(probe, turned.width, turned.height)?;
+                self.tiff.decode(bytes, &header, &mut self.palette, &mut self.pixels)
+            }
+            Format::Webp => {
+                let header = super::probe::webp::Header::read(bytes)?;
+                let own = header.probe();
+                same_size(probe, own.width, own.height)?;
+                webp::decode(header, &mut self.pixels)
             }
         }
     }
