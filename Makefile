@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
 PICTURES ?= 300
+FUZZ_SECONDS ?= 60
 export MMNO_TEST_DATA ?= $(abspath ../shared)
 
 VENV := $(CURDIR)/.venv
@@ -25,7 +26,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-kernels wheel docs nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-kernels wheel docs parity fuzz nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +61,23 @@ $(VENV)/.develop: $(VENV)/.setup $(CORE)
 demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, and say how fast (PICTURES=300)
 	mmno-fast demo --pictures $(PICTURES)
 
-test: $(VENV)/.develop ## every test: Rust, then Python
-	cargo test $(LOCKED) --features "$(SIMD)"
-	pytest
+test: $(VENV)/.develop $(PILLOW12)/.setup ## every test: Rust, then Python, then the pixels of Pillow 12
+	cargo test $(LOCKED) --features "fuzzing $(SIMD)"
+	MMNO_PARITY=$(PARITY)/1-pillow13.json pytest
+	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py
+
+$(PILLOW12)/.setup: Makefile
+	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(PILLOW12),$(PYTHON) -m venv $(PILLOW12))
+	$(if $(UV),VIRTUAL_ENV=$(PILLOW12) uv pip --quiet,$(PILLOW12)/bin/python -m pip) install 'Pillow==12.3.*' 'numpy>=2.0' 'pyarrow>=18' \
+	    'typer>=0.15' 'rich>=13' 'pytest>=9.0' 'pytest-benchmark>=5.2' 'pytest-timeout>=2.4' 'hypothesis>=6.150' 'simplejpeg>=1.8'
+	@touch $@
+
+parity: ## write docs/parity.md from what `make test` and `make test-torch` compared
+	python -m tests.parity $(sort $(wildcard $(PARITY)/*.json))
 
 TORCH := $(CURDIR)/.venv-torch
+PILLOW12 := $(CURDIR)/.venv-pillow12
+PARITY := $(CURDIR)/target/parity
 TORCH_PIP = $(if $(UV),VIRTUAL_ENV=$(TORCH) uv pip --quiet,$(TORCH)/bin/python -m pip) install
 $(TORCH)/.setup: Makefile
 	@echo "setting up $(TORCH) (PyTorch: several GB)"
@@ -76,7 +89,7 @@ $(TORCH)/.setup: Makefile
 	@touch $@
 
 test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch, torchvision and the trainers, in .venv-torch
-	PYTHONPATH=python $(TORCH)/bin/python -m pytest -m torch tests/torch
+	MMNO_PARITY=$(PARITY)/3-torch.json PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "torch and not slow" tests/torch
 
 lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licences
 
@@ -118,8 +131,14 @@ docs: $(VENV)/.develop ## write docs/findings.md from the catalogue
 	python -m mmno_fast.catalogue > docs/findings.md.new
 	mv docs/findings.md.new docs/findings.md
 
-nightly: $(VENV)/.develop deny ## the slow tests, and many more cases of the random ones
-	PROPTEST_CASES=20000 cargo test --release $(LOCKED) --features "$(SIMD)"
+fuzz: $(VENV)/.setup ## the fuzz targets with the address sanitiser, FUZZ_SECONDS (60) each; needs cargo-fuzz
+	cd fuzz && for target in header jpeg others png resample; do \
+	    mkdir -p corpus/$$target; \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target corpus/$$target seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=3000 -timeout=20 -max_len=20000; \
+	done
+
+nightly: $(VENV)/.develop deny fuzz ## the slow tests, a minute of each fuzz target, and many more cases of the random tests
+	PROPTEST_CASES=20000 cargo test --release $(LOCKED) --features "fuzzing $(SIMD)"
 	pytest -m "slow" --timeout 3600
 	pytest --hypothesis-profile slow --timeout 3600
 

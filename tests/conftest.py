@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import parity
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -48,3 +50,9 @@ def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield make
     for corpus in made.values():  # pytest keeps the folders of three sessions, and these are large
         shutil.rmtree(corpus)
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """With ``MMNO_PARITY``, a run that passed says what it compared."""
+    if exitstatus == 0 and (path := os.environ.get("MMNO_PARITY")):
+        parity.write(Path(path))

@@ -14,6 +14,8 @@ import pytest
 from mmno_fast import _core
 from PIL import Image
 
+from tests.parity import compared
+
 SIZES = [(1, 1), (1, 9), (7, 1), (8, 8), (13, 5), (31, 64), (100, 77)]
 """Heights and widths."""
 
@@ -57,6 +59,7 @@ def compare(data: bytes) -> None:
     assert np.array_equal(mf.read_picture(data, mf.Original(sixteen_bit="pillow")), expected)
     if mode in {"RGBA", "LA"} or (mode in {"L", "P"} and header["transparent"]):
         assert np.array_equal(mf.read_picture(data, mf.Original(alpha="white")), over_white(data))
+    compared()
 
 
 def gifs() -> Iterator[bytes]:
@@ -200,6 +203,7 @@ def check_refusal(data: bytes) -> None:
         with pytest.raises(mf.DataError) as caught:
             mf.read_picture(data, mf.Original(sixteen_bit="pillow"))
         assert caught.value.code in {"picture.truncated", "picture.corrupt", "picture.format"}
+        compared()
         return
     assert np.array_equal(mf.read_picture(data, mf.Original(sixteen_bit="pillow")), expected)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import itertools
 import random
@@ -16,6 +17,9 @@ import numpy as np
 import PIL
 import pytest
 from PIL import Image, ImageOps
+from simplejpeg import encode_jpeg
+
+from tests.parity import compared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,6 +118,7 @@ def assert_equal(pictures: Iterable[tuple[object, bytes]], *specs: mf.Original |
                 differing.append(f"{name}, {spec}: {said}")
     assert not differing, f"{len(differing)} of {count}:\n" + "\n".join(differing[:20])
     assert count >= least
+    compared(count)
 
 
 def files(folder: Path, pattern: str) -> list[tuple[object, bytes]]:
@@ -164,6 +169,9 @@ def jpegs() -> Iterator[tuple[object, bytes]]:
         color = Image.fromarray(noise(next(seeds), h, w, 3))
         for sampling in (0, 1, 2):
             yield f"{w}x{h} {sampling} {options}", saved(color, "JPEG", subsampling=sampling, **options)
+        pixels = noise(next(seeds), h, w, 3)
+        for layout in ("440", "411"):
+            yield f"{w}x{h} {layout} {quality}", encode_jpeg(pixels, quality, colorsubsampling=layout)
         yield f"{w}x{h} restart {options}", saved(color, "JPEG", restart_marker_blocks=2, **options)
         yield f"{w}x{h} rgb {options}", saved(color, "JPEG", keep_rgb=True, **options)
         yield f"{w}x{h} gray {options}", saved(Image.fromarray(noise(next(seeds), h, w)), "JPEG", **options)
@@ -366,3 +374,69 @@ def test_torchvisions_arithmetic_equals_its_slow_twin(filter_name):
                     sums = np.moveaxis(np.tensordot(weights, expected, (1, axis)), 0, axis)
                     expected = np.clip((sums + (1 << (bits - 1))) >> bits, 0, 255)
             assert np.array_equal(found, expected), (height, width, target)
+
+
+ARITHMETIC_JPEGS = (
+    (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywtQFdBRkxOUlNSMj5aYVpQYEpRUk//2wBDAQ4O"
+        "DhMREyYVFSZPNS01T09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT0//yQARCAAPABQDASIAAhEBAxEB/8wACgAQEAUBEBEF"
+        "/9oADAMBAAIRAxEAPwDRAWad6l9lPtcEgRip0jhVt+eHzTerk3GPTP8AZiTRBU9s0u2X5hLvgCdg6r0kLh3iFGc5FAbbxLACzK5ZtBiPTsP/ADZHYsW0afMMj4hCttFM"
+        "6JPR5qiVdRdcHDDDZe25Vj/dKbqQNuxKdKEE8iOtF1cD6Jl7jvAuV2buruwB8haMgJRnXCjB9f/Z"
+    ),
+    (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywtQFdBRkxOUlNSMj5aYVpQYEpRUk//2wBDAQ4O"
+        "DhMREyYVFSZPNS01T09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT0//ygARCAAPABQDASIAAhEBAxEB/8wABgAQARD/2gAM"
+        "AwEAAhADEAAAAc8X2VD4DTCi0niE/YD/zAAEEAX/2gAIAQEAAQUCQ31Zlo2qyZM8zmI4CYh1WP/MAAQRBf/aAAgBAwEBPwEeTJWqt5R4/8wABBEF/9oACAECAQE/AZTA"
+        "urdFmQwQCyKI/8wABBAF/9oACAEBAAY/Al1/Ez3xfebZ/8wABBAF/9oACAEBAAE/IfbkrGy873V/TuCnUcYApAYBP+kNjIT/2gAMAwEAAgADAAAAEAyA/8wABBEF/9oA"
+        "CAEDAQE/EGbzIIHabgFI/8wABBEF/9oACAECAQE/ELTsqWgRveSzCxYjIjj/zAAEEAX/2gAIAQEAAT8QylL3+kb7v40DQEk5gQ2rXxzLTXQE+8wEJxoCr7zTegPD5P/Z"
+    ),
+)
+"""20 x 15 pixels, sequential and progressive, as `cjpeg -arithmetic` packs them."""
+
+
+def test_rare_jpegs_are_read_right_or_refused() -> None:
+    """Arithmetic coding is read. Twelve bits, lossless and hierarchical frames are refused, as by Pillow: headers are enough to see it."""
+    arithmetic = [base64.b64decode(text) for text in ARITHMETIC_JPEGS]
+    assert_equal(enumerate(arithmetic), original(), resize((30, 9)))
+    assert all(mf.read_picture(data, original()).shape == (15, 20, 3) for data in arithmetic)
+    plain = saved(Image.fromarray(noise(21, 24, 31, 3)), "JPEG")
+    frame = plain.find(b"\xff\xc0")
+    for marker in range(0xC0, 0xD0):
+        for precision in (8, 12, 16, 2):
+            data = bytearray(plain)
+            data[frame + 1], data[frame + 4] = marker, precision
+            assert_equal([(f"SOF{marker - 0xC0}, {precision} bits", bytes(data))], original())
+
+
+OWN_MODES = ("RGB", "L", "RGBA", "LA", "P", "1", "CMYK")
+
+
+def test_pictures_resized_in_their_own_mode_are_equal() -> None:
+    """As open_clip does it: shortest edge and centre, then to RGB."""
+    profile = mf.Profile("open_clip/biomedclip_224", pixels=ARITHMETIC, sixteen_bit="pillow")
+    for seed, (height, width) in enumerate([(224, 224), (300, 250), (17, 40), (500, 120), (225, 223), (1, 3)]):
+        pictures = [Image.frombytes("RGBA", (width, height), noise(seed, height, width, 4).tobytes()).convert(mode) for mode in OWN_MODES]
+        pictures.append(Image.fromarray(np.random.default_rng(seed).integers(0, 700, (height, width), np.uint16)))
+        for picture in pictures:
+            data = saved(picture, "TIFF") if picture.mode == "CMYK" else saved(picture, "PNG")
+            opened: Image.Image = Image.open(io.BytesIO(data))
+            short, long = min(width, height), max(width, height)
+            longer = int(224 * long / short)
+            size = (224, longer) if width <= height else (longer, 224)
+            resized = opened.resize(size, Image.Resampling.BICUBIC)
+            left, top = round((size[0] - 224) / 2), round((size[1] - 224) / 2)
+            expected = np.asarray(resized.crop((left, top, left + 224, top + 224)).convert("RGB"))
+            assert np.array_equal(mf.read_picture(data, profile), expected), (picture.mode, height, width)
+            compared()
+
+
+@pytest.mark.parametrize("fill", [1, 128, 255])
+def test_any_gray_can_surround_a_picture(fill):
+    for seed, (height, width) in enumerate([(30, 90), (90, 30), (64, 64)]):
+        for channels in ((), (3,)):
+            picture = Image.fromarray(noise(seed, height, width, *channels))
+            ground = (fill,) * len(picture.getbands())
+            expected = ImageOps.pad(picture, (50, 40), Image.Resampling.BICUBIC, color=ground if len(ground) > 1 else fill)
+            found = mf.read_picture(saved(picture, "PNG"), resize((40, 50), fit="pad", fill=fill))
+            assert np.array_equal(found, np.asarray(expected.convert("RGB")))
+            compared()

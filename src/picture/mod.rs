@@ -11,6 +11,10 @@
 pub mod resolve;
 pub mod store;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod colour;
 mod decode;
 mod geometry;

@@ -14,6 +14,8 @@ import pytest
 from mmno_fast.specs import Backend
 from PIL import Image, ImageDraw
 
+from tests.parity import compared
+
 pytestmark = pytest.mark.torch
 
 SIZES = [(512, 512), (240, 210), (225, 225), (630, 587), (1, 1), (3, 500), (33, 31), (10, 200), (700, 1001), (224, 224), (337, 336)]
@@ -80,6 +82,7 @@ def check(profile: mf.Profile, data: bytes, wanted: dict[str, np.ndarray]) -> No
     values, grid = made if isinstance(made, mf.Patches) else (made[None], None)
     assert values.shape == wanted["pixel_values"].shape
     assert np.array_equal(values.view(np.uint32), wanted["pixel_values"].view(np.uint32)), np.abs(values - wanted["pixel_values"]).max()
+    compared()
     if grid is not None:
         assert grid.tolist() == wanted["image_grid_thw"].tolist()
         height, width = Image.open(io.BytesIO(data)).size[::-1]
@@ -128,6 +131,7 @@ def test_smart_resize_for_every_size(factor: int) -> None:
                 assert number in plan.refused
                 continue
             assert tuple(plan.size[number]) == wanted, size
+        compared(len(sizes))
 
 
 @pytest.mark.parametrize("name", ["llamafactory/qwen2_vl", "llamafactory/qwen3_vl"])
@@ -182,3 +186,32 @@ def test_sixteen_bits_in_their_own_mode() -> None:
         Image.fromarray(rng.integers(0, 600, (height, width), np.uint16)).save(file, "PNG")
         wanted = image_transform(224, is_train=False)(Image.open(file)).numpy()
         check(mf.Profile("open_clip/biomedclip_224", sixteen_bit="pillow"), file.getvalue(), {"pixel_values": wanted[None]})
+
+
+SWEEPS = [
+    ("hf/qwen2_vl", 28, 3_136, 1_003_520),
+    ("hf/qwen2_5_vl", 28, 3_136, 12_845_056),
+    ("hf/qwen3_vl", 32, 65_536, 16_777_216),
+    ("ms_swift/qwen3_vl", 32, 4_096, 16_777_216),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("name", "factor", "least", "most"), SWEEPS, ids=[sweep[0] for sweep in SWEEPS])
+def test_smart_resize_for_all_sizes(name: str, factor: int, least: int, most: int) -> None:
+    """Every height and width from 1 to 2,000."""
+    if name.startswith("ms_swift"):
+        from qwen_vl_utils.vision_process import smart_resize
+    else:
+        from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
+
+    profile = mf.Profile(name, min_pixels=least, max_pixels=most)
+    for height in range(1, 2001):
+        plan = mf.plan_tokens([(height, width) for width in range(1, 2001)], profile)
+        sizes = plan.size.tolist()
+        for width in range(1, 2001):
+            if max(height, width) / min(height, width) > 200:
+                assert width - 1 in plan.refused
+            else:
+                assert tuple(sizes[width - 1]) == smart_resize(height, width, factor, least, most), (height, width)

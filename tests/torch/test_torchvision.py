@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.parity import compared
+
 pytestmark = pytest.mark.torch
 
 
@@ -39,6 +41,7 @@ def test_random_sizes(filter_name):
         pixels = rng.integers(0, 256, (height, width, 3), np.uint8)
         expected = resized(pixels, (out_height, out_width), filter_name)
         assert np.array_equal(read(png(pixels), (out_height, out_width), filter_name), expected), (pixels.shape, out_height, out_width)
+        compared()
 
 
 @pytest.mark.parametrize("filter_name", ["bilinear", "bicubic"])
@@ -49,6 +52,7 @@ def test_gray_is_resized_as_one_channel(filter_name):
         gray = rng.integers(0, 256, (height, width), np.uint8)
         expected = resized(np.repeat(gray[:, :, None], 3, axis=2), (out_height, out_width), filter_name)
         assert np.array_equal(read(png(gray), (out_height, out_width), filter_name), expected)
+        compared()
 
 
 @pytest.mark.parametrize("target", [(448, 448), (224, 336), (640, 576)])
@@ -58,3 +62,4 @@ def test_real_pictures(shared, target):
     for path in paths:
         pixels = np.asarray(Image.open(path).convert("RGB"))
         assert np.array_equal(read(Path(path), target, "bicubic"), resized(pixels, target, "bicubic")), path.name
+        compared()

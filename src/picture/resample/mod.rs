@@ -32,7 +32,7 @@ pub(super) struct Resampler {
 
 /// Which code does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Path {
+pub(super) enum Path {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -47,7 +47,7 @@ impl Path {
     }
 
     /// All that this machine has, better ones last.
-    fn all() -> impl Iterator<Item = Self> {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
         let portable = std::iter::once(Self::Portable);
         #[cfg(target_arch = "x86_64")]
         let vectors = {
@@ -106,7 +106,7 @@ impl Resampler {
         self.resample_on(Path::best(), job, placement, target, out);
     }
 
-    fn resample_on(&mut self, path: Path, job: &Job<'_>, placement: &Placement, target: Size2, out: &mut [u8]) {
+    pub(super) fn resample_on(&mut self, path: Path, job: &Job<'_>, placement: &Placement, target: Size2, out: &mut [u8]) {
         let channels = job.channels.count();
         if placement.window == target {
             self.fill_window(path, job, placement, out);

@@ -1,0 +1,47 @@
+//! What the fuzz targets need to reach inside. Not part of the interface: behind the feature `fuzzing`.
+
+use super::colour::Channels;
+use super::geometry::{self, Fit, Size2};
+use super::resample::{self, Job, Path, Resampler};
+use super::spec::{Filter, Pixels};
+
+/// Resamples `pixels` (height times width times 1 or 3 channels) by every code that this machine has; the portable one comes first. None where
+/// the sizes are refused.
+pub fn resample_every_way(
+    pixels: &[u8],
+    (height, width, channels): (u32, u32, usize),
+    (target_height, target_width): (u32, u32),
+    fit: Fit,
+    filter: Filter,
+    arithmetic: Pixels,
+) -> Option<Vec<Vec<u8>>> {
+    let size = Size2 { width, height };
+    let target = Size2 {
+        width: target_width,
+        height: target_height,
+    };
+    let channels = if channels == 1 { Channels::One } else { Channels::Three };
+    let placement = geometry::place(size, target, fit);
+    if resample::is_beyond_pillow(size, placement.scaled, filter) {
+        return None;
+    }
+    let job = Job {
+        pixels,
+        size,
+        channels,
+        filter,
+        arithmetic,
+    };
+    let length = target_height as usize * target_width as usize * channels.count();
+    // One resampler for all, and twice each: what is left over from before must not show.
+    let mut resampler = Resampler::default();
+    let mut made = Vec::new();
+    for ground in [0x55, 0xaa] {
+        for path in Path::all() {
+            let mut out = vec![ground; length];
+            resampler.resample_on(path, &job, &placement, target, &mut out);
+            made.push(out);
+        }
+    }
+    Some(made)
+}

@@ -1,0 +1,109 @@
+"""What the parity tests compared, and ``docs/parity.md``, the page that says it.
+
+Tests call `compared`; with ``MMNO_PARITY=FILE`` a run writes its counts there (`tests/conftest.py`). A picture that differs fails its test, so
+that a count is a count of equal pictures. ``python -m tests.parity FILES…`` puts the runs together into the page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "parity.md"
+LIBRARIES = ("Pillow", "torch", "torchvision", "transformers", "open_clip_torch", "qwen-vl-utils", "llamafactory", "ms-swift")
+COUNTS: Counter[str] = Counter()
+TITLES = {
+    "test_a_frame_is_laid_on_its_screen": "GIF: frames smaller and larger than the screen, transparency, local palettes",
+    "test_cut_and_damaged_files_are_refused_where_pillow_refuses_them": "GIF, TIFF, WebP: cut anywhere",
+    "test_damaged_gifs_are_read_as_pillow_reads_them": "GIF: damaged bytes",
+    "test_pixels_are_pillows": "GIF, TIFF, WebP: modes, packings, interlace, predictors, strips, planes, byte orders, qualities, odd sizes; alpha over white",
+    "test_any_gray_can_surround_a_picture": '`fit="pad"` on any gray',
+    "test_bitmaps_are_equal": "BMP: modes, masks, top-down, odd sizes",
+    "test_cut_files_are_refused_where_pillow_refuses_them": "JPEG, PNG, BMP: cut anywhere",
+    "test_every_filter_at_odd_sizes": "six filters x three fits, odd sizes",
+    "test_every_orientation_is_equal": "EXIF orientations",
+    "test_jpegs_are_equal_whatever_the_sampling_quality_and_size": "JPEG: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, gray, RGB, CMYK, YCCK x quality x progressive x restarts, odd sizes",
+    "test_pictures_resized_in_their_own_mode_are_equal": "resized in the file's own mode: 1, L, LA, P, RGB, RGBA, CMYK, I;16",
+    "test_pngs_of_every_kind_are_equal_with_their_transparency": "PNG: every type and depth, with transparency",
+    "test_pngsuite_as_bitmaps_is_equal": "PngSuite as bitmaps, eight specs",
+    "test_pngsuite_is_equal_or_refused_by_both": "PngSuite, eight specs",
+    "test_rare_jpegs_are_read_right_or_refused": "JPEG: arithmetic coding; frames of other kinds and depths",
+    "test_real_pictures_are_equal": "653 brain MRI pictures: as they are, resized to 448, and in every filter and fit",
+    "test_sizes_filters_and_fits_are_equal": "random sizes, noise that makes filters overshoot",
+    "test_llama_factory": "profiles `llamafactory/*`",
+    "test_ms_swift": "profile `ms_swift/qwen3_vl`",
+    "test_open_clip": "profiles of BiomedCLIP",
+    "test_processors_of_transformers": "profiles `hf/*`, both backends: every number of `pixel_values`",
+    "test_sixteen_bits_in_their_own_mode": "BiomedCLIP with 16-bit gray",
+    "test_smart_resize_for_every_size": "`smart_resize`, sampled (sizes)",
+    "test_gray_is_resized_as_one_channel": "torchvision's resize, gray",
+    "test_random_sizes": "torchvision's resize, random sizes",
+}
+
+HEAD = """\
+# Parity
+
+Every picture in this table has the same samples here and there: the largest difference is 0. The table is what the tests counted
+(`make parity`); a picture that differs fails them. A file that one refuses, the other refuses too.
+
+"""
+TAIL = """
+## What is not equal, and why
+
+| what | here | there | why |
+|---|---|---|---|
+| a PNG whose compressed data are damaged in their last bytes, behind the last pixel | read or refused | refused or read | Pillow depends on how many bytes zlib takes at a time |
+| a PNG with a palette type, no palette, and a transparent entry | refused | read | there is nothing to look the entries up in |
+| a 1-bit BMP with a palette of 256 grays | read by its palette | Pillow reads it as black and white | the palette says more than two colours |
+| RLE bitmaps | as Pillow 13 | Pillow 12.3 stops earlier | mended in Pillow 13 |
+| `fit="pad"` where a side vanishes | all ground | Pillow 12 refuses | as Pillow 13 |
+| an APNG whose first frame is a part of the picture | refused | read | nobody trains on a part |
+| a JPEG of more than 500 scans | refused | read, slowly | it is an attack, not a picture |
+| TIFF: JPEG or fax inside, premultiplied alpha, signed or fractional samples, planes of 16 bits, 64-bit offsets | refused by name | read | not yet |
+| 16-bit gray | refused unless chosen | above 255 is white | see `sixteen_bit` |
+| torch on a GPU, and `antialias=False` | - | other pixels | torch's own results differ there |
+"""
+
+
+def compared(pictures: int = 1) -> None:
+    """Counts pictures that were equal, under the test that is running."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").split(" ")[0]
+    COUNTS[test.partition("[")[0].rpartition("/")[2]] += pictures
+
+
+def write(path: Path) -> None:
+    """What this run compared, and with which versions."""
+    versions = {}
+    for library in LIBRARIES:
+        try:
+            versions[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"versions": versions, "counts": dict(sorted(COUNTS.items()))}, indent=1) + "\n", "utf-8")
+
+
+def page(runs: list[dict[str, Any]]) -> str:
+    """The page of these runs."""
+    lines = []
+    for run in runs:
+        lines += [
+            f"## {', '.join(f'{name} {version}' for name, version in run['versions'].items())}",
+            "",
+            "| compared | equal |",
+            "|---|---|",
+        ]
+        for test, count in run["counts"].items():
+            name = test.rpartition("::")[2]
+            lines.append(f"| {TITLES.get(name, name.removeprefix('test_').replace('_', ' '))} | {count:,} |")
+        lines.append("")
+    return HEAD + "\n".join(lines).rstrip("\n") + "\n" + TAIL
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page([json.loads(Path(path).read_text("utf-8")) for path in sys.argv[1:]]), "utf-8")
