@@ -1,59 +1,151 @@
-"""Draws the seeds of the fuzz targets with Pillow: ``python fuzz/seeds.py``. The same seeds every time."""
+"""Write the seeds of the fuzz targets, from pictures that Pillow draws: `python fuzz/seeds.py`.
 
-from __future__ import annotations
+Files whose names begin with `found-` are inputs that once broke something; they stay.
+"""
 
 import io
-import shutil
+import random
+import struct
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-FOLDER = Path(__file__).parent / "seeds"
-KINDS = {"GIF": 0, "TIFF": 1, "BMP": 3, "WEBP": 4}
+SEEDS = Path(__file__).parent / "seeds"
 
 
-def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
+def draw(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """A few shapes on a gradient."""
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((1, 1, width * 2 // 3, height * 2 // 3), fill=(200, 40, 90))
+    pen.line((0, height, width, 0), fill=(20, 230, 120), width=2)
+    if mode in {"RGBA", "LA"}:
+        image.putalpha(Image.radial_gradient("L").resize((width, height)))
+    return image.convert(mode)
 
 
-def put(target: str, name: str, data: bytes) -> None:
-    path = FOLDER / target / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The picture as a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
-def main() -> None:  # noqa: C901 - a list of files
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    rng = np.random.default_rng(1)
-    base = Image.fromarray(rng.integers(0, 256, (5, 6, 4), np.uint8), "RGBA").resize((19, 14))
-    rgb = base.convert("RGB")
-    images = {mode: base.convert(mode) for mode in ("RGB", "L", "CMYK", "RGBA", "LA", "1")} | {"P": rgb.quantize(9)}
-    for mode in ("RGB", "L", "CMYK"):
-        for number, options in enumerate(({}, {"progressive": True}, {"subsampling": 2, "quality": 30}, {"restart_marker_blocks": 1})):
-            put("jpeg", f"{mode}{number}.jpg", saved(images[mode], "JPEG", **options))
-    put("jpeg", "exif.jpg", saved(rgb, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"))
-    for mode in ("RGB", "L", "RGBA", "LA", "1", "P"):
-        put("png", f"{mode}.png", saved(images[mode], "PNG"))
-    put("png", "key.png", saved(rgb, "PNG", transparency=(1, 2, 3)))
-    put("png", "sixteen.png", saved(Image.fromarray(rng.integers(0, 65536, (4, 5), np.uint16)), "PNG"))
-    for kind, first in KINDS.items():
-        for mode, image in images.items():
-            if (kind == "BMP" and mode in {"CMYK", "LA"}) or (kind in {"WEBP", "GIF"} and mode in {"CMYK", "1", "LA"}):
-                continue
-            put("others", f"{mode}.{kind.lower()}", bytes([first]) + saved(image, kind))
-    for compression in ("packbits", "tiff_lzw", "tiff_adobe_deflate"):
-        put("others", f"{compression}.tiff", b"\x01" + saved(rgb, "TIFF", compression=compression))
-    put("others", "lossless.webp", b"\x04" + saved(base, "WEBP", lossless=True))
-    for path in sorted((FOLDER / "jpeg").iterdir())[:6] + sorted((FOLDER / "png").iterdir()):
-        put("header", path.name, path.read_bytes())
-    for path in sorted((FOLDER / "others").iterdir()):
-        put("header", path.name, path.read_bytes()[1:])
-    for number in range(24):
-        put("resample", str(number), rng.integers(0, 256, 8 + number, np.uint8).tobytes())
+def exif(orientation: int) -> bytes:
+    """EXIF data that say an orientation."""
+    data = Image.Exif()
+    data[0x0112] = orientation
+    return data.tobytes()
+
+
+def jpegs() -> Iterator[tuple[str, bytes]]:
+    """Modes, subsamplings, progressive ones, restarts, tables of their own, faults."""
+    for mode in ("L", "RGB", "CMYK"):
+        for progressive in (False, True):
+            name = f"{mode.lower()}-{'progressive' if progressive else 'baseline'}"
+            yield name, encoded(draw(33, 21, mode), "JPEG", quality=60, progressive=progressive)
+    for i, subsampling in enumerate(("4:4:4", "4:2:2", "4:2:0")):
+        for name, mode in (("sampled", "RGB"), ("neutral", "L")):
+            image = draw(17 + i, 35 - i, mode).convert("RGB")
+            yield f"{name}-{subsampling.replace(':', '')}", encoded(image, "JPEG", subsampling=subsampling, quality=40)
+    # Pillow writes no others, but 32 by 32 pixels have as many blocks of luma either way.
+    for name, like, factors in (("440", "4:2:2", 0x12), ("411", "4:2:0", 0x41)):
+        data = bytearray(encoded(draw(32, 32), "JPEG", subsampling=like))
+        data[data.index(b"\xff\xc0") + 11] = factors
+        yield f"sampled-{name}", bytes(data)
+    yield "restarts", encoded(draw(40, 40), "JPEG", restart_marker_blocks=2)
+    yield "kept-rgb", encoded(draw(20, 20), "JPEG", keep_rgb=True)
+    yield "turned", encoded(draw(24, 16), "JPEG", exif=exif(6))
+    yield "comment", encoded(draw(16, 16), "JPEG", comment=b"text", dpi=(72, 72))
+    whole = encoded(draw(48, 32), "JPEG", quality=50)
+    yield "cut", whole[: len(whole) * 3 // 4]
+    yield "without-end", whole[:-2]
+    progressive = encoded(draw(48, 32, "L").convert("RGB"), "JPEG", quality=50, progressive=True)
+    yield "progressive-cut", progressive[: len(progressive) // 2]
+
+
+def pngs() -> Iterator[tuple[str, bytes]]:
+    """Files of every mode, and recipes of every layout."""
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        image = draw(23, 14, "L").convert(mode) if mode == "I;16" else draw(23, 14, mode)
+        yield f"file-{mode.lower().replace(';', '')}", encoded(image, "PNG")
+    yield "file-palette-alpha", encoded(draw(12, 9, "P"), "PNG", transparency=bytes(range(0, 250, 5)))
+    yield "file-key", encoded(draw(12, 9), "PNG", transparency=(200, 40, 90))
+    yield "file-turned", encoded(draw(9, 12), "PNG", exif=exif(8))
+    yield "file-two-frames", encoded(draw(9, 9), "PNG", save_all=True, append_images=[draw(9, 9).rotate(90)])
+    whole = encoded(draw(30, 20), "PNG", compress_level=0)
+    yield "file-stored", whole
+    yield "file-cut", whole[: len(whole) // 2]
+    head = whole[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 0, 0, 0, 0)) + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"text"))
+    yield "file-short", head + chunk(b"IDAT", zlib.compress(b"\0abcd\2efgh")) + chunk(b"IEND", b"")
+    noise = random.Random(1)
+    for layout in range(15):
+        for flags in (0, 3):
+            start = [10 + layout, 5 + layout, layout, flags, noise.randrange(256), noise.randrange(256)]
+            yield f"recipe-{layout}-{flags}", bytes(start) + noise.randbytes(200)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def pictures() -> Iterator[tuple[str, bytes]]:
+    """Files of the formats that have no target of their own."""
+    for mode in ("1", "L", "P", "RGB", "RGBA"):
+        yield f"bmp-{mode.lower()}", encoded(draw(9, 7, mode), "BMP")
+    runs = bytes([3, 7, 0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 0, 1])
+    head = struct.pack("<IiiHHIIIIII", 40, 3, 2, 1, 8, 1, len(runs), 0, 0, 16, 0) + bytes(range(64))
+    yield "bmp-runs", b"BM" + struct.pack("<IHHI", 14 + len(head) + len(runs), 0, 0, 14 + len(head)) + head + runs
+    for mode in ("1", "L", "P", "RGB"):
+        yield f"gif-{mode.lower()}", encoded(draw(13, 11, mode), "GIF")
+    yield "gif-interlaced", encoded(draw(13, 40, "P"), "GIF", interlace=1, transparency=3)
+    yield "gif-two-frames", encoded(draw(9, 9, "L"), "GIF", save_all=True, append_images=[draw(9, 9, "L").rotate(90)])
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"):
+        image = draw(11, 13, "L").convert(mode) if mode in {"I;16", "F"} else draw(11, 13, mode)
+        yield f"tiff-{mode.lower().replace(';', '')}", encoded(image, "TIFF")
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4"):
+        image = draw(21, 33, "1" if compression == "group4" else "RGB")
+        yield f"tiff-{compression.removeprefix('tiff_').replace('_', '-')}", encoded(image, "TIFF", compression=compression)
+    yield "tiff-predicted", encoded(draw(21, 9), "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    yield "tiff-turned", encoded(draw(6, 9), "TIFF", tiffinfo={274: 6})
+    for mode in ("RGB", "RGBA"):
+        yield f"webp-{mode.lower()}", encoded(draw(17, 19, mode), "WEBP", quality=50)
+        yield f"webp-{mode.lower()}-lossless", encoded(draw(17, 19, mode), "WEBP", lossless=True)
+    yield "webp-turned", encoded(draw(8, 9), "WEBP", exif=exif(5))
+    yield "webp-two-frames", encoded(draw(9, 9), "WEBP", save_all=True, append_images=[draw(9, 9).rotate(90)])
+
+
+def probes() -> Iterator[tuple[str, bytes]]:
+    """Small files of every format."""
+    for name in ("rgb-baseline", "turned", "comment", "cmyk-progressive"):
+        yield f"jpeg-{name}", dict(jpegs())[name]
+    for name in ("file-1", "file-palette-alpha", "file-turned", "file-two-frames", "file-short"):
+        yield f"png-{name}", dict(pngs())[name]
+    yield from pictures()
+
+
+def resamplings() -> Iterator[tuple[str, bytes]]:
+    """Ways by the first byte; sizes around those of registers; noise, extremes, one colour."""
+    noise = random.Random(2)
+    sides = [0, 1, 15, 16, 31, 32, 33, 63, 64, 65, 127, 130, 223]
+    for i in range(48):
+        sizes = [value for _ in range(4) for value in (noise.choice([0, 0, 0, 0, 250, 251]), noise.choice(sides))]
+        yield f"{i:02}", bytes([noise.randrange(256), *sizes, noise.choice([0, 70, 100, 200])]) + noise.randbytes(24)
+
+
+def main() -> None:
+    """Write them all."""
+    for target, seeds in {"jpeg": jpegs, "picture": pictures, "png": pngs, "probe": probes, "resample": resamplings}.items():
+        folder = SEEDS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if not old.name.startswith("found-"):
+                old.unlink()
+        for name, content in seeds():
+            (folder / name).write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ pub(super) fn decode(bytes: &[u8], header: &Header<'_>, palette: &mut [[u8; 4]; 
         Mode::Rgb => (Samples::Rgb, 3),
         _ => (Samples::Gray, 1),
     };
+    let colors = header.palette.len() / header.palette_step;
+    if header.mode == Mode::P && colors > palette.len() {
+        return Err(Fault::corrupt(format!("BMP with a palette of {colors} colours")));
+    }
     for (entry, color) in palette.iter_mut().zip(header.palette.chunks_exact(header.palette_step)) {
         *entry = [color[2], color[1], color[0], 255];
     }
@@ -173,6 +177,23 @@ fn flip(pixels: &mut Vec<u8>, width: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn palettes_of_too_many_colours_are_refused_with_their_pixels() {
+        // Pillow opens such a file, and refuses to load it.
+        for colors in [256_u32, 257] {
+            let mut bytes = b"BM\0\0\0\0\0\0\0\0\0\0\0\0\x28\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\x08\0".to_vec();
+            bytes.extend([0; 16]);
+            bytes.extend(colors.to_le_bytes());
+            bytes.extend([0; 4]);
+            bytes.extend((0..4 * colors).map(|i| (i % 251) as u8));
+            bytes.extend([0; 4]);
+            let header = Header::read(&bytes).unwrap();
+            assert_eq!((header.mode, header.width, header.height), (Mode::P, 1, 1));
+            let decoded = decode(&bytes, &header, &mut [[0; 4]; 256], &mut Vec::new());
+            assert_eq!(decoded.is_ok(), colors == 256, "{decoded:?}");
+        }
+    }
 
     #[test]
     fn runs_follow_pillow() {

@@ -95,8 +95,6 @@ impl<'a> Header<'a> {
                 if let Layout::Index(bits) = &mut layout {
                     *bits = if colors <= 2 { 1 } else { 8 };
                 }
-            } else if palette.len() / raw.palette_step > 256 {
-                return Err(Fault::corrupt(format!("BMP with a palette of {colors} colours")));
             }
             cursor.take(read);
         }
