@@ -121,7 +121,7 @@ bench: $(VENV)/.develop ## every step beside the reference, a training loop and 
 	python -m benches.compare --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/compare.json
 
 bench-kernels: $(VENV)/.develop ## the kernels and the steps by themselves, with criterion and pytest-benchmark
-	cargo bench $(LOCKED) --features "$(SIMD)"
+	cargo bench $(LOCKED) --features "fuzzing $(SIMD)"
 	pytest benches --benchmark-enable --benchmark-only
 
 wheel: $(VENV)/.setup ## the wheel and the source archive, in dist/

@@ -1,4 +1,4 @@
-//! What the fuzz targets need to reach inside. Not part of the interface: behind the feature `fuzzing`.
+//! What fuzz targets and benchmarks need to reach inside. Not part of the interface: behind the feature `fuzzing`.
 
 use super::colour::Channels;
 use super::geometry::{self, Fit, Size2};
@@ -44,4 +44,35 @@ pub fn resample_every_way(
         }
     }
     Some(made)
+}
+
+/// A resampler alone, for benchmarks.
+#[derive(Default)]
+pub struct Resize(Resampler);
+
+impl Resize {
+    /// Stretches `pixels` (height, width, channels 1 or 3) into `out` (target height and width, as many channels), by the best code there is.
+    pub fn run(
+        &mut self,
+        pixels: &[u8],
+        (height, width, channels): (u32, u32, usize),
+        (target_height, target_width): (u32, u32),
+        filter: Filter,
+        arithmetic: Pixels,
+        out: &mut [u8],
+    ) {
+        let target = Size2 {
+            width: target_width,
+            height: target_height,
+        };
+        let size = Size2 { width, height };
+        let job = Job {
+            pixels,
+            size,
+            channels: if channels == 1 { Channels::One } else { Channels::Three },
+            filter,
+            arithmetic,
+        };
+        self.0.resample(&job, &geometry::place(size, target, Fit::Stretch), target, out);
+    }
 }
