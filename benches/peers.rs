@@ -1,5 +1,9 @@
 //! The resize kernel beside `fast_image_resize`, which is not exact: `cargo bench --bench peers --features fuzzing`. In turn, the fastest round counts.
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot run should stop, and prints its table"
+)]
 
 use std::hint::black_box;
 use std::time::Instant;
