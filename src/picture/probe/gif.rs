@@ -101,7 +101,7 @@ impl<'a> Header<'a> {
 
 /// `_is_palette_needed`: a ramp of grays is none.
 fn needed(palette: &[u8]) -> Option<&[u8]> {
-    let ramp = palette.as_chunks::<3>().0.iter().zip(0..).all(|(color, i)| *color == [i; 3]);
+    let ramp = palette.as_chunks::<3>().0.iter().zip(0..=255).all(|(color, i)| *color == [i; 3]);
     (!ramp).then_some(palette)
 }
 
@@ -130,5 +130,21 @@ fn has_another(mut cursor: Cursor<'_>) -> Option<bool> {
             b',' => return Some(true),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_palette_is_needed_unless_it_is_a_ramp_of_grays() {
+        let ramp: Vec<u8> = (0..=255).flat_map(|i| [i; 3]).collect();
+        for colors in [2, 16, 256] {
+            assert_eq!(needed(&ramp[..colors * 3]), None, "{colors}");
+        }
+        let mut other = ramp.clone();
+        other[767] = 0;
+        assert!(needed(&other).is_some());
     }
 }
