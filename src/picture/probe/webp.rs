@@ -59,12 +59,7 @@ fn container(bytes: &[u8]) -> Outcome<&[u8]> {
     chunks.at = 12;
     let corrupt = || Fault::corrupt("WebP whose chunks do not fit in their container");
     let (first, content) = chunks.next().ok_or_else(corrupt)?;
-    if &first != b"VP8X" {
-        // Of what follows a plain picture only the first chunk is looked at.
-        if chunks.at < chunks.bytes.len() {
-            chunks.next().ok_or_else(corrupt)?;
-        }
-    } else {
+    if &first == b"VP8X" {
         let animated = content.len() >= 10 && content[0] & 2 != 0;
         if content.len() < 10 || chunks.at == chunks.bytes.len() {
             return Err(corrupt());
@@ -83,6 +78,11 @@ fn container(bytes: &[u8]) -> Outcome<&[u8]> {
                 return Err(corrupt());
             }
             has_anim |= &name == b"ANIM";
+        }
+    } else {
+        // Of what follows a plain picture only the first chunk is looked at.
+        if chunks.at < chunks.bytes.len() {
+            chunks.next().ok_or_else(corrupt)?;
         }
     }
     Ok(chunks.bytes)
