@@ -5,6 +5,7 @@ use std::io::Cursor as Reader;
 use image_webp::WebPDecoder;
 
 use super::{Format, Mode, Probe, exif};
+use crate::finding::Code;
 use crate::picture::{Fault, Outcome};
 
 /// The most bytes that the container's own parts (profiles, EXIF) may take.
@@ -26,6 +27,14 @@ impl<'a> Header<'a> {
             Ok(Err(error)) => return Err(Fault::corrupt(format!("WebP: {error}"))),
             Err(_) => return Err(Fault::corrupt("WebP whose header cannot be read")),
         };
+        let (width, height) = decoder.dimensions();
+        if width == 0 || height == 0 {
+            // What the library makes of 16,384, which Pillow reads.
+            return Err(Fault::new(
+                Code::PictureFormat,
+                "WebP of no or 16,384 pixels a side is not supported",
+            ));
+        }
         decoder.set_memory_limit(METADATA_BYTES);
         let block = decoder.exif_metadata().ok().flatten();
         let xmp = decoder.xmp_metadata().ok().flatten();
@@ -114,7 +123,6 @@ impl<'a> Chunks<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Code;
 
     type Chunked = &'static [(&'static [u8; 4], u32)];
 
@@ -130,6 +138,14 @@ mod tests {
         let mut bytes = [b"RIFF".as_slice(), &size.to_le_bytes(), &content].concat();
         bytes.extend([0; 40]);
         bytes
+    }
+
+    #[test]
+    fn a_side_that_the_library_cannot_say_is_refused() {
+        // A lossless picture of 16,384 pixels a side: Pillow reads it.
+        let mut bytes = file(&[(b"VP8L", 21)], 0);
+        bytes[20..25].copy_from_slice(b"\x2f\xff\xff\xff\x0f");
+        assert_eq!(Header::read(&bytes).map(|_| ()).unwrap_err().code, Code::PictureFormat);
     }
 
     #[test]
