@@ -40,15 +40,15 @@ pub(super) enum Place {
     Buffer,
 }
 
-/// Converts to gray or RGB. A picture that is gray by its mode stays gray here; [`settle`] decides about the others.
+/// Converts to gray or RGB, at the front of `out`. A picture that is gray by its mode stays gray here; [`settle`] decides about the
+/// others.
 pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha, out: &mut Vec<u8>) -> (Place, Channels) {
     let pixels = source.pixels;
     let white = alpha == Alpha::White;
-    out.clear();
     let channels = match source.samples {
         Samples::Gray => match source.key {
             Key::Gray(key) if white => {
-                out.extend(pixels.iter().map(|v| if u16::from(*v) == key & 255 { 255 } else { *v }));
+                fill(out, pixels, |v| if u16::from(*v) == key & 255 { 255 } else { *v });
                 Channels::One
             }
             _ => return (Place::Source, Channels::One),
@@ -58,20 +58,14 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
             Channels::One
         }
         Samples::GrayAlpha => {
-            out.extend(
-                pixels
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .map(|[v, a]| if white { over_white(*v, *a) } else { *v }),
-            );
+            fill(out, pixels.as_chunks::<2>().0, |[v, a]| if white { over_white(*v, *a) } else { *v });
             Channels::One
         }
         Samples::Index => {
             let colors = source
                 .palette
                 .map(|[r, g, b, a]| if white { [r, g, b].map(|v| over_white(v, a)) } else { [r, g, b] });
-            out.resize(pixels.len() * 3, 0);
+            let out = room(out, pixels.len() * 3);
             for (pixel, index) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
                 *pixel = colors[usize::from(*index)];
             }
@@ -81,7 +75,7 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
             Key::Rgb(key) if white => {
                 // Pillow compares the low bytes, whatever the depth (`rgbT2a`).
                 let key = key.map(|v| v as u8);
-                out.resize(pixels.len(), 0);
+                let out = room(out, pixels.len());
                 for (pixel, color) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<3>().0) {
                     *pixel = if *color == key { [255; 3] } else { *color };
                 }
@@ -90,7 +84,7 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
             _ => return (Place::Source, Channels::Three),
         },
         Samples::Rgba => {
-            out.resize(pixels.len() / 4 * 3, 0);
+            let out = room(out, pixels.len() / 4 * 3);
             for (pixel, [r, g, b, a]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
                 *pixel = if white {
                     [*r, *g, *b].map(|v| over_white(v, *a))
@@ -101,7 +95,7 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
             Channels::Three
         }
         Samples::Cmyk => {
-            out.resize(pixels.len() / 4 * 3, 0);
+            let out = room(out, pixels.len() / 4 * 3);
             for (pixel, [c, m, y, k]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
                 *pixel = [*c, *m, *y].map(|ink| from_ink(ink, *k));
             }
@@ -111,24 +105,31 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
     (Place::Buffer, channels)
 }
 
+/// One sample for each of `values`, at the front of `out`.
+fn fill<T>(out: &mut Vec<u8>, values: &[T], sample: impl Fn(&T) -> u8) {
+    for (out, value) in room(out, values.len()).iter_mut().zip(values) {
+        *out = sample(value);
+    }
+}
+
 /// 16-bit gray: the high byte, or everything above 255 as white.
 fn gray16(source: &Source<'_>, sixteen_bit: SixteenBit, white: bool, out: &mut Vec<u8>) {
-    let values = source.pixels.as_chunks::<2>().0.iter();
+    let values = source.pixels.as_chunks::<2>().0;
     if sixteen_bit == SixteenBit::Pillow {
         let key = match source.key {
             Key::Gray(key) if white => Some(key as u8),
             _ => None,
         };
-        out.extend(values.map(|[high, low]| {
+        fill(out, values, |[high, low]| {
             let value = if *high == 0 { *low } else { 255 };
             if key == Some(value) { 255 } else { value }
-        }));
+        });
     } else {
         let key = match source.key {
             Key::Gray(key) if white => Some(key.to_be_bytes()),
             _ => None,
         };
-        out.extend(values.map(|value| if key == Some(*value) { 255 } else { value[0] }));
+        fill(out, values, |value| if key == Some(*value) { 255 } else { value[0] });
     }
 }
 
@@ -160,7 +161,7 @@ pub(super) fn multiply(value: u8, part: u8) -> u8 {
 pub(super) fn settle(pixels: &mut Vec<u8>, spare: &mut Vec<u8>, count: usize, channels: Channels, color: Color) -> Channels {
     match (channels, color) {
         (Channels::One, Color::Rgb) => {
-            pixels.resize(pixels.len().max(count * 3), 0);
+            let pixels = room(pixels, count * 3);
             for at in (0..count).rev() {
                 let value = pixels[at];
                 pixels[at * 3..at * 3 + 3].fill(value);
@@ -170,7 +171,7 @@ pub(super) fn settle(pixels: &mut Vec<u8>, spare: &mut Vec<u8>, count: usize, ch
         (Channels::One, _) => Channels::One,
         (Channels::Three, Color::Rgb) => Channels::Three,
         (Channels::Three, Color::Auto) => {
-            spare.resize(spare.len().max(count), 0);
+            room(spare, count);
             if !squeeze_gray(&pixels[..count * 3], spare) {
                 return Channels::Three;
             }

@@ -49,19 +49,50 @@ fn decode_gray(bytes: &[u8], probe: &Probe, pixels: &mut [u8]) -> bool {
     found != 0
 }
 
+/// Whether to look for gray first. That costs a coloured picture its first rows twice, so each one in a row doubles the number of
+/// pictures that are spared the look, up to [`Hunch::MOST`]. It decides about time alone: gray that was not looked for comes as RGB,
+/// and is found out afterwards (`colour::settle`).
+#[derive(Debug, Default)]
+pub(super) struct Hunch {
+    /// Pictures yet to be spared.
+    spared: u32,
+    /// How many the next coloured picture will spare.
+    next: u32,
+}
+
+impl Hunch {
+    /// The most pictures that go unlooked at.
+    const MOST: u32 = 32;
+
+    fn looks(&mut self) -> bool {
+        let looks = self.spared == 0;
+        self.spared = self.spared.saturating_sub(1);
+        looks
+    }
+
+    fn found(&mut self, gray: bool) {
+        self.next = if gray { 0 } else { (2 * self.next).clamp(1, Self::MOST) };
+        self.spared = self.next;
+    }
+}
+
 /// Decodes into the front of `pixels`. What a colour JPEG comes to may be [`Samples::Gray`]: then its three channels are equal.
 ///
 /// Each picture gets an instance of its own, which costs some microseconds: an instance remembers tables, and after a broken header
 /// where it stood in it, so that a picture that lacks its tables would get those of the one before.
-pub(super) fn decode(bytes: &[u8], probe: &Probe, pixels: &mut Vec<u8>) -> Outcome<Samples> {
+pub(super) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch, pixels: &mut Vec<u8>) -> Outcome<Samples> {
     let (samples, format, channels) = match probe.mode {
         Mode::L => (Samples::Gray, tj::TJPF_TJPF_GRAY, 1),
         Mode::Cmyk => (Samples::Cmyk, tj::TJPF_TJPF_CMYK, 4),
         _ => (Samples::Rgb, tj::TJPF_TJPF_RGB, 3),
     };
     let gray = probe.width as usize * probe.height as usize;
-    if samples == Samples::Rgb && decode_gray(bytes, probe, super::room(pixels, gray)) {
-        return Ok(Samples::Gray);
+    if samples == Samples::Rgb && hunch.looks() {
+        let found = decode_gray(bytes, probe, super::room(pixels, gray));
+        hunch.found(found);
+        if found {
+            return Ok(Samples::Gray);
+        }
     }
     let mut instance = Instance::new()?;
     instance.set_limits(probe, channels)?;
@@ -251,5 +282,32 @@ impl Instance {
         // SAFETY: the handle is alive; the text is never null, ends with a zero, and is copied before the next call.
         let text = unsafe { CStr::from_ptr(tj::tj3GetErrorStr(self.handle.as_ptr())) };
         text.to_string_lossy().into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hunch;
+
+    #[test]
+    fn coloured_pictures_are_looked_at_ever_more_rarely_and_gray_ones_always() {
+        let mut hunch = Hunch::default();
+        let looks: Vec<_> = (0..200)
+            .filter(|_| {
+                let looks = hunch.looks();
+                if looks {
+                    hunch.found(false);
+                }
+                looks
+            })
+            .collect();
+        assert_eq!(looks, [0, 2, 5, 10, 19, 36, 69, 102, 135, 168]);
+        let mut hunch = Hunch::default();
+        hunch.found(false);
+        assert!(!hunch.looks());
+        for _ in 0..3 {
+            assert!(hunch.looks());
+            hunch.found(true);
+        }
     }
 }

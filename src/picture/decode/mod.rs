@@ -66,6 +66,7 @@ pub(super) struct Decoder {
     pub(super) palette: Box<[[u8; 4]; 256]>,
     /// Its transparent colour.
     pub(super) key: Key,
+    hunch: jpeg::Hunch,
     png: png::Png,
     gif: gif::Gif,
     tiff: tiff::Tiff,
@@ -80,6 +81,7 @@ impl Decoder {
             pixels: Vec::new(),
             palette: Box::new([BLACK; 256]),
             key: Key::None,
+            hunch: jpeg::Hunch::default(),
             png: png::Png::default(),
             gif: gif::Gif::default(),
             tiff: tiff::Tiff::default(),
@@ -91,7 +93,7 @@ impl Decoder {
         self.palette.fill(BLACK);
         self.key = Key::None;
         match probe.format {
-            Format::Jpeg => jpeg::decode(bytes, probe, &mut self.pixels),
+            Format::Jpeg => jpeg::decode(bytes, probe, &mut self.hunch, &mut self.pixels),
             Format::Png => {
                 let header = super::probe::png::Header::read(bytes)?;
                 same_size(probe, header.width, header.height)?;
