@@ -26,7 +26,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-kernels wheel docs parity fuzz nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-kernels wheel docs parity parity-check fuzz nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ $(PILLOW12)/.setup: Makefile
 
 parity: ## write docs/parity.md from what `make test` and `make test-torch` compared
 	python -m tests.parity $(sort $(wildcard $(PARITY)/*.json))
+
+parity-check: ## whether docs/parity.md says what the last `make test` and `make test-torch` compared
+	python -m tests.parity --check $(addprefix $(PARITY)/,1-pillow13.json 2-pillow12.json 3-torch.json)
 
 TORCH := $(CURDIR)/.venv-torch
 PILLOW12 := $(CURDIR)/.venv-pillow12
@@ -151,5 +154,5 @@ nightly: $(VENV)/.develop deny fuzz ## the slow tests, a minute of each fuzz tar
 	pytest --hypothesis-profile slow --timeout 3600
 
 clean: ## remove whatever make made
-	rm -rf .venv .venv-torch target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache python/mmno_fast/_core*.so
+	rm -rf .venv .venv-torch .venv-pillow12 target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache python/mmno_fast/_core*.so
 	find python tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,13 +1,16 @@
 """What the parity tests compared, and ``docs/parity.md``, the page that says it.
 
 Tests call `compared`; with ``MMNO_PARITY=FILE`` a run writes its counts there (`tests/conftest.py`). A picture that differs fails its test, so
-that a count is a count of equal pictures. ``python -m tests.parity FILES…`` puts the runs together into the page.
+that a count is a count of equal pictures. ``python -m tests.parity FILES…`` puts the runs together into the page; with ``--check`` it
+compares instead, and fails where the page says something else than the runs.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
+import re
 import sys
 from collections import Counter
 from importlib import metadata
@@ -105,5 +108,24 @@ def page(runs: list[dict[str, Any]]) -> str:
     return HEAD + "\n".join(lines).rstrip("\n") + "\n" + TAIL
 
 
+def differences(runs: list[dict[str, Any]], text: str) -> list[str]:
+    """What `text` says otherwise than the page of these runs, line by line.
+
+    Versions may be newer than on the page: the packages are not pinned, and that the new ones are equal is what the run has just shown.
+    """
+
+    def lines(page: str) -> list[str]:
+        return [re.sub(r"(?<=[a-z] )[0-9][0-9.a-z+]*(?=,|$)", "*", line) if line.startswith("## ") else line for line in page.splitlines()]
+
+    compared = difflib.unified_diff(lines(text), lines(page(runs)), "docs/parity.md", "these runs", lineterm="", n=0)
+    return list(compared)
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page([json.loads(Path(path).read_text("utf-8")) for path in sys.argv[1:]]), "utf-8")
+    paths = [path for path in sys.argv[1:] if path != "--check"]
+    made = [json.loads(Path(path).read_text("utf-8")) for path in paths]
+    if "--check" not in sys.argv:
+        PAGE.write_text(page(made), "utf-8")
+    elif found := differences(made, PAGE.read_text("utf-8")):
+        print(*found, sep="\n")
+        sys.exit("docs/parity.md is not what was compared: make test test-torch parity")

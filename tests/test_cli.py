@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -94,7 +95,9 @@ def test_shells_can_complete_codes():
 
     assert complete_codes("images.m") == ["images.missing"]
     assert "images.resolved" not in complete_codes("")
-    shown = subprocess.run(script("--show-completion", "bash"), capture_output=True, text=True, check=False)
+    # The shell is the one that calls: with `true` behind it, bash stays and does not become the command.
+    called = ["bash", "-c", f"{shlex.join(script('--show-completion'))}; true"]
+    shown = subprocess.run(called, capture_output=True, text=True, check=False)
     assert "_MMNO_FAST_COMPLETE" in shown.stdout
 
 
