@@ -89,6 +89,17 @@ impl Error {
         }))
     }
 
+    /// A row cannot be used, for a reason that the catalogue knows as `code`; `path` is its source.
+    pub fn row(path: &Path, line: u64, code: &'static str, message: String) -> Self {
+        Self(Box::new(Kind::Data {
+            path: path.to_owned(),
+            line: Some(line),
+            byte: None,
+            code: Some(code),
+            message,
+        }))
+    }
+
     /// The shards at `path` cannot be used.
     pub fn shard(path: &Path, message: impl Into<String>) -> Self {
         Self(Box::new(Kind::Shard {

@@ -4,7 +4,7 @@ Four jobs, each a function here and a command of ``mmno-fast``:
 
 - `check` says what is wrong with the data, by file, line and byte;
 - `build` turns rows and pictures, once, into shards, and `verify` proves that they are whole;
-- `open` reads a folder of shards: rows, pictures and pixels;
+- `open` reads a folder of shards, or JSONL with its pictures, and `Loader` hands out batches of it;
 - `read_picture` gives one picture as the shards would hold it.
 
 Names are imported when they are first used, so ``import mmno_fast`` costs next to nothing.
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
         StateError,
         __version__,
     )
+    from mmno_fast.batch import Batch
     from mmno_fast.building import BuildReport, build
     from mmno_fast.checking import CheckReport, check
     from mmno_fast.dataset import Dataset, open  # noqa: A004 - `mf.open` is the name that users expect
+    from mmno_fast.loader import Loader
     from mmno_fast.output import Output
     from mmno_fast.picture import Patches, TokenPlan, plan_tokens, read_picture
-    from mmno_fast.pictures import Picture, Pictures
+    from mmno_fast.pictures import LabelledPictures, Picture, Pictures
+    from mmno_fast.rows import Selection
     from mmno_fast.specs import Encoded, ImageSpec, Original, Profile, Resize, profiles
     from mmno_fast.verifying import VerifyReport, verify
+    from mmno_fast.waiting import LoaderStats
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 """What CLIP's image processor subtracts from red, green and blue, for pixels in 0..1."""
@@ -41,6 +45,7 @@ CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
 
 # name -> module it lives in
 _LAZY: Final = {
+    "Batch": "batch",
     "BuildReport": "building",
     "CheckReport": "checking",
     "ClosedError": "_core",
@@ -48,6 +53,9 @@ _LAZY: Final = {
     "Dataset": "dataset",
     "Encoded": "specs",
     "ImageSpec": "specs",
+    "LabelledPictures": "pictures",
+    "Loader": "loader",
+    "LoaderStats": "waiting",
     "MmnoError": "_core",
     "Original": "specs",
     "Output": "output",
@@ -57,6 +65,7 @@ _LAZY: Final = {
     "Profile": "specs",
     "Progress": "_core",
     "Resize": "specs",
+    "Selection": "rows",
     "ShardError": "_core",
     "StateError": "_core",
     "TokenPlan": "picture",
@@ -74,6 +83,7 @@ _LAZY: Final = {
 __all__ = [
     "CLIP_MEAN",
     "CLIP_STD",
+    "Batch",
     "BuildReport",
     "CheckReport",
     "ClosedError",
@@ -81,6 +91,9 @@ __all__ = [
     "Dataset",
     "Encoded",
     "ImageSpec",
+    "LabelledPictures",
+    "Loader",
+    "LoaderStats",
     "MmnoError",
     "Original",
     "Output",
@@ -90,6 +103,7 @@ __all__ = [
     "Profile",
     "Progress",
     "Resize",
+    "Selection",
     "ShardError",
     "StateError",
     "TokenPlan",

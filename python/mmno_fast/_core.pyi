@@ -4,26 +4,39 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Final, final
 
+import numpy as np
 import numpy.typing as npt
+from typing_extensions import Buffer
 
 __all__ = [
+    "Batch",
     "CheckReport",
     "ClosedError",
     "DataError",
+    "Feed",
+    "Lease",
     "MmnoError",
     "Progress",
+    "Recipe",
+    "Rows",
+    "Samples",
     "ShardError",
+    "Slots",
     "StateError",
+    "Stats",
+    "Table",
     "__version__",
     "build",
     "build_info",
     "catalogue",
     "check",
+    "count_batches",
     "inspect_line",
     "plan_tokens",
     "probe_picture",
     "profiles",
     "read_pictures",
+    "samples_at",
     "verify",
 ]
 __version__: Final[str]
@@ -70,6 +83,174 @@ class CheckReport:
         """Write every finding, one JSON object a line."""
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any:
         """The findings as an Arrow stream; pass the report to pyarrow, do not call this."""
+
+@final
+class Rows:
+    """Rows as Arrow: pass them to ``pyarrow.record_batch``."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[Any, Any]:
+        """The rows as an Arrow array; for pyarrow."""
+
+@final
+class Table:
+    """A data set as the loader sees it: rows with pictures, by number."""
+
+    @staticmethod
+    def open_shards(folder: str, entries: Sequence[tuple[str, int, int]], spec: str) -> Table:
+        """A finished data set; of each shard its folder, rows and pictures."""
+    @staticmethod
+    def open_raw(
+        sources: Sequence[tuple[str, str]],
+        roots: Sequence[str],
+        *,
+        spec: str,
+        rejects: Sequence[tuple[str, int]],
+        placeholders: str,
+        strip_prefix: str | None,
+        follow_links: bool,
+        max_line_bytes: int,
+        threads: int,
+        chunk_bytes: int,
+        window: int,
+        progress: Progress | None,
+    ) -> Table:
+        """JSONL with its pictures, scanned now."""
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+    def read_rows(self, rows: npt.NDArray[np.uint64]) -> Rows:
+        """Of JSONL: these rows with all columns; `pictures` counts in `picture_columns`."""
+    def sources(self) -> list[tuple[str, int, str, int]]:
+        """Of JSONL: (name, bytes, BLAKE3, lines) of each source."""
+    def rejected(self) -> list[tuple[str, int, list[str]]]:
+        """Of JSONL: (source, line, codes) of each rejected row."""
+    def picture_columns(self) -> dict[str, list[Any]]:
+        """Of JSONL: what is known of each distinct picture, by column."""
+    def picture_files(self) -> list[str]:
+        """Of JSONL: the path of each picture."""
+    def read_picture(self, picture: int, stored: bool) -> npt.NDArray[np.uint8]:
+        """A picture by its number here: (H, W, 3), or as stored."""
+
+@final
+class Samples:
+    """What an epoch goes through."""
+
+    @staticmethod
+    def all(count: int) -> Samples:
+        """Rows 0 to count - 1."""
+    @staticmethod
+    def of_rows(rows: npt.NDArray[np.uint32]) -> Samples:
+        """These rows."""
+    @staticmethod
+    def groups(starts: npt.NDArray[np.uint32], rows: npt.NDArray[np.uint32]) -> Samples:
+        """Groups of rows: group i is ``rows[starts[i]:starts[i + 1]]``."""
+    @staticmethod
+    def of_pictures(pictures: npt.NDArray[np.uint64]) -> Samples:
+        """Pictures by their numbers in the table."""
+    def __len__(self) -> int: ...
+
+@final
+class Stats:
+    """Counters of one loader."""
+
+    def __new__(cls) -> Stats: ...
+    def snapshot(self) -> dict[str, Any]:
+        """`busy` (seconds by stage), `pictures`, `decoded`, `remembered`, `memory_bytes`, `skipped`, `slots`, `slot_bytes`, `full`."""
+
+@final
+class Slots:
+    """Memory that batches are written into."""
+
+    def __new__(cls, stats: Stats, given: Sequence[Any]) -> Slots: ...
+
+@final
+class Recipe:
+    """What batches are made of, and how."""
+
+    def __new__(
+        cls, table: Table, samples: Samples, stats: Stats, *, output: str | None, skips: bool, memory_bytes: int
+    ) -> Recipe: ...
+
+@final
+class Feed:
+    """Batches of one rank in one epoch, made ahead by threads."""
+
+    def __new__(
+        cls,
+        recipe: Recipe,
+        slots: Slots,
+        *,
+        shuffle: bool,
+        seed: int,
+        epoch: int,
+        batch: int,
+        rank: int,
+        world: int,
+        uneven: str,
+        start: int,
+        threads: int,
+        batches_ahead: int,
+        bytes_ahead: int,
+    ) -> Feed: ...
+    def next(self) -> Batch | None:
+        """The next batch; None at the end."""
+    def is_ready(self) -> bool:
+        """Whether a batch could be taken without waiting."""
+    def close(self) -> None:
+        """End its threads."""
+
+@final
+class Batch:
+    """A batch, as the core hands it over."""
+
+    def lease(self) -> Lease | None:
+        """Its memory, once."""
+    @property
+    def rows(self) -> Rows | None:
+        """Its rows as Arrow; None where pictures come alone."""
+    @property
+    def position(self) -> int:
+        """Where all ranks are after it."""
+    @property
+    def bytes(self) -> int:
+        """Bytes of its pictures."""
+    @property
+    def row_numbers(self) -> npt.NDArray[np.uint64]:
+        """Numbers of its rows."""
+    @property
+    def samples(self) -> npt.NDArray[np.uint64]:
+        """Numbers of its samples."""
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]:
+        """Where the pictures of each row begin in `index`, and the end."""
+    @property
+    def index(self) -> npt.NDArray[np.int64]:
+        """The pictures of all rows."""
+    @property
+    def pictures(self) -> list[tuple[int, int, int, int]]:
+        """(byte, height, width, channels as stored) of each picture."""
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) where all pictures have the same."""
+    @property
+    def count(self) -> int:
+        """How many pictures."""
+    @property
+    def skipped(self) -> list[tuple[int | None, str, int, str, str]]:
+        """(row number, source, line, code, message) of each row that was left out."""
+
+@final
+class Lease(Buffer):
+    """The memory of one batch, used again when nobody holds it."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def count_batches(length: int, batch: int, rank: int, world: int, uneven: str, start: int) -> int:
+    """How many batches a rank gets in an epoch, from a position on."""
+
+def samples_at(length: int, seed: int, epoch: int, positions: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The samples at these positions of a shuffled epoch."""
 
 def catalogue() -> list[dict[str, str]]:
     """Every code: `code`, `severity`, `when`, `hint`, `silenced_by`."""

@@ -1,159 +1,182 @@
-"""`open` and `Dataset`: rows, pictures and pixels of a folder of shards."""
+"""`open` and `Dataset`: rows, pictures and pixels of a folder of shards, or of JSONL with its pictures."""
 
 from __future__ import annotations
 
-import json
-import operator
 import os
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
-from functools import cached_property
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from mmno_fast import _core, manifest, specs
+from mmno_fast import _core, specs
+from mmno_fast.checking import MAX_LINE_BYTES, Placeholders
+from mmno_fast.contents import Contents, ShardContents, fingerprint_of_rows, read_rejects
 from mmno_fast.errors import shard_error
-from mmno_fast.pictures import Pictures
-from mmno_fast.row_table import rows_in_order
-from mmno_fast.schemas import rows_schema
-from mmno_fast.shard import Shard, widened
+from mmno_fast.raw import Opening, RawContents
+from mmno_fast.rows import Rows
+from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from mmno_fast.sources import AnyPath
-
-_ROW_BITS: Final = 32  # rows.index.npy holds shard << 32 | row in shard
+    from mmno_fast.rows import RowNumbers
 
 
-def open(path: AnyPath) -> Dataset:  # noqa: A001 - `mf.open` is the name that users expect
-    """Open a folder of shards.
+def open(  # noqa: A001 - `mf.open` is the name that users expect
+    path: Sources,
+    images: Roots | None = None,
+    *,
+    image: specs.ImageSpec | None = None,
+    rejects: AnyPath | Iterable[tuple[str, int]] | None = None,
+    placeholders: Placeholders = "required",
+    strip_prefix: str | None = None,
+    follow_links: bool = True,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    threads: int | None = None,
+    progress: _core.Progress | None = None,
+) -> Dataset:
+    """Open a folder of shards, or JSONL with its pictures.
 
-    Reads the manifest and the lengths of the files; everything else is mapped into memory when it is first touched.
+    Of shards, the manifest and the lengths of the files are read; everything else is mapped into memory when it is first touched. JSONL is
+    scanned: every line is parsed and judged, every picture hashed and probed; pixels are made when they are asked for. Both have the same
+    rows in the same order where every picture decodes; with `rejects`, also where some do not.
 
     Args:
-        path: The folder that holds ``manifest.json``.
+        path: The folder that holds ``manifest.json``; or, with `images`, JSONL files: one path, several, or ``{name: path}``.
+        images: Folders that names of pictures are looked for in.
+        image: What becomes of the pictures of JSONL. Default: ``Original()``, decoded at their own size.
+        rejects: Rows of JSONL that a build has rejected: its ``rejects.jsonl``, or (source, line) of each.
+        placeholders: As in `check`; so are the others.
+        strip_prefix: Cut from the front of names of pictures before they are looked for.
+        follow_links: Whether links may lead out of a root. Default: yes.
+        max_line_bytes: Longer lines are rejected unread. Default: 16 MiB.
+        threads: How many scan. Default: all that this process may use.
+        progress: Counters to watch from another thread.
 
     Raises:
-        FileNotFoundError: No such folder.
+        FileNotFoundError: No such folder or file.
         ShardError: Not a data set, a damaged one, or one of a newer format.
+        ValueError: Arguments that do not go together.
 
     >>> import tempfile
     >>> from mmno_fast import Resize, build
     >>> from mmno_fast.demo import draw
+    >>> image = Resize(64, fit="stretch")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     drawn = draw(f"{folder}/data", pictures=4, faults=False)
-    ...     report = build(drawn.sources, drawn.images, f"{folder}/shards", Resize(64, fit="stretch"))
-    ...     with open(report.path) as dataset:
-    ...         row = dataset[-1]
+    ...     report = build(drawn.sources, drawn.images, f"{folder}/shards", image)
+    ...     with open(report.path) as dataset, open(drawn.sources, drawn.images, image=image) as raw:
+    ...         row, same = dataset[-1], raw[-1]
     ...         sizes = [picture.pixels.shape[:2] for picture in dataset.pictures]
     >>> row["source"], row["variant"], row["images"][0].shape
     ('train_cot.jsonl', 'closed_cot', (64, 64, 3))
     >>> sizes
     [(64, 64), (64, 64), (64, 64), (64, 64)]
+    >>> (row["images"][0] == same["images"][0]).all()
+    np.True_
     """
-    return Dataset(path)
+    if images is not None:
+        opening = Opening(
+            sources=tuple(named_sources(path)),
+            roots=tuple(checked_roots(images)),
+            image=image or specs.Original(),
+            rejects=_rejected(rejects),
+            placeholders=placeholders,
+            strip_prefix=strip_prefix,
+            follow_links=follow_links,
+            max_line_bytes=max_line_bytes,
+        )
+        return Dataset(opening, RawContents(opening, threads, progress))
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError("to open JSONL, name the folder of its pictures, too: open(sources, images=…)")
+    if image is not None or rejects is not None:
+        raise ValueError("image and rejects go with JSONL and images=…; shards have their pixels and rows already")
+    folder = Path(os.path.abspath(path))  # noqa: PTH100 - `Path.absolute` keeps `..`, `resolve` follows links
+    if folder.is_file() and folder.suffix == ".jsonl":
+        raise ValueError(f"{folder}: to open JSONL, name the folder of its pictures, too: open(sources, images=…)")
+    return Dataset(folder, ShardContents(folder))
 
 
-class Dataset:
-    """A folder of shards: `len`, ``[i]``, `take`, `rows`, `pictures`.
+def _rejected(rejects: AnyPath | Iterable[tuple[str, int]] | None) -> tuple[tuple[str, int], ...]:
+    if rejects is None:
+        return ()
+    if isinstance(rejects, (str, os.PathLike)):
+        return tuple(read_rejects(Path(rejects)))
+    return tuple(rejects)
+
+
+class Dataset(Rows):
+    """An open data set: `len`, ``[i]``, `take`, `where`, `split`, `rows`, `pictures`.
 
     Rows are numbered by (source in the order given, line) among the accepted ones. Safe to use from threads, after a fork, and in
-    spawned processes: it pickles as its path and fingerprint, and opens again when it is first used there.
+    spawned processes: it pickles as how it was opened and its fingerprint, and opens again when it is first used there.
     """
 
-    def __init__(self, path: AnyPath) -> None:
-        self._path = Path(os.path.abspath(path))  # noqa: PTH100 - `Path.absolute` keeps `..`, `resolve` follows links
-        self._fingerprint: str | None = None
+    def __init__(self, opening: Path | Opening, contents: Contents) -> None:
+        self._opening = opening
+        self._contents: Contents | None = contents
         self._closed = False
-        self._opened: _Contents | None = None
-        self._contents()
+        self._fingerprint: str | None = None
+        self._expected: str | None = None
 
     # what it is ----------------------------------------------------------------------------------------------------------------
 
     @property
     def path(self) -> Path:
-        """The folder, absolute."""
-        return self._path
+        """The folder of shards, absolute; of JSONL, a `ValueError`."""
+        if isinstance(self._opening, Opening):
+            raise ValueError("this data set was opened from JSONL: it has no folder of shards")
+        return self._opening
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """``manifest.json`` as a dict."""
-        return self._contents().manifest
+        """``manifest.json`` as a dict; of JSONL, a `ValueError`."""
+        return self._shards().manifest
 
     @property
     def fingerprint(self) -> str:
-        """`manifest_blake3`: two data sets with the same fingerprint are the same to the last byte."""
-        return str(self.manifest["manifest_blake3"])
+        """Two data sets with the same one are the same: of shards `manifest_blake3`, to the last byte; of JSONL `rows_fingerprint`."""
+        contents = self.open_contents()
+        if isinstance(contents, ShardContents):
+            return str(contents.manifest["manifest_blake3"])
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint_of_rows(contents)
+        return self._fingerprint
+
+    @property
+    def rejected(self) -> list[tuple[str, int, list[str]]]:
+        """(source, line, codes) of each row of JSONL that is left out; `check` says more. Of shards, a `ValueError`: see rejects.jsonl."""
+        contents = self.open_contents()
+        if not isinstance(contents, RawContents):
+            raise ValueError("shards hold accepted rows only; rejects.jsonl beside them has the others")
+        return contents.rejected
 
     @property
     def spec(self) -> specs.ImageSpec:
-        """What became of the pictures: the spec that the data set was built with.
+        """What becomes of the pictures.
 
         Raises:
             ValueError: A kind of spec that this version does not know.
         """
-        return specs.from_dict(self.manifest["spec"])
+        return specs.from_dict(self.open_contents().spec)
 
     @property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema of `rows`."""
-        shards = self._contents().shards
-        return shards[0].row_table.schema if shards else rows_schema()
-
-    def __len__(self) -> int:
-        return int(self.manifest["totals"]["rows"])
+    def row_numbers(self) -> RowNumbers | None:
+        """None: all rows, in order."""
+        return None
 
     def __repr__(self) -> str:
+        if isinstance(self._opening, Opening):
+            what = ", ".join(repr(name) for name, _ in self._opening.sources)
+        else:
+            what = repr(str(self._opening))
         if self._closed:
-            return f"Dataset({str(self._path)!r}, closed)"
-        totals, spec = self.manifest["totals"], self.manifest["spec"]
+            return f"Dataset({what}, closed)"
+        contents = self.open_contents()
+        spec = contents.spec
         size = f"{spec['height']}x{spec['width']} {spec['fit']}" if spec["kind"] == "resize" else spec["kind"]
-        return f"Dataset({str(self._path)!r}, {totals['rows']:,} rows, {totals['distinct_pictures']:,} pictures, {size})"
-
-    # rows ----------------------------------------------------------------------------------------------------------------------
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Row number `index` as a plain dict; negative numbers count from the end.
-
-        Returns:
-            ``row`` (its number), ``source``, ``line``, ``images`` (a list of uint8 (H, W, 3), the caller's own), ``image_names``,
-            ``messages`` (a list of ``{"role", "content"}``), ``variant``, ``options`` (a list of ``{"letter", "text"}`` or None),
-            ``answer``, ``answer_text``, ``meta`` and ``extra`` (parsed, None where absent).
-
-        Raises:
-            IndexError: No such row.
-        """
-        number = self._number(index)
-        contents = self._contents()
-        shard, row = contents.place(number)
-        values = shard.row_table.slice(row, 1).to_pylist()[0]
-        return _row(number, shard, values)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self[number] for number in range(len(self)))
-
-    def take(self, indices: Iterable[int]) -> list[dict[str, Any]]:
-        """Several rows as ``[i]`` gives them, in the order asked for."""
-        return [self[index] for index in indices]
-
-    @property
-    def rows(self) -> pa.Table:
-        """Every row in the order of row numbers, as an Arrow table; column `pictures` counts in `Dataset.pictures`.
-
-        Made when first asked for, and kept. No text is copied where shards hold the rows in that order already (one source, say, whose
-        rows of one picture stand together); else all text is copied once, into memory.
-        """
-        return self._contents().rows
-
-    @property
-    def pictures(self) -> Pictures:
-        """Every distinct picture once, with its names and pixels; pixels are views, read when asked for."""
-        return self._contents().pictures
+        if not isinstance(contents, ShardContents):
+            return f"Dataset({what}, {contents.count:,} rows, {size})"
+        totals = contents.manifest["totals"]
+        return f"Dataset({what}, {totals['rows']:,} rows, {totals['distinct_pictures']:,} pictures, {size})"
 
     # life ----------------------------------------------------------------------------------------------------------------------
 
@@ -165,7 +188,7 @@ class Dataset:
     def close(self) -> None:
         """Let go of the files. Arrays and tables that were handed out stay valid."""
         self._closed = True
-        self._opened = None
+        self._contents = None
 
     def __enter__(self) -> Self:
         return self
@@ -174,103 +197,37 @@ class Dataset:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": str(self._path), "fingerprint": self._fingerprint, "closed": self._closed}
+        return {"opening": self._opening, "fingerprint": None if self._closed else self.fingerprint, "closed": self._closed}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._path = Path(state["path"])
-        self._fingerprint = state["fingerprint"]
+        self._opening = state["opening"]
         self._closed = state["closed"]
-        self._opened = None
+        self._contents = None
+        self._fingerprint = None
+        self._expected = state["fingerprint"]
 
-    def _contents(self) -> _Contents:
+    def open_contents(self) -> Contents:
+        """What is behind it; in another process, opened there.
+
+        Raises:
+            ClosedError: It was closed.
+            ShardError: It is another data set than the one that was pickled.
+        """
         if self._closed:
-            raise _core.ClosedError(f"{self._path}: the data set was closed; open it again")
-        if self._opened is None:
-            opened = _Contents(self._path)
-            found = str(opened.manifest["manifest_blake3"])
-            if self._fingerprint not in {None, found}:
-                raise shard_error(self._path, f"expected the data set {self._fingerprint}, found {found}: it was rebuilt since then")
-            self._fingerprint = found
-            self._opened = opened
-        return self._opened
+            raise _core.ClosedError(f"{self._name()}: the data set was closed; open it again")
+        if self._contents is None:
+            opening = self._opening
+            self._contents = RawContents(opening) if isinstance(opening, Opening) else ShardContents(opening)
+            if self._expected not in {None, self.fingerprint}:
+                found, self._contents = self.fingerprint, None
+                raise shard_error(self._name(), f"expected the data set {self._expected}, found {found}: it was rebuilt since then")
+        return self._contents
 
-    def _number(self, index: int) -> int:
-        try:
-            number = operator.index(index)
-        except TypeError:
-            raise TypeError(f"expected a row number, found {type(index).__name__}; take(…) gives several rows") from None
-        if not -len(self) <= number < len(self):
-            raise IndexError(f"row {number} of {len(self):,}")
-        return number % len(self)
+    def _name(self) -> str:
+        return self._opening.sources[0][1] if isinstance(self._opening, Opening) else str(self._opening)
 
-
-class _Contents:
-    """What an open data set holds; everything in it is made when first used."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.manifest = manifest.read(path)
-        self.shards = tuple(Shard(path / entry["folder"], entry, self.manifest["spec"]) for entry in self.manifest["shards"])
-
-    @cached_property
-    def index(self) -> npt.NDArray[np.uint64]:
-        """Row number -> shard << 32 | row in shard; mapped."""
-        path = self.path / "rows.index.npy"
-        rows = self.manifest["totals"]["rows"]
-        try:
-            index: npt.NDArray[np.uint64] = np.load(path, mmap_mode="r" if rows else None, allow_pickle=False)
-        except ValueError as error:
-            raise shard_error(path, f"not a NumPy file ({error}); run mmno-fast verify") from error
-        if index.dtype != np.uint64 or index.shape != (rows,):
-            raise shard_error(path, f"expected uint64 ({rows},), found {index.dtype} {index.shape}; run mmno-fast verify")
-        return index
-
-    def place(self, number: int) -> tuple[Shard, int]:
-        """The shard that holds row `number`, and the row in it."""
-        place = int(self.index[number])
-        shard, row = place >> _ROW_BITS, place & (2**_ROW_BITS - 1)
-        if shard >= len(self.shards) or row >= self.shards[shard].rows:
-            raise shard_error(self.path / "rows.index.npy", f"row {number} points outside the shards; run mmno-fast verify")
-        return self.shards[shard], row
-
-    @cached_property
-    def pictures(self) -> Pictures:
-        return Pictures(self.shards)
-
-    @cached_property
-    def rows(self) -> pa.Table:
-        return rows_in_order(self.shards, self.index, self.pictures)
-
-
-def _row(number: int, shard: Shard, values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "row": number,
-        "source": values["source"],
-        "line": values["line"],
-        "images": [widened(shard.pixels(picture)) for picture in values["pictures"]],
-        "image_names": values["images"],
-        "messages": values["messages"],
-        "variant": values["variant"],
-        "options": values["options"],
-        "answer": values["answer"],
-        "answer_text": values["answer_text"],
-        "meta": _parsed(values["meta"]),
-        "extra": _parsed(values["extra"]),
-    }
-
-
-def _parsed(text: str | None) -> Any:
-    """JSON as Python values; a whole number too long for `int` (over 4,300 digits) becomes a `Decimal`, which holds it exactly."""
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return json.loads(text, parse_int=_whole)
-
-
-def _whole(digits: str) -> int | Decimal:
-    try:
-        return int(digits)
-    except ValueError:
-        return Decimal(digits)
+    def _shards(self) -> ShardContents:
+        contents = self.open_contents()
+        if not isinstance(contents, ShardContents):
+            raise ValueError("this data set was opened from JSONL: it has no manifest")
+        return contents

@@ -65,6 +65,11 @@ class Output:
         elif shape != (None, None, None):
             raise ValueError('patch, merge and temporal go with layout="patches"')
 
+    @property
+    def numbers_of_a_patch(self) -> int:
+        """Numbers in one row of patches: 3 * temporal * patch * patch; 0 in other layouts."""
+        return 3 * (self.temporal or 0) * (self.patch or 0) ** 2
+
     def to_json(self) -> str:
         """The output as JSON without blanks."""
         return json.dumps(asdict(self), separators=(",", ":"))

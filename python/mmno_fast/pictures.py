@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from mmno_fast.schemas import pictures_schema
-from mmno_fast.shard import Pixels, Shard, widened
+from mmno_fast.shard import Pixels, widened
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mmno_fast.contents import Contents
+
+
+class Holder(Protocol):
+    """What holds pictures under numbers: a shard, or the files that a scan has found."""
+
+    @property
+    def pictures(self) -> int:
+        """How many."""
+
+    @property
+    def picture_table(self) -> pa.Table:
+        """One row a picture, the columns of ``pictures.arrow``."""
+
+    def pixels(self, picture: int) -> Pixels:
+        """uint8 (H, W) or (H, W, 3)."""
+
+    def file(self, picture: int) -> bytes:
+        """The file as it was."""
 
 
 @dataclass(frozen=True)
@@ -37,40 +61,44 @@ class Picture:
     """Height as stored [pixels]."""
     width: int
     """Width as stored [pixels]."""
-    channels: int
-    """1 (without colour) or 3."""
-    _shard: Shard = field(repr=False, compare=False)
+    channels: int | None
+    """1 (without colour) or 3; None where that shows only when it is decoded."""
+    _holder: Holder = field(repr=False, compare=False)
     _row: int = field(repr=False, compare=False)
 
     @property
     def pixels(self) -> Pixels:
-        """As stored: uint8 (H, W) or (H, W, 3), a read-only view of the mapped shard. Nothing is copied."""
-        return self._shard.pixels(self._row)
+        """As stored: uint8 (H, W) or (H, W, 3). A read-only view of the mapped shard, nothing copied; decoded now where there is no shard."""
+        return self._holder.pixels(self._row)
 
     @property
     def file(self) -> bytes:
-        """The file as it was, where the data set was built with ``Encoded()``; else a `ValueError`."""
-        return self._shard.file(self._row)
+        """The file as it was: of JSONL, or where shards were built with ``Encoded()``; else a `ValueError`."""
+        return self._holder.file(self._row)
 
     def rgb(self) -> Pixels:
         """A copy with three channels: uint8 (H, W, 3)."""
         return widened(self.pixels)
 
 
-class Pictures(Sequence[Picture]):
-    """Every distinct picture of a data set once, in the order in which shards store them. Pixels are read when asked for."""
+_LABELS: Final = frozenset({"source", "variant", "answer", "answer_text", "meta"})  # columns that may hold labels
+_HOLDER_BITS: Final = 32  # the core numbers pictures as holder << 32 | picture
 
-    def __init__(self, shards: Sequence[Shard]) -> None:
-        self._shards = shards
-        offsets = np.cumsum([0, *(shard.pictures for shard in shards)])
-        hashes = np.concatenate([np.empty(0, "V32"), *(_hashes(shard.picture_table) for shard in shards)])
-        _, first, distinct = np.unique(hashes, return_index=True, return_inverse=True)
-        order = np.argsort(first, kind="stable")
-        rank = np.empty(len(order), np.uint32)
-        rank[order] = np.arange(len(order), dtype=np.uint32)
-        self._stored = first[order]  # of each distinct picture: where it is stored first, counted over all shards
-        self._numbers = rank[distinct.reshape(-1)]  # of each stored picture: its number here
-        self._offsets = offsets
+
+class Pictures(Sequence[Picture]):
+    """Every distinct picture of a data set once, in the order in which it is stored (or first used). Pixels are read when asked for.
+
+    A source for `Loader`: each picture is a sample of its own.
+    """
+
+    def __init__(self, contents: Contents, holders: Sequence[Holder], stored: npt.NDArray[np.int64]) -> None:
+        self.contents = contents
+        self._holders = holders
+        self._stored = stored  # of each picture: where it is stored, counted over all holders
+
+    @cached_property
+    def _offsets(self) -> npt.NDArray[np.int64]:
+        return np.cumsum([0, *(holder.pictures for holder in self._holders)])
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -82,8 +110,8 @@ class Pictures(Sequence[Picture]):
     def __getitem__(self, index: int | slice) -> Picture | Sequence[Picture]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        shard, row = self._place(index)
-        values: dict[str, Any] = shard.picture_table.slice(row, 1).to_pylist()[0]
+        holder, row = self._place(index)
+        values: dict[str, Any] = holder.picture_table.slice(row, 1).to_pylist()[0]
         return Picture(
             names=tuple(values["names"]),
             hash=values["hash"].hex(),
@@ -95,7 +123,7 @@ class Pictures(Sequence[Picture]):
             height=values["height"],
             width=values["width"],
             channels=values["channels"],
-            _shard=shard,
+            _holder=holder,
             _row=row,
         )
 
@@ -107,24 +135,108 @@ class Pictures(Sequence[Picture]):
         """``pictures.arrow`` of all shards, one row a distinct picture, in the order of this sequence. Copied; no pixels in it."""
         import pyarrow as pa  # imported when first used: it is large
 
-        tables = [shard.picture_table for shard in self._shards]
+        tables = [holder.picture_table for holder in self._holders]
         if not tables:
             return pictures_schema().empty_table()
         return pa.concat_tables(tables).unify_dictionaries().take(self._stored)
 
-    def numbers(self, shard: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-        """Of each picture that shard number `shard` stores: its number in this sequence, uint32."""
-        return self._numbers[self._offsets[shard] : self._offsets[shard + 1]]
+    @property
+    def ids(self) -> npt.NDArray[np.uint64]:
+        """The core's number of each picture, uint64."""
+        holder = np.searchsorted(self._offsets, self._stored, side="right") - 1
+        ids: npt.NDArray[np.uint64] = (holder.astype(np.uint64) << np.uint64(_HOLDER_BITS)) | (
+            self._stored - self._offsets[holder]
+        ).astype(np.uint64)
+        return ids
 
-    def _place(self, index: int) -> tuple[Shard, int]:
+    @property
+    def hashes(self) -> npt.NDArray[np.void]:
+        """BLAKE3 of each picture's file, 32 bytes each."""
+        every = [hashes_of(holder.picture_table) for holder in self._holders]
+        return np.concatenate([np.empty(0, "V32"), *every])[self._stored]
+
+    def subset(self, numbers: npt.NDArray[np.int64]) -> Pictures:
+        """These pictures only, in this order."""
+        return Pictures(self.contents, self._holders, self._stored[numbers])
+
+    def labelled(self, by: str = "folder") -> LabelledPictures:
+        """These pictures with a class each.
+
+        Args:
+            by: ``"folder"`` (default): the name of the folder that the picture is in, by its first name; else a column of the rows that
+                name it: ``"variant"``, ``"answer"``, ``"answer_text"``, ``"source"``, or a member of `meta`, as in ``"meta.diagnosis"``.
+                Pictures for which no row says anything are left out.
+
+        Raises:
+            ValueError: Rows of one picture say different things; no such column.
+        """
+        names = self._folders() if by == "folder" else self._said(by)
+        kept = np.array([i for i, name in enumerate(names) if name is not None], np.int64)
+        classes = tuple(sorted({name for name in names if name is not None}))
+        number = {name: i for i, name in enumerate(classes)}
+        labels = np.array([number[names[i] or ""] for i in kept], np.int64)
+        return LabelledPictures(self.subset(kept), labels, classes)
+
+    def _folders(self) -> list[str | None]:
+        first = self.table.column("names").to_pylist()
+        return [PurePosixPath(names[0]).parent.name if names else None for names in first]
+
+    def _said(self, column: str) -> list[str | None]:
+        """What the rows of each picture say in `column`."""
+        rows = self.contents.rows
+        outer, _, member = column.partition(".")
+        if outer not in _LABELS or (member == "") == (outer == "meta"):
+            raise ValueError(f'labels: expected "folder", a column of texts, or "meta." and a member, found {column!r}')
+        values = rows.column(outer).to_pylist()
+        if member:
+            values = [None if text is None else (json.loads(text) or {}).get(member) for text in values]
+        offsets, pictures = self.contents.row_pictures
+        said: dict[int, str] = {}
+        for row in np.flatnonzero(np.diff(offsets)):
+            if values[row] is None:
+                continue
+            label = values[row] if isinstance(values[row], str) else json.dumps(values[row])
+            for picture in pictures[offsets[row] : offsets[row + 1]].tolist():
+                if said.setdefault(picture, label) != label:
+                    raise ValueError(f"labels: the rows of one picture say {said[picture]!r} and {label!r} in {column}; picture {picture}")
+        every = self.contents.pictures.ids
+        place = {picture: i for i, picture in enumerate(every.tolist())}
+        return [said.get(place[picture]) for picture in self.ids.tolist()]
+
+    def _place(self, index: int) -> tuple[Holder, int]:
         if not -len(self) <= index < len(self):
             raise IndexError(f"picture {index} of {len(self):,}")
         stored = int(self._stored[index])
-        shard = int(np.searchsorted(self._offsets, stored, side="right")) - 1
-        return self._shards[shard], stored - int(self._offsets[shard])
+        holder = int(np.searchsorted(self._offsets, stored, side="right")) - 1
+        return self._holders[holder], stored - int(self._offsets[holder])
 
 
-def _hashes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.void]]:
+def distinct(tables: Sequence[pa.Table]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+    """Pictures of all tables by hash: where each is stored first, counted over all tables; and of each stored one its number among them."""
+    hashes = np.concatenate([np.empty(0, "V32"), *(hashes_of(table) for table in tables)])
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(order), np.uint32)
+    rank[order] = np.arange(len(order), dtype=np.uint32)
+    return first[order].astype(np.int64), rank[inverse.reshape(-1)]
+
+
+def hashes_of(table: pa.Table) -> npt.NDArray[np.void]:
     """The column `hash` as an array of 32-byte values; a view of each batch."""
     chunks = [np.frombuffer(chunk.buffers()[1], "V32", len(chunk), chunk.offset * 32) for chunk in table.column("hash").chunks]
     return np.concatenate([np.empty(0, "V32"), *chunks])
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPictures:
+    """Pictures with a class each: a source for `Loader`, whose batches then have `labels`. Made by `Pictures.labelled`."""
+
+    pictures: Pictures
+    """The pictures that have a label."""
+    labels: npt.NDArray[np.int64]
+    """Of each, its class, counted in `classes`."""
+    classes: tuple[str, ...]
+    """The names of the classes, sorted."""
+
+    def __len__(self) -> int:
+        return len(self.pictures)

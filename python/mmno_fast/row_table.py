@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,19 +13,27 @@ from mmno_fast.schemas import rows_schema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mmno_fast.pictures import Pictures
     from mmno_fast.shard import Shard
 
 _BLOCK_ROWS: Final = 16_384  # rows brought into order at once
 
 
-def rows_in_order(shards: Sequence[Shard], index: npt.NDArray[np.uint64], pictures: Pictures) -> pa.Table:
-    """The rows of all shards; `index` is row number -> shard << 32 | row, column `pictures` then counts in `pictures`."""
+def columns_in_order(
+    shards: Sequence[Shard],
+    index: npt.NDArray[np.uint64],
+    numbers: Iterable[npt.NDArray[np.uint32]],
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """The rows of all shards, or some of their columns.
+
+    `index` is row number -> shard << 32 | row; `numbers` are of each shard the numbers that its pictures get in column `pictures`.
+    """
     import pyarrow as pa  # imported when first used: it is large
 
     if not shards:
-        return rows_schema().empty_table()
-    tables = [_renumbered(shard.row_table, pictures.numbers(number)) for number, shard in enumerate(shards)]
+        return rows_schema().empty_table().select(columns or rows_schema().names)
+    tables = [shard.row_table if columns is None else shard.row_table.select(columns) for shard in shards]
+    tables = [_renumbered(table, own) for table, own in zip(tables, numbers, strict=True)]
     stored = pa.concat_tables(tables).unify_dictionaries()
     starts = np.cumsum([0, *(shard.rows for shard in shards)])
     where = starts[(index >> np.uint64(32)).astype(np.int64)] + (index & np.uint64(0xFFFF_FFFF)).astype(np.int64)

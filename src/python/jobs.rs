@@ -59,11 +59,11 @@ impl Progress {
     }
 }
 
-fn counters(progress: Option<&Bound<'_, Progress>>) -> Arc<Counters> {
+pub(super) fn counters(progress: Option<&Bound<'_, Progress>>) -> Arc<Counters> {
     progress.map(|progress| Arc::clone(&progress.get().counters)).unwrap_or_default()
 }
 
-fn pool(threads: usize, window: usize, monitor: &dyn Fn() -> Result<()>) -> Pool<'_> {
+pub(super) fn pool(threads: usize, window: usize, monitor: &dyn Fn() -> Result<()>) -> Pool<'_> {
     Pool {
         threads,
         window: Window {
@@ -74,11 +74,11 @@ fn pool(threads: usize, window: usize, monitor: &dyn Fn() -> Result<()>) -> Pool
     }
 }
 
-fn sources_of(sources: Vec<(String, PathBuf)>) -> Vec<Source> {
+pub(super) fn sources_of(sources: Vec<(String, PathBuf)>) -> Vec<Source> {
     sources.into_iter().map(|(name, path)| Source { name, path }).collect()
 }
 
-fn placeholders_of(name: &str) -> Result<Placeholders> {
+pub(super) fn placeholders_of(name: &str) -> Result<Placeholders> {
     Placeholders::from_name(name)
         .ok_or_else(|| Error::usage(format!("placeholders: expected \"required\" or \"optional\", found {name:?}")))
 }

@@ -2,10 +2,12 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "arguments of Python functions are owned")]
 
+mod feeds;
 mod gate;
 mod jobs;
 mod pictures;
 mod report;
+mod tables;
 
 use pyo3::prelude::*;
 
@@ -21,6 +23,17 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ClosedError", py.get_type::<gate::ClosedError>())?;
     module.add_class::<jobs::Progress>()?;
     module.add_class::<report::CheckReport>()?;
+    module.add_class::<tables::Rows>()?;
+    module.add_class::<tables::Table>()?;
+    module.add_class::<tables::Samples>()?;
+    module.add_class::<feeds::Stats>()?;
+    module.add_class::<feeds::Slots>()?;
+    module.add_class::<feeds::Recipe>()?;
+    module.add_class::<feeds::Feed>()?;
+    module.add_class::<feeds::Batch>()?;
+    module.add_class::<feeds::Lease>()?;
+    module.add_function(wrap_pyfunction!(feeds::count_batches, module)?)?;
+    module.add_function(wrap_pyfunction!(feeds::samples_at, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::catalogue, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::build_info, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::check, module)?)?;

@@ -141,9 +141,9 @@ pub(super) fn read_pictures<'py>(
 }
 
 /// Numbers, and the shape they have.
-type Made<T> = (Vec<T>, Vec<usize>);
+pub(super) type Made<T> = (Vec<T>, Vec<usize>);
 
-fn plain(pixels: Vec<u8>, shape: Shape, stored: bool) -> Made<u8> {
+pub(super) fn plain(pixels: Vec<u8>, shape: Shape, stored: bool) -> Made<u8> {
     match (shape.channels, stored) {
         (1, true) => (pixels, vec![shape.height, shape.width]),
         (1, false) => {

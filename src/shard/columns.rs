@@ -1,20 +1,19 @@
-//! Rows and pictures as Arrow columns. One schema each, and one place that fills it.
+//! Rows and pictures as Arrow files, and the columns of pictures; those of rows are in `rows.rs`.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    ArrayBuilder, FixedSizeBinaryBuilder, Int32Builder, ListBuilder, StringBuilder, StructBuilder, UInt32Builder, UInt64Builder,
-};
+use arrow_array::builder::{FixedSizeBinaryBuilder, ListBuilder, StringBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::jsonl::row::Row;
-use crate::jsonl::rules::{Meaning, Variant};
+use crate::jsonl::rules::Meaning;
+use crate::shard::rows::{RowsBuilder, rows_schema};
 
 /// The most rows of a batch.
 const BATCH_ROWS: usize = 65_536;
@@ -22,45 +21,21 @@ const BATCH_ROWS: usize = 65_536;
 /// The most text of a batch, in bytes: far below what 32-bit offsets reach.
 const BATCH_BYTES: usize = 256 << 20;
 
-fn dictionary() -> DataType {
+pub(super) fn dictionary() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-fn list(item: DataType) -> DataType {
+pub(super) fn list(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", item, true)))
 }
 
-fn pair(first: &str, second: &str) -> Fields {
-    Fields::from(vec![
-        Field::new(first, DataType::Utf8, true),
-        Field::new(second, DataType::Utf8, true),
-    ])
-}
-
-fn schema(columns: Vec<(&str, DataType)>) -> SchemaRef {
+pub(super) fn schema(columns: Vec<(&str, DataType)>) -> SchemaRef {
     Arc::new(Schema::new(
         columns
             .into_iter()
             .map(|(name, kind)| Field::new(name, kind, true))
             .collect::<Vec<_>>(),
     ))
-}
-
-/// The schema of `rows.arrow`.
-pub fn rows_schema() -> SchemaRef {
-    schema(vec![
-        ("source", dictionary()),
-        ("line", DataType::UInt64),
-        ("images", list(DataType::Utf8)),
-        ("pictures", list(DataType::UInt32)),
-        ("messages", list(DataType::Struct(pair("role", "content")))),
-        ("variant", dictionary()),
-        ("options", list(DataType::Struct(pair("letter", "text")))),
-        ("answer", DataType::Utf8),
-        ("answer_text", DataType::Utf8),
-        ("meta", DataType::Utf8),
-        ("extra", DataType::Utf8),
-    ])
 }
 
 /// The schema of `pictures.arrow`.
@@ -120,117 +95,33 @@ fn refuse(path: &Path, error: ArrowError) -> Error {
 /// Writes `rows.arrow`, batch by batch.
 pub struct RowsWriter<'p> {
     file: ArrowFile<'p>,
-    schema: SchemaRef,
-    sources: Arc<StringArray>,
-    columns: RowColumns,
+    rows: RowsBuilder,
     bytes: usize,
-}
-
-struct RowColumns {
-    source: Int32Builder,
-    line: UInt64Builder,
-    images: ListBuilder<StringBuilder>,
-    pictures: ListBuilder<UInt32Builder>,
-    messages: ListBuilder<StructBuilder>,
-    variant: Int32Builder,
-    options: ListBuilder<StructBuilder>,
-    answer: StringBuilder,
-    answer_text: StringBuilder,
-    meta: StringBuilder,
-    extra: StringBuilder,
-}
-
-fn pairs(first: &str, second: &str) -> ListBuilder<StructBuilder> {
-    ListBuilder::new(StructBuilder::from_fields(pair(first, second), 0))
-}
-
-/// Appends one struct of two texts.
-fn push_pair(list: &mut ListBuilder<StructBuilder>, first: &str, second: &str) {
-    let item = list.values();
-    for (i, text) in [first, second].into_iter().enumerate() {
-        if let Some(builder) = item.field_builder::<StringBuilder>(i) {
-            builder.append_value(text);
-        }
-    }
-    item.append(true);
 }
 
 impl<'p> RowsWriter<'p> {
     /// Begins the file; `sources` are the values of the dictionary.
     pub fn create(path: &'p Path, sources: &[&str]) -> Result<Self> {
-        let schema = rows_schema();
-        let columns = RowColumns {
-            source: Int32Builder::new(),
-            line: UInt64Builder::new(),
-            images: ListBuilder::new(StringBuilder::new()),
-            pictures: ListBuilder::new(UInt32Builder::new()),
-            messages: pairs("role", "content"),
-            variant: Int32Builder::new(),
-            options: pairs("letter", "text"),
-            answer: StringBuilder::new(),
-            answer_text: StringBuilder::new(),
-            meta: StringBuilder::new(),
-            extra: StringBuilder::new(),
-        };
-        let file = ArrowFile::create(path, &schema)?;
         Ok(Self {
-            file,
-            schema,
-            sources: Arc::new(StringArray::from_iter_values(sources)),
-            columns,
+            file: ArrowFile::create(path, &rows_schema())?,
+            rows: RowsBuilder::new(sources),
             bytes: 0,
         })
     }
 
-    /// Appends a row: `source` into the dictionary, `pictures` into this shard's pictures; `length` is its line's, for the batch's bound.
+    /// Appends a row, as [`RowsBuilder::push`] does; `length` is its line's, for the batch's bound.
     pub fn push(&mut self, source: u32, line: u64, row: &Row<'_>, meaning: &Meaning, pictures: &[u32], length: u64) -> Result<()> {
-        if self.columns.line.len() >= BATCH_ROWS || (self.bytes > 0 && self.bytes + length as usize > BATCH_BYTES) {
+        if self.rows.len() >= BATCH_ROWS || (self.bytes > 0 && self.bytes + length as usize > BATCH_BYTES) {
             self.flush()?;
         }
         self.bytes += length as usize;
-        let columns = &mut self.columns;
-        columns.source.append_value(source as i32);
-        columns.line.append_value(line);
-        for name in &row.images {
-            columns.images.values().append_value(name);
-        }
-        columns.images.append(true);
-        columns.pictures.values().append_slice(pictures);
-        columns.pictures.append(true);
-        for turn in &row.messages {
-            push_pair(&mut columns.messages, &turn.role, &turn.content);
-        }
-        columns.messages.append(true);
-        columns.variant.append_value(meaning.variant as i32);
-        for choice in meaning.options.iter().flatten() {
-            push_pair(&mut columns.options, choice.letter.encode_utf8(&mut [0; 4]), &choice.text);
-        }
-        columns.options.append(meaning.options.is_some());
-        columns.answer.append_option(meaning.answer.map(|letter| letter.to_string()));
-        columns.answer_text.append_option(meaning.answer_text());
-        columns.meta.append_option(row.meta);
-        columns.extra.append_option(row.extra());
+        self.rows.push(source, line, row, meaning, pictures);
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        let columns = &mut self.columns;
-        let variants = Arc::new(StringArray::from_iter_values(Variant::ALL.map(Variant::as_str)));
-        let arrays: Vec<ArrayRef> = vec![
-            Arc::new(DictionaryArray::new(columns.source.finish(), Arc::clone(&self.sources) as ArrayRef)),
-            Arc::new(columns.line.finish()),
-            Arc::new(columns.images.finish()),
-            Arc::new(columns.pictures.finish()),
-            Arc::new(columns.messages.finish()),
-            Arc::new(DictionaryArray::new(columns.variant.finish(), variants as ArrayRef)),
-            Arc::new(columns.options.finish()),
-            Arc::new(columns.answer.finish()),
-            Arc::new(columns.answer_text.finish()),
-            Arc::new(columns.meta.finish()),
-            Arc::new(columns.extra.finish()),
-        ];
         self.bytes = 0;
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|error| refuse(self.file.path, error))?;
+        let batch = self.rows.finish().map_err(|error| refuse(self.file.path, error))?;
         self.file.write(&batch)
     }
 

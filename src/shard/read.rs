@@ -10,7 +10,8 @@ use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::FileReader;
 
 use crate::error::{Error, Result};
-use crate::shard::columns::{Place, pictures_schema, rows_schema};
+use crate::shard::columns::{Place, pictures_schema};
+use crate::shard::rows::rows_schema;
 use crate::shard::npy::DATA_OFFSET;
 
 /// What `pictures.arrow` says about one picture.
@@ -31,16 +32,22 @@ fn batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBat
     let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
     let refuse = |error: &dyn std::fmt::Display| Error::shard(path, format!("expected an Arrow file, found: {error}"));
     let reader = FileReader::try_new(file, None).map_err(|error| refuse(&error))?;
+    check_columns(path, &reader.schema(), expected)?;
+    reader.map(|batch| batch.map_err(|error| refuse(&error))).collect()
+}
+
+/// Refuses a file that lacks a column, or has it of another type; others may be there.
+pub(super) fn check_columns(path: &Path, found: &arrow_schema::Schema, expected: &arrow_schema::Schema) -> Result<()> {
     for field in expected.fields() {
-        let found = reader.schema().field_with_name(field.name()).map(|found| found.data_type().clone());
-        if found.as_ref().ok() != Some(field.data_type()) {
+        let same = found.field_with_name(field.name()).is_ok_and(|own| own.data_type() == field.data_type());
+        if !same {
             return Err(Error::shard(
                 path,
                 format!("expected a column {} of type {}", field.name(), field.data_type()),
             ));
         }
     }
-    reader.map(|batch| batch.map_err(|error| refuse(&error))).collect()
+    Ok(())
 }
 
 fn column<'b>(batch: &'b RecordBatch, name: &str, path: &Path) -> Result<&'b dyn Array> {

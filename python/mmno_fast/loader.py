@@ -1,0 +1,390 @@
+"""`Loader`: batches, ahead of the training loop, in an order that can be resumed exactly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from mmno_fast import _core
+from mmno_fast.batch import Batch
+from mmno_fast.machine import thread_count
+from mmno_fast.output import Output
+from mmno_fast.pictures import LabelledPictures, Pictures
+from mmno_fast.ranks import rank_and_world
+from mmno_fast.rows import Rows
+from mmno_fast.waiting import Clock, LoaderStats
+
+Uneven: TypeAlias = Literal["drop", "wrap", "short", "raise"]
+Source: TypeAlias = "Rows | Pictures | LabelledPictures"
+PREFETCH_BYTES: Final = 2**30
+"""Bytes of batches that are made ahead, by default; one batch is always made, whatever it weighs."""
+_VERSION: Final = 1  # of the state
+_LOG: Final = logging.getLogger("mmno_fast")
+
+
+class Loader:
+    """Hands out batches of a data set: `for batch in loader`.
+
+    Each ``iter(loader)`` is one epoch, 0, 1, 2, …, each in an order of its own that follows from `seed` and the epoch alone: not from
+    threads, prefetch or the number of ranks. One epoch runs at a time; a new ``iter`` ends the one before.
+
+    Args:
+        source: A `Dataset` (shards or JSONL), rows of one (`where`, `split`), its `pictures`, or those with labels (`Pictures.labelled`).
+        batch_size: Samples of a batch of this rank: rows; pictures where the source is pictures, or with `group_by_picture`.
+        shuffle: Whether each epoch has a random order.
+        seed: Of the order.
+        uneven: What happens to samples that do not fill a batch of all ranks: ``"drop"`` (default with `shuffle`; as PyTorch's
+            ``drop_last=True``); ``"short"`` (default without): ranks may get fewer, none twice, none lost; ``"wrap"``: the epoch's first
+            samples again; ``"raise"``: a `ValueError` now.
+        rank: This rank; default: `torch.distributed` where it is initialised, else ``RANK``, else 0.
+        world_size: How many ranks there are; likewise. `rank` and `world_size` go together.
+        threads: How many make batches; default: the CPUs of this process divided by ``LOCAL_WORLD_SIZE``.
+        prefetch: Batches that are made ahead of the consumer, at least 1.
+        prefetch_bytes: Their bytes together; one batch is always made.
+        output: What becomes of the pixels; default ``Output()``: uint8, NHWC.
+        channels: ``"rgb"`` (default): always three; ``"stored"``: as stored, `Batch.images` is then a list of (H, W) or (H, W, 3).
+        slots: Writable, contiguous uint8 arrays to write batches into (page-locked ones, say), used again and again; nobody else may use
+            them. Where all are in use, more memory is taken.
+        group_by_picture: The rows of a picture come together, and the picture once: `Batch.image_index` says which row has which.
+        memory_bytes: Of JSONL: keep so many bytes of decoded pictures, so that one which many rows share is decoded once. Default: none.
+        on_error: A picture of JSONL that cannot be decoded: ``"raise"`` (default) a `DataError` with its row, and the state stays before
+            that batch; ``"skip"``: its rows are left out, named in `Batch.skipped`.
+
+    Raises:
+        ValueError: Arguments that make no sense.
+
+    >>> import tempfile
+    >>> import mmno_fast as mf
+    >>> from mmno_fast.demo import draw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = draw(f"{folder}/data", pictures=4, faults=False)
+    ...     report = mf.build(drawn.sources, drawn.images, f"{folder}/shards", mf.Resize(32, fit="stretch"))
+    ...     dataset = mf.open(report.path)
+    ...     with Loader(dataset, batch_size=8, shuffle=True, seed=7, output=Output(dtype="float32", layout="nchw")) as loader:
+    ...         for batch in loader:
+    ...             state = loader.state_dict()
+    ...             break
+    >>> batch.images.shape, batch.images.dtype, batch.rows.num_rows, state["position"]
+    ((8, 3, 32, 32), dtype('float32'), 8, 8)
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        seed: int = 0,
+        uneven: Uneven | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        threads: int | None = None,
+        prefetch: int = 2,
+        prefetch_bytes: int = PREFETCH_BYTES,
+        output: Output | None = None,
+        channels: Literal["rgb", "stored"] = "rgb",
+        slots: Sequence[Any] | None = None,
+        group_by_picture: bool = False,
+        memory_bytes: int = 0,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        _check("batch_size", batch_size, 1)
+        _check("seed", seed, 0)
+        _check("prefetch", prefetch, 1)
+        _check("prefetch_bytes", prefetch_bytes, 1)
+        _check("memory_bytes", memory_bytes, 0)
+        _choose("on_error", on_error, ("raise", "skip"))
+        _choose("channels", channels, ("rgb", "stored"))
+        uneven = uneven or ("drop" if shuffle else "short")
+        _choose("uneven", uneven, get_args(Uneven))
+        if channels == "stored" and output not in {None, Output()}:
+            raise ValueError('channels="stored" gives the bytes as they are stored: leave out output')
+        self._source = source
+        self._output = None if channels == "stored" else output or Output()
+        self.batch_size = batch_size
+        """Samples of a batch of this rank."""
+        self.shuffle = shuffle
+        """Whether each epoch has a random order."""
+        self._seed = seed
+        self._uneven: Uneven = uneven
+        self.rank, self.world_size = rank_and_world(rank, world_size)
+        self.threads = _threads(threads)
+        """Threads that make batches."""
+        self._prefetch, self._prefetch_bytes = prefetch, prefetch_bytes
+        samples, self._fingerprint = _samples(source, shuffle=shuffle, group_by_picture=group_by_picture)
+        self._labels = source.labels if isinstance(source, LabelledPictures) else None
+        self._length = len(samples)
+        self._core_stats = _core.Stats()
+        self._clock = Clock()
+        self._slots = _core.Slots(self._core_stats, list(slots or ()))
+        self._recipe = _core.Recipe(
+            _contents(source).core,
+            samples,
+            self._core_stats,
+            output=self._output.to_json() if self._output else None,
+            skips=on_error == "skip",
+            memory_bytes=memory_bytes,
+        )
+        self._process = os.getpid()
+        self._closed = False
+        self._epoch, self._position = 0, 0  # of the next batch
+        self._running: weakref.ref[_Epoch] | None = None
+        self._begun = False  # whether an iteration of the epoch `_epoch` has begun
+        self._count(0)  # refuses what cannot be
+
+    # iteration -----------------------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go on from a loaded state; else begin the next epoch."""
+        self._check_open()
+        self._end_running()
+        if self._begun:
+            self._epoch, self._position = self._epoch + 1, 0
+        self._begun = True
+        self._clock.begin()
+        epoch = _Epoch(self, self.feed(self._epoch, self._position))
+        self._running = weakref.ref(epoch)
+        return epoch
+
+    def __len__(self) -> int:
+        """Batches that this rank gets in a whole epoch."""
+        return self._count(0)
+
+    def _count(self, start: int) -> int:
+        return _core.count_batches(self._length, self.batch_size, self.rank, self.world_size, self._uneven, start)
+
+    def feed(self, epoch: int, start: int) -> _core.Feed:
+        """The batches of an epoch from a position on, made ahead. For `mmno_fast.torch`; `iter` is for everyone."""
+        return _core.Feed(
+            self._recipe,
+            self._slots,
+            shuffle=self.shuffle,
+            seed=self._seed,
+            epoch=epoch,
+            batch=self.batch_size,
+            rank=self.rank,
+            world=self.world_size,
+            uneven=self._uneven,
+            start=start,
+            threads=self.threads,
+            batches_ahead=self._prefetch,
+            bytes_ahead=self._prefetch_bytes,
+        )
+
+    def take(self, feed: _core.Feed) -> Batch | None:
+        """The next batch of `feed`, counted; None at its end."""
+        asked = time.perf_counter()
+        core = feed.next()
+        if core is None:
+            return None
+        batch = Batch(core, self._output, self._epoch, self._labels)
+        self._position = batch.position
+        if self._clock.handed_out(asked, len(batch.row_numbers), core.count, core.bytes):
+            stats = self.stats()
+            _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
+        return batch
+
+    def finish(self) -> None:
+        """An epoch is at its end: the state is the beginning of the next one."""
+        self._epoch, self._position, self._begun = self._epoch + 1, 0, False
+
+    def replay(self) -> Iterator[Batch]:
+        """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
+        self._check_open()
+        feed = self.feed(self._epoch, 0)
+        kept = []
+        try:
+            while len(kept) < self._prefetch and (core := feed.next()) is not None:
+                kept.append(core)
+        finally:
+            feed.close()
+        batches = [Batch(core, self._output, self._epoch, self._labels) for core in kept]
+        while batches:
+            yield from batches
+
+    # state ---------------------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the next batch is: `version`, `fingerprint`, `seed`, `epoch`, `position` (samples of all ranks that came before it).
+
+        Counts batches that were handed out, not those made ahead. Any number of ranks can go on from it.
+        """
+        return {
+            "version": _VERSION,
+            "fingerprint": self._fingerprint,
+            "seed": self._seed,
+            "epoch": self._epoch,
+            "position": self._position,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state` with the next ``iter``, with its seed.
+
+        Raises:
+            StateError: The state belongs to other rows, another selection or order, or to a newer version.
+        """
+        try:
+            version, fingerprint = state["version"], state["fingerprint"]
+            seed, epoch, position = (int(state[key]) for key in ("seed", "epoch", "position"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _state_error(f"not the state of a loader: {error!r}") from error
+        if version != _VERSION:
+            raise _state_error(f"a state of version {version}; this version reads {_VERSION}: install the mmno_fast that wrote it")
+        if fingerprint != self._fingerprint:
+            raise _state_error(
+                "this state belongs to other data: other rows, another selection, or another shuffle or group_by_picture "
+                f"(its fingerprint is {fingerprint}, this loader's {self._fingerprint})"
+            )
+        if min(seed, epoch, position) < 0 or position > self._length:
+            raise _state_error(f"a state at position {position} of {self._length}, epoch {epoch}, seed {seed}")
+        self._check_open()
+        self._end_running()
+        self._seed, self._epoch, self._position, self._begun = seed, epoch, position, False
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already."""
+        _check("epoch", epoch, 0)
+        if (epoch, False) != (self._epoch, self._begun):
+            self._epoch, self._position, self._begun = epoch, 0, False
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next batch."""
+        return self._epoch
+
+    # waiting -------------------------------------------------------------------------------------------------------------------
+
+    def stats(self) -> LoaderStats:
+        """What was handed out, where the time went, how long the consumer waited, what limits."""
+        return self._clock.stats(self._core_stats, self.threads)
+
+    def explain(self) -> str:
+        """`stats` for people: how long the consumer waited, which stage limits, and the next thing to turn."""
+        return str(self.stats())
+
+    # life ----------------------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End all threads. Batches that were handed out stay valid."""
+        self._closed = True
+        self._end_running()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a Loader cannot be pickled: it has threads. Give the other process the data set, and make a Loader there")
+
+    def __repr__(self) -> str:
+        order = f"shuffled by {self._seed}" if self.shuffle else "in order"
+        return f"<Loader of {self._length:,} samples, batches of {self.batch_size}, {order}, rank {self.rank} of {self.world_size}>"
+
+    def _end_running(self) -> None:
+        running = self._running() if self._running else None
+        if running is not None:
+            running.close()
+        self._running = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise _core.ClosedError("this loader was closed; make another one")
+        if self._process != os.getpid():
+            raise RuntimeError("this loader belongs to the process that made it: its threads do not survive a fork. Make one here")
+
+
+class _Epoch(Iterator[Batch]):
+    """The batches of one epoch. It holds on to its loader, and the loader not to it: when it goes, its threads end."""
+
+    def __init__(self, loader: Loader, feed: _core.Feed) -> None:
+        self._loader = loader
+        self._feed: _core.Feed | None = feed
+
+    def __next__(self) -> Batch:
+        if self._feed is None:
+            raise StopIteration
+        try:
+            batch = self._loader.take(self._feed)
+        except BaseException:
+            self.close()
+            raise
+        if batch is None:
+            self.close()
+            self._loader.finish()
+            raise StopIteration
+        return batch
+
+    def close(self) -> None:
+        """End its threads."""
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+
+
+def _check(name: str, value: int, least: int) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected a number of at least {least}, found {value!r}")
+
+
+def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, found {value!r}")
+
+
+def _threads(threads: int | None) -> int:
+    if threads is not None:
+        return thread_count(threads)
+    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, thread_count(None) // max(1, int(local) if local.isdigit() else 1))
+
+
+def _contents(source: Source) -> Any:
+    if isinstance(source, Rows):
+        return source.open_contents()
+    if isinstance(source, LabelledPictures):
+        return source.pictures.contents
+    if isinstance(source, Pictures):
+        return source.contents
+    raise TypeError(f"expected a Dataset, rows or pictures of one, found {type(source).__name__}; open(…) opens a data set")
+
+
+def _samples(source: Source, *, shuffle: bool, group_by_picture: bool) -> tuple[_core.Samples, str]:
+    """What an epoch goes through, and the fingerprint of its order."""
+    contents = _contents(source)
+    if isinstance(source, Rows):
+        identity = f"rows {source.rows_fingerprint}"
+        if group_by_picture:
+            return _core.Samples.groups(*source.groups_by_picture()), _digest(identity, "grouped", shuffle)
+        numbers: npt.NDArray[np.uint32] | None = source.row_numbers
+        samples = _core.Samples.all(contents.count) if numbers is None else _core.Samples.of_rows(numbers)
+        return samples, _digest(identity, "", shuffle)
+    if group_by_picture:
+        raise ValueError("group_by_picture is for rows; pictures are alone already")
+    pictures = source.pictures if isinstance(source, LabelledPictures) else source
+    return _core.Samples.of_pictures(pictures.ids), _digest("pictures", blake2b(pictures.hashes.tobytes()).hexdigest(), shuffle)
+
+
+def _digest(*parts: object) -> str:
+    return blake2b("\n".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+
+
+def _state_error(message: str) -> _core.StateError:
+    error = _core.StateError(message)
+    error.code = error.path = error.line = error.byte = None
+    return error

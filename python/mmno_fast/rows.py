@@ -1,0 +1,281 @@
+"""Rows of a data set as a sequence: what `Dataset` and `Selection` have in common."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mmno_fast import _core
+from mmno_fast.contents import Contents, fingerprint_of_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.compute import Expression
+
+    from mmno_fast.pictures import Pictures
+
+RowNumbers: TypeAlias = npt.NDArray[np.uint32]
+Mask: TypeAlias = "Sequence[bool] | npt.NDArray[np.bool_] | pa.Array | pa.ChunkedArray"
+
+
+class Rows:
+    """Some rows of a data set, in the order of their numbers or another: `len`, ``[i]``, `take`, `where`, `split`, `rows`, `pictures`."""
+
+    def open_contents(self) -> Contents:
+        """What the rows are read from; opened again where it has to be."""
+        raise NotImplementedError
+
+    @property
+    def row_numbers(self) -> RowNumbers | None:
+        """The number of each row in its data set, uint32; None: all of them, in order."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        numbers = self.row_numbers
+        return self.open_contents().count if numbers is None else len(numbers)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Row `index` as a plain dict; negative numbers count from the end.
+
+        Returns:
+            ``row`` (its number in the data set), ``source``, ``line``, ``images`` (a list of uint8 (H, W, 3), the caller's own),
+            ``image_names``, ``messages`` (a list of ``{"role", "content"}``), ``variant``, ``options`` (a list of ``{"letter", "text"}``
+            or None), ``answer``, ``answer_text``, ``meta`` and ``extra`` (parsed, None where absent).
+
+        Raises:
+            IndexError: No such row.
+        """
+        try:
+            place = operator.index(index)
+        except TypeError:
+            raise TypeError(f"expected a row number, found {type(index).__name__}; take(…) gives several rows") from None
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"row {place} of {len(self):,}")
+        place %= len(self)
+        number = place if self.row_numbers is None else int(self.row_numbers[place])
+        values, images = self.open_contents().row(number)
+        return _row(number, values, images)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[index] for index in range(len(self)))
+
+    def take(self, indices: Iterable[int]) -> list[dict[str, Any]]:
+        """Several rows as ``[i]`` gives them, in the order asked for."""
+        return [self[index] for index in indices]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of `rows`."""
+        return self.open_contents().schema
+
+    @property
+    def rows(self) -> pa.Table:
+        """Every row in order, as an Arrow table; column `pictures` counts in the data set's pictures.
+
+        Made when first asked for, and kept. No text is copied where shards hold the rows in that order already (one source, say, whose
+        rows of one picture stand together); else all text is copied once, into memory.
+        """
+        table = self.open_contents().rows
+        return table if self.row_numbers is None else table.take(self.row_numbers)
+
+    @property
+    def pictures(self) -> Pictures:
+        """Every distinct picture of these rows once, with its names and pixels; pixels are read when asked for."""
+        contents = self.open_contents()
+        numbers = self.row_numbers
+        if numbers is None:
+            return contents.pictures
+        offsets, values = contents.row_pictures
+        used = np.zeros(len(contents.pictures), bool)
+        for start, end in zip(offsets[numbers], offsets[numbers.astype(np.int64) + 1], strict=True):
+            used[values[start:end]] = True
+        return contents.pictures.subset(np.flatnonzero(used))
+
+    @property
+    def rows_fingerprint(self) -> str:
+        """What identifies these rows and their order; pixels do not count. The same for shards and for the JSONL behind them."""
+        whole = fingerprint_of_rows(self.open_contents())
+        if self.row_numbers is None:
+            return whole
+        return blake2b(whole.encode() + self.row_numbers.tobytes(), digest_size=16).hexdigest()
+
+    def where(self, condition: Expression | Mask | None = None, *, variant: str | Iterable[str] | None = None) -> Selection:
+        """The rows for which something is so; both conditions must hold where both are given.
+
+        Args:
+            condition: An Arrow expression over the columns of `rows`, as in ``pc.field("answer") == "A"``; or one truth value a row.
+            variant: ``"open"``, ``"closed"``, ``"closed_cot"``, ``"chat"``, or several of them.
+
+        Raises:
+            ValueError: Another number of truth values than rows.
+        """
+        import pyarrow as pa  # imported when first used: it is large
+        import pyarrow.compute as pc
+
+        kept = np.ones(len(self), bool)
+        if isinstance(condition, pc.Expression):
+            numbered = self.rows.append_column("row number", pa.array(np.arange(len(self), dtype=np.int64)))
+            found = numbered.filter(condition).column("row number").to_numpy()
+            kept[:] = False
+            kept[found] = True
+        elif condition is not None:
+            mask = np.asarray(condition)
+            if mask.dtype != bool or mask.shape != (len(self),):
+                raise ValueError(f"where: expected {len(self):,} truth values, found {mask.dtype} {mask.shape}")
+            kept &= mask
+        if variant is not None:
+            wanted = [variant] if isinstance(variant, str) else list(variant)
+            unknown = set(wanted) - {"open", "closed", "closed_cot", "chat"}
+            if unknown:
+                raise ValueError(f"variant: expected open, closed, closed_cot or chat, found {', '.join(sorted(unknown))}")
+            column = self.rows.column("variant").cast(pa.utf8())
+            kept &= pc.is_in(column, pa.array(wanted)).to_numpy().astype(bool)
+        return self._chosen(np.flatnonzero(kept))
+
+    def split(self, fraction: float, *, by: Literal["picture", "row"] = "picture", seed: int = 0) -> tuple[Selection, Selection]:
+        """Two parts, drawn by `seed`: the first with about `fraction` of the rows, the second with the others.
+
+        Args:
+            fraction: From 0 to 1.
+            by: ``"picture"`` (default): no picture is on both sides, and neither are rows that hang together by several pictures;
+                ``"row"``: each row for itself.
+            seed: Other seeds, other parts.
+
+        Raises:
+            ValueError: A fraction beyond 0 to 1.
+        """
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"split: expected a fraction from 0 to 1, found {fraction}")
+        if by not in {"picture", "row"}:
+            raise ValueError(f'by: expected "picture" or "row", found {by!r}')
+        rows = np.arange(len(self))
+        groups = rows if by == "row" else self._hanging_together()
+        names, members = np.unique(groups, return_inverse=True)
+        if not len(names):
+            return self._chosen(rows), self._chosen(rows)
+        order = _core.samples_at(len(names), seed, 0, np.arange(len(names), dtype=np.uint64)).astype(np.int64)
+        sizes = np.bincount(members, minlength=len(names))[order]
+        before = np.cumsum(sizes) - sizes
+        first = np.zeros(len(names), bool)
+        first[order] = before + sizes / 2 < fraction * len(self)  # whichever side its middle falls on
+        if fraction in {0, 1}:
+            first[:] = fraction == 1
+        return self._chosen(np.flatnonzero(first[members])), self._chosen(np.flatnonzero(~first[members]))
+
+    def _hanging_together(self) -> npt.NDArray[np.int64]:
+        """Of each row a number that it shares with just those rows that it hangs together with by their pictures."""
+        offsets, values = self._row_pictures()
+        pictures = int(values.max(initial=-1)) + 1
+        parent = list(range(pictures))
+
+        def root(picture: int) -> int:
+            while parent[picture] != picture:
+                parent[picture] = parent[parent[picture]]
+                picture = parent[picture]
+            return picture
+
+        for row in np.flatnonzero(np.diff(offsets) > 1):
+            first, *others = values[offsets[row] : offsets[row + 1]].tolist()
+            for other in others:
+                parent[root(other)] = root(first)
+        roots = np.array([root(picture) for picture in range(pictures)], np.int64)
+        alone = pictures + np.arange(len(self), dtype=np.int64)  # rows without pictures
+        has_some = np.diff(offsets) > 0
+        alone[has_some] = roots[values[offsets[:-1][has_some]]]
+        return alone
+
+    def _row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Where the pictures of each of these rows begin, and their numbers in the data set's pictures."""
+        offsets, values = self.open_contents().row_pictures
+        if self.row_numbers is None:
+            return offsets, values
+        numbers = self.row_numbers.astype(np.int64)
+        lengths = offsets[numbers + 1] - offsets[numbers]
+        own = np.concatenate([[0], np.cumsum(lengths)])
+        return own, values[np.repeat(offsets[numbers] - own[:-1], lengths) + np.arange(own[-1])]
+
+    def groups_by_picture(self) -> tuple[npt.NDArray[np.uint32], RowNumbers]:
+        """Rows that have the same first picture together, in the order of each group's first row; rows without pictures are alone.
+
+        Returns:
+            Where each group begins (and the end of the last), and the row numbers; both uint32.
+        """
+        offsets, values = self._row_pictures()
+        first = int(values.max(initial=-1)) + 1 + np.arange(len(self), dtype=np.int64)
+        has_some = np.diff(offsets) > 0
+        first[has_some] = values[offsets[:-1][has_some]]
+        _, starts, members = np.unique(first, return_index=True, return_inverse=True)
+        rank = np.empty(len(starts), np.int64)
+        rank[np.argsort(starts, kind="stable")] = np.arange(len(starts))
+        groups = rank[members.reshape(-1)]
+        order = np.argsort(groups, kind="stable")
+        numbers = np.arange(len(self), dtype=np.uint32) if self.row_numbers is None else self.row_numbers
+        counts = np.bincount(groups, minlength=len(starts))
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32), numbers[order]
+
+    def _chosen(self, places: npt.NDArray[np.int64]) -> Selection:
+        numbers = places.astype(np.uint32) if self.row_numbers is None else self.row_numbers[places]
+        return Selection(self, numbers)
+
+
+class Selection(Rows):
+    """Some rows of a data set, by their numbers; made by `Rows.where` and `Rows.split`. A source for `Loader`, and picklable."""
+
+    def __init__(self, parent: Rows, row_numbers: RowNumbers) -> None:
+        self._dataset: Rows = parent._dataset if isinstance(parent, Selection) else parent  # noqa: SLF001 - the same class
+        self._row_numbers = row_numbers
+
+    def open_contents(self) -> Contents:
+        """Those of the data set."""
+        return self._dataset.open_contents()
+
+    @property
+    def row_numbers(self) -> RowNumbers:
+        """The number of each row in its data set, uint32."""
+        return self._row_numbers
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} rows of {self._dataset!r}>"
+
+
+def _row(number: int, values: dict[str, Any], images: list[npt.NDArray[np.uint8]]) -> dict[str, Any]:
+    return {
+        "row": number,
+        "source": values["source"],
+        "line": values["line"],
+        "images": images,
+        "image_names": values["images"],
+        "messages": values["messages"],
+        "variant": values["variant"],
+        "options": values["options"],
+        "answer": values["answer"],
+        "answer_text": values["answer_text"],
+        "meta": parsed(values["meta"]),
+        "extra": parsed(values["extra"]),
+    }
+
+
+def parsed(text: str | None) -> Any:
+    """JSON as Python values; a whole number too long for `int` (over 4,300 digits) becomes a `Decimal`, which holds it exactly."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return json.loads(text, parse_int=_whole)
+
+
+def _whole(digits: str) -> int | Decimal:
+    try:
+        return int(digits)
+    except ValueError:
+        return Decimal(digits)
+
+

@@ -1,0 +1,172 @@
+"""Where the time of a loader goes: counters, and what they mean."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from mmno_fast import _core
+from mmno_fast.machine import thread_count
+from mmno_fast.tables import bytes_text
+
+WARN_SHARE: Final = 0.05
+"""A consumer that waits more than this share of a minute is told so."""
+SATURATED: Final = 0.7
+"""Workers that are busy for this share of the time are the limit."""
+HIDDEN: Final = 0.01
+"""A consumer that waits less than this does not wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderStats:
+    """What a loader has done so far, over all its epochs. Times are seconds."""
+
+    batches: int
+    """Batches handed out."""
+    rows: int
+    """Rows in them."""
+    pictures: int
+    """Pictures in them."""
+    bytes: int
+    """Bytes of those pictures, as handed out."""
+    elapsed: float
+    """From the first time that a batch was asked for to the last time that one was handed out, pauses between iterations left out."""
+    waited: float
+    """How long the consumer waited for batches within that time."""
+    threads: int
+    """Threads that make batches."""
+    busy: dict[str, float] = field(default_factory=dict)
+    """Work by stage, over all threads: ``plan``, ``rows``, ``read``, ``decode``, ``output``."""
+    decoded: int
+    """Pictures decoded."""
+    remembered: int
+    """Pictures taken from the memory of decoded ones."""
+    memory_bytes: int
+    """Bytes that this memory holds."""
+    skipped: int
+    """Rows left out because a picture of theirs cannot be decoded."""
+    slots: int
+    """Slots that were made: `prefetch` and one, and as many as the consumer keeps."""
+    slot_bytes: int
+    """Bytes of all slots."""
+
+    @property
+    def wait_share(self) -> float:
+        """The share of the time that the consumer waited, 0 to 1."""
+        return self.waited / self.elapsed if self.elapsed else 0.0
+
+    @property
+    def busy_share(self) -> float:
+        """The share of the time that the threads worked, 0 to 1."""
+        return min(1.0, sum(self.busy.values()) / (self.elapsed * self.threads)) if self.elapsed else 0.0
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows handed out a second."""
+        return self.rows / self.elapsed if self.elapsed else 0.0
+
+    @property
+    def limit(self) -> str:
+        """What limits: ``"consumer"``, a stage, or ``"hand-over"`` where workers are idle and the consumer waits all the same."""
+        if not self.batches or self.wait_share < HIDDEN:
+            return "consumer"
+        if self.busy_share < SATURATED:
+            return "hand-over"
+        return max(self.busy, key=self.busy.__getitem__)
+
+    @property
+    def advice(self) -> str:
+        """The next thing to turn."""
+        more = f"; threads={thread_count(None)} would use every CPU of this process" if self.threads < thread_count(None) else ""
+        return {
+            "consumer": "nothing: batches are there before they are asked for",
+            "hand-over": "workers idle while the consumer waits: try a larger prefetch or batch_size, and look for other work on these CPUs",
+            "plan": "look for a data set of many tiny pictures: a larger batch_size spreads the cost",
+            "rows": "long texts: a larger batch_size spreads the cost" + more,
+            "read": "the disk limits: move the pictures to a faster one, or build shards" + more,
+            "decode": "decoding limits: build shards once, or give the loader memory_bytes so that a shared picture is decoded once" + more,
+            "output": "writing batches limits: choose a smaller dtype (uint8, and normalise on the device)" + more,
+        }[self.limit]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat numbers for any logger: every field, ``busy_<stage>``, ``wait_share``, ``busy_share``, ``rows_per_second``.
+
+        >>> stats = LoaderStats(batches=1, rows=4, pictures=4, bytes=9, elapsed=2.0, waited=0.5, threads=2, busy={"decode": 1.0}, decoded=4,
+        ...                     remembered=0, memory_bytes=0, skipped=0, slots=3, slot_bytes=12)
+        >>> stats.to_dict()["wait_share"], stats.to_dict()["busy_decode"], stats.limit
+        (0.25, 1.0, 'hand-over')
+        """
+        flat = {f"busy_{stage}": seconds for stage, seconds in self.busy.items()}
+        numbers = {name: value for name, value in asdict(self).items() if name != "busy"}
+        shares = {"wait_share": self.wait_share, "busy_share": self.busy_share, "rows_per_second": self.rows_per_second}
+        return numbers | flat | shares
+
+    def __str__(self) -> str:
+        total = sum(self.busy.values())
+        stages = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in self.busy.items() if total and seconds / total >= 0.005)
+        lines = [
+            f"{self.batches:,} batches, {self.rows:,} rows, {self.pictures:,} pictures, {bytes_text(self.bytes)} in {self.elapsed:.2f} s "
+            f"({self.rows_per_second:,.0f} rows/s)",
+            f"the consumer waited {self.waited:.2f} s ({self.wait_share:.1%}); {self.threads} threads were busy {self.busy_share:.0%} of the "
+            f"time: {stages or 'nothing yet'}",
+            f"limit: {self.limit}. {self.advice[0].upper()}{self.advice[1:]}",
+        ]
+        if self.decoded or self.remembered:
+            memory = bytes_text(self.memory_bytes)
+            lines.append(f"{self.decoded:,} pictures decoded, {self.remembered:,} taken from memory ({memory})")
+        if self.skipped:
+            lines.append(f"{self.skipped:,} rows left out: see batch.skipped")
+        return "\n".join(lines)
+
+
+class Clock:
+    """Counts what is handed out, and how long the consumer waits; says so where it waits too long."""
+
+    WINDOW = 60.0
+
+    def __init__(self) -> None:
+        self.batches = self.rows = self.pictures = self.bytes = 0
+        self.elapsed = self.waited = 0.0
+        self._last: float | None = None
+        self._window = (0.0, 0.0)  # elapsed and waited when it began
+
+    def begin(self) -> None:
+        """An iteration begins: the time since the last one does not count."""
+        self._last = None
+
+    def handed_out(self, asked: float, rows: int, pictures: int, nbytes: int) -> bool:
+        """A batch goes to the consumer, who asked for it at the time `asked`. Whether he should be told that he waits."""
+        now = time.perf_counter()
+        self.elapsed += now - (asked if self._last is None else self._last)
+        self.waited += now - asked
+        self._last = now
+        self.batches += 1
+        self.rows += rows
+        self.pictures += pictures
+        self.bytes += nbytes
+        elapsed, waited = self.elapsed - self._window[0], self.waited - self._window[1]
+        if elapsed < self.WINDOW:
+            return False
+        self._window = (self.elapsed, self.waited)
+        return waited > WARN_SHARE * elapsed
+
+    def stats(self, core: _core.Stats, threads: int) -> LoaderStats:
+        """Everything so far."""
+        counts = core.snapshot()
+        return LoaderStats(
+            batches=self.batches,
+            rows=self.rows,
+            pictures=self.pictures,
+            bytes=self.bytes,
+            elapsed=self.elapsed,
+            waited=self.waited,
+            threads=threads,
+            busy=counts["busy"],
+            decoded=counts["decoded"],
+            remembered=counts["remembered"],
+            memory_bytes=counts["memory_bytes"],
+            skipped=counts["skipped"],
+            slots=counts["slots"],
+            slot_bytes=counts["slot_bytes"],
+        )

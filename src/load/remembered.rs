@@ -1,0 +1,74 @@
+//! Decoded pictures that are kept in memory, so that one which seven rows share is decoded once.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::load::output::Shape;
+use crate::load::stats::Stats;
+use crate::load::table::PictureId;
+
+/// A bounded memory of pixels, by picture. What is in it stays: in an order that visits every row once an epoch, throwing out the oldest
+/// would throw out what comes next, and no rule does better than keeping whatever fits.
+pub struct Remembered {
+    pictures: Vec<OnceLock<(Shape, Box<[u8]>)>>,
+    /// Bytes that may still be taken.
+    left: AtomicU64,
+}
+
+impl Remembered {
+    /// Room for `bytes` bytes of pixels, of `pictures` pictures at most.
+    pub fn new(pictures: u64, bytes: u64) -> Self {
+        Self {
+            pictures: (0..pictures).map(|_| OnceLock::new()).collect(),
+            left: AtomicU64::new(bytes),
+        }
+    }
+
+    /// The pixels of a picture, if they are here.
+    pub fn get(&self, picture: PictureId) -> Option<(&[u8], Shape)> {
+        let (shape, pixels) = self.pictures.get(usize::try_from(picture).ok()?)?.get()?;
+        Some((pixels, *shape))
+    }
+
+    /// Keeps pixels, if they fit.
+    pub fn offer(&self, picture: PictureId, pixels: &[u8], shape: Shape, stats: &Stats) {
+        let Some(place) = usize::try_from(picture).ok().and_then(|at| self.pictures.get(at)) else {
+            return;
+        };
+        let bytes = pixels.len() as u64;
+        let fits = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        if fits.is_err() {
+            return;
+        }
+        if place.set((shape, pixels.into())).is_ok() {
+            stats.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            // Another worker was faster.
+            self.left.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_stays_and_nothing_beyond() {
+        let (memory, stats) = (Remembered::new(3, 10), Stats::default());
+        let shape = Shape {
+            height: 2,
+            width: 3,
+            channels: 1,
+        };
+        memory.offer(0, &[1; 6], shape, &stats);
+        memory.offer(0, &[2; 6], shape, &stats);
+        memory.offer(1, &[3; 6], shape, &stats);
+        memory.offer(9, &[4; 1], shape, &stats);
+        assert_eq!(memory.get(0), Some((&[1; 6][..], shape)));
+        assert_eq!((memory.get(1), memory.get(9)), (None, None));
+        memory.offer(2, &[5; 4], shape, &stats);
+        assert_eq!(memory.get(2).map(|(pixels, _)| pixels.len()), Some(4));
+        assert_eq!(stats.memory_bytes.load(Ordering::Relaxed), 10);
+    }
+}

@@ -1,0 +1,252 @@
+//! Memory that batches are written into, used again and again.
+//!
+//! A slot has one owner at a time: the pool, then the batch that is being filled, then a [`Lease`] in the hands of the consumer. It comes
+//! back when the lease is dropped, and so is never written under somebody's eyes.
+
+#![expect(unsafe_code, reason = "memory of a fixed address, of which several threads fill disjoint parts")]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ops::Range;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::load::stats::Stats;
+
+/// Slots begin at a page: what copies them to a device wants that.
+const ALIGNMENT: usize = 4096;
+
+/// Memory that the caller brings, page-locked memory for example.
+///
+/// # Safety
+///
+/// - `start` is valid for reads and writes of `len` bytes, always the same, for as long as the object lives;
+/// - nobody else writes to it meanwhile, or reads from it but through the batches that are handed out;
+/// - it may be used from any thread.
+pub unsafe trait Given: Send + Sync {
+    /// Its first byte.
+    fn start(&self) -> NonNull<u8>;
+    /// How many bytes there are.
+    fn len(&self) -> usize;
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+enum Memory {
+    Own(Layout),
+    /// Held so that it stays.
+    Given(#[expect(dead_code, reason = "its drop is what counts")] Box<dyn Given>),
+}
+
+/// One output buffer.
+pub struct Slot {
+    start: NonNull<u8>,
+    length: usize,
+    memory: Memory,
+}
+
+// SAFETY: a slot owns its memory (or, of `Given`, the right to it, which holds for any thread), and has no state besides.
+unsafe impl Send for Slot {}
+// SAFETY: shared references give access only through `part`, whose contract forbids overlaps.
+unsafe impl Sync for Slot {}
+
+impl Slot {
+    fn own(length: usize) -> Self {
+        let length = length.max(1).next_multiple_of(ALIGNMENT);
+        let Ok(layout) = Layout::from_size_align(length, ALIGNMENT) else {
+            handle_alloc_error(Layout::new::<u8>())
+        };
+        // SAFETY: the layout has at least a page.
+        let start = unsafe { alloc_zeroed(layout) };
+        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        Self {
+            start,
+            length,
+            memory: Memory::Own(layout),
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The first byte, for whoever exports the memory; it stays where it is for as long as the slot lives.
+    pub fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// A part of a slot that others may be filling, too.
+    ///
+    /// # Safety
+    ///
+    /// - Until the result is dropped, nobody calls this with a range that overlaps, and nobody calls [`Self::bytes`].
+    ///
+    /// # Panics
+    ///
+    /// Where the slot has no such bytes.
+    #[expect(clippy::mut_from_ref, reason = "the contract says what makes that sound")]
+    pub unsafe fn part(&self, range: Range<usize>) -> &mut [u8] {
+        assert!(range.start <= range.end && range.end <= self.length, "{range:?} of {}", self.length);
+        // SAFETY: within the memory, which was zeroed or is the caller's; by the contract nobody else has these bytes.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(range.start), range.len()) }
+    }
+
+    /// The whole of it.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        let length = self.length;
+        // SAFETY: the only reference to the slot is this one.
+        unsafe { self.part(0..length) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Memory::Own(layout) = self.memory {
+            // SAFETY: allocated with this layout, and nobody has it any more.
+            unsafe { dealloc(self.start.as_ptr(), layout) }
+        }
+    }
+}
+
+/// The slots that nobody uses at the moment.
+pub struct Slots {
+    free: Mutex<Vec<Slot>>,
+    /// The process that made them: in a forked child another thread may hold the lock for ever.
+    process: u32,
+    stats: Arc<Stats>,
+}
+
+impl Slots {
+    /// An empty pool, or one of the caller's memory.
+    pub fn new(given: Vec<Box<dyn Given>>, stats: Arc<Stats>) -> Result<Arc<Self>> {
+        let mut free = Vec::new();
+        for memory in given {
+            let (start, length) = (memory.start(), memory.len());
+            if !start.as_ptr().addr().is_multiple_of(4) {
+                return Err(Error::usage("slots: expected memory that is aligned to 4 bytes"));
+            }
+            free.push(Slot {
+                start,
+                length,
+                memory: Memory::Given(memory),
+            });
+        }
+        let pool = Self {
+            free: Mutex::new(free),
+            process: std::process::id(),
+            stats,
+        };
+        pool.stats.slots.fetch_add(pool.lock().len() as u64, Ordering::Relaxed);
+        Ok(Arc::new(pool))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A slot of at least `bytes` bytes. Where none is free a new one is made, so that a consumer that keeps batches never waits for itself.
+    pub fn take(&self, bytes: usize) -> Result<Slot> {
+        let mut free = self.lock();
+        if let Some(at) = free.iter().position(|slot| slot.len() >= bytes) {
+            return Ok(free.swap_remove(at));
+        }
+        if let Some(slot) = free.iter().find(|slot| matches!(slot.memory, Memory::Given(_))) {
+            return Err(Error::usage(format!(
+                "slots: a batch needs {bytes} bytes, and a slot that was given has {}; give larger ones",
+                slot.len()
+            )));
+        }
+        // One that is too small makes room for a larger one, so that their number does not grow with the sizes.
+        let replaced = free.pop().map_or(0, |slot| slot.len());
+        drop(free);
+        let slot = Slot::own(bytes);
+        self.stats.slots.fetch_add(u64::from(replaced == 0), Ordering::Relaxed);
+        self.stats.slot_bytes.fetch_add(slot.len() as u64, Ordering::Relaxed);
+        self.stats.slot_bytes.fetch_sub(replaced as u64, Ordering::Relaxed);
+        Ok(slot)
+    }
+
+    fn give_back(&self, slot: Slot) {
+        if std::process::id() == self.process {
+            self.lock().push(slot);
+        }
+    }
+}
+
+/// A filled slot in the hands of a consumer; the slot goes back to its pool when the lease is dropped.
+pub struct Lease {
+    slot: Option<Slot>,
+    pool: Arc<Slots>,
+}
+
+impl Lease {
+    /// Takes over a slot.
+    pub fn new(slot: Slot, pool: Arc<Slots>) -> Self {
+        Self { slot: Some(slot), pool }
+    }
+
+    /// The slot.
+    pub fn slot(&self) -> Option<&Slot> {
+        self.slot.as_ref()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.pool.give_back(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_come_back_when_their_lease_ends_and_not_before() {
+        let stats = Arc::new(Stats::default());
+        let pool = Slots::new(Vec::new(), Arc::clone(&stats)).unwrap();
+        let mut first = pool.take(100).unwrap();
+        assert!(first.len() >= 100 && first.start().addr().is_multiple_of(ALIGNMENT));
+        first.bytes()[99] = 7;
+        let place = first.start();
+        let lease = Lease::new(first, Arc::clone(&pool));
+        let second = pool.take(100).unwrap();
+        assert_ne!(second.start(), place);
+        drop(lease);
+        let third = pool.take(50).unwrap();
+        assert_eq!(third.start(), place);
+        assert_eq!(stats.slots.load(Ordering::Relaxed), 2);
+        pool.give_back(third);
+        // Too small: replaced, not added to.
+        let larger = pool.take(100_000).unwrap();
+        assert!(larger.len() >= 100_000);
+        assert_eq!(stats.slots.load(Ordering::Relaxed), 2);
+        assert_eq!(stats.slot_bytes.load(Ordering::Relaxed), (second.len() + larger.len()) as u64);
+    }
+
+    #[test]
+    fn parts_that_do_not_overlap_are_filled_by_threads() {
+        let mut slot = Slot::own(1000);
+        let shared = &slot;
+        std::thread::scope(|scope| {
+            for i in 0..10 {
+                scope.spawn(move || {
+                    // SAFETY: every thread has bytes of its own.
+                    unsafe { shared.part(i * 100..(i + 1) * 100) }.fill(i as u8);
+                });
+            }
+        });
+        assert!(slot.bytes()[..1000].iter().enumerate().all(|(at, byte)| usize::from(*byte) == at / 100));
+    }
+}

@@ -1,0 +1,49 @@
+//! What a data set is to the loader: rows with pictures, by number. Shards and raw JSONL are two of a kind.
+
+use arrow_array::RecordBatch;
+
+use crate::error::Result;
+use crate::load::output::Shape;
+use crate::load::stats::Stats;
+use crate::picture::Preparer;
+
+/// A picture's number in its table; what it means is the table's business.
+pub type PictureId = u64;
+
+/// What a worker keeps from one picture to the next.
+#[derive(Default)]
+pub struct Scratch {
+    /// A file.
+    pub file: Vec<u8>,
+    /// Its pixels.
+    pub pixels: Vec<u8>,
+    /// What decodes it; made when the first one is.
+    pub preparer: Option<Preparer>,
+}
+
+/// Rows with pictures. Every number that a caller gives may be wrong: then it is an error, never a panic.
+pub trait Table: Send + Sync {
+    /// How many rows there are.
+    fn rows(&self) -> u64;
+
+    /// Appends the pictures of a row.
+    fn pictures_of(&self, row: u64, into: &mut Vec<PictureId>) -> Result<()>;
+
+    /// Height and width of a picture's pixels, known before it is decoded.
+    fn size_of(&self, picture: PictureId) -> Result<(u32, u32)>;
+
+    /// Whether pixels are made, and not only copied.
+    fn decodes(&self) -> bool;
+
+    /// Calls `then` with the pixels of a picture: (H, W) or (H, W, 3) of the size that [`Self::size_of`] says.
+    fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()>;
+
+    /// Says that pictures will be needed soon.
+    fn will_need(&self, pictures: &[PictureId]);
+
+    /// The rows of these numbers as Arrow, in this order: the columns of `rows.arrow`, but for `pictures`.
+    fn read_rows(&self, rows: &[u64]) -> Result<RecordBatch>;
+
+    /// Source and line of a row, for messages.
+    fn identity(&self, row: u64) -> Result<(String, u64)>;
+}

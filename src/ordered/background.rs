@@ -1,0 +1,139 @@
+//! Work that goes on while its consumer does something else: one thread, whose results wait in a channel.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use super::POLL;
+use crate::error::{Error, Result};
+
+/// A thread and what it has made. Dropping it tells the thread to stop, and waits until it has.
+///
+/// In a forked child there is no such thread, and its locks may be held for ever: there nothing is touched, and nothing waited for.
+pub struct Background<R> {
+    inner: Option<Inner<R>>,
+    process: u32,
+}
+
+struct Inner<R> {
+    results: Receiver<Result<R>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl<R: Send + 'static> Background<R> {
+    /// Starts `job`, which sends its results and looks at the flag, so as to stop soon after it is set. What it returns as an error comes
+    /// behind its results; a panic does, too.
+    pub fn start(name: &str, job: impl FnOnce(&Sender<Result<R>>, &AtomicBool) -> Result<()> + Send + 'static) -> Result<Self> {
+        let (give, results) = unbounded();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let run = move || {
+            let outcome = catch_unwind(AssertUnwindSafe(|| job(&give, &stopped))).unwrap_or_else(|payload| Err(Error::panic(&*payload)));
+            if let Err(error) = outcome {
+                let _ = give.send(Err(error));
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(|error| Error::io("start a thread", Path::new(""), error))?;
+        Ok(Self {
+            inner: Some(Inner { results, stop, thread }),
+            process: std::process::id(),
+        })
+    }
+
+    /// The next result; `None` when there will be none. Waits; `monitor` is asked meanwhile whether to go on.
+    pub fn next(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<R>> {
+        if std::process::id() != self.process {
+            return Err(Error::usage(
+                "this iterator belongs to the process that made it: its threads do not survive a fork",
+            ));
+        }
+        let Some(inner) = &self.inner else { return Ok(None) };
+        loop {
+            match inner.results.recv_timeout(POLL) {
+                Ok(result) => return result.map(Some),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => monitor()?,
+            }
+        }
+    }
+
+    /// Whether a result is there, or the end.
+    pub fn is_ready(&self) -> bool {
+        self.inner
+            .as_ref()
+            .is_none_or(|inner| !inner.results.is_empty() || inner.thread.is_finished())
+    }
+}
+
+impl<R> Background<R> {
+    /// Stops the thread and waits for it; results that nobody took are dropped.
+    pub fn close(&mut self) {
+        let Some(inner) = self.inner.take() else { return };
+        if std::process::id() != self.process {
+            std::mem::forget(inner);
+            return;
+        }
+        inner.stop.store(true, Ordering::Relaxed);
+        // Its panics were caught and sent.
+        let _ = inner.thread.join();
+    }
+}
+
+impl<R> Drop for Background<R> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_and_then_the_error_or_the_end() {
+        let mut counting = Background::start("test", |give, _| {
+            for i in 0..3 {
+                let _ = give.send(Ok(i));
+            }
+            Ok(())
+        })
+        .unwrap();
+        let mut seen = Vec::new();
+        while let Some(i) = counting.next(&|| Ok(())).unwrap() {
+            seen.push(i);
+        }
+        assert_eq!(seen, [0, 1, 2]);
+        assert!(counting.next(&|| Ok(())).unwrap().is_none());
+
+        let mut panicking = Background::<()>::start("test", |_, _| panic!("on purpose")).unwrap();
+        let error = panicking.next(&|| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("on purpose"));
+    }
+
+    #[test]
+    fn a_waiting_consumer_asks_its_monitor_and_closing_ends_the_thread() {
+        let mut idle = Background::<()>::start("test", |_, stop| {
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        })
+        .unwrap();
+        let began = Instant::now();
+        assert!(idle.next(&|| Err(Error::interrupted())).is_err());
+        assert!(began.elapsed() < Duration::from_millis(100));
+        assert!(!idle.is_ready());
+        idle.close();
+        assert!(idle.next(&|| Ok(())).unwrap().is_none());
+    }
+}

@@ -1,0 +1,383 @@
+//! Feeds, their batches, and the memory that arrays in Python are views of.
+
+#![expect(unsafe_code, reason = "Python's buffer protocol, in both directions")]
+
+use std::ffi::c_int;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::Error;
+use crate::load::feed::{Ahead, Batch as CoreBatch, Feed as CoreFeed};
+use crate::load::gather::Recipe as CoreRecipe;
+use crate::load::order::{Permutation, Steps, Uneven};
+use crate::load::output::{Output, Writer};
+use crate::load::remembered::Remembered;
+use crate::load::slot::{Given, Lease as CoreLease, Slots as CoreSlots};
+use crate::load::stats::{Stage, Stats as CoreStats};
+use crate::python::gate::{enter, raise};
+use crate::python::tables::{Rows, Samples, Table};
+
+/// Counters of one loader.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Stats {
+    stats: Arc<CoreStats>,
+}
+
+#[pymethods]
+impl Stats {
+    #[new]
+    fn new() -> Self {
+        Self { stats: Arc::default() }
+    }
+
+    /// Seconds of work by stage, and counts.
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = &self.stats;
+        let busy = PyDict::new(py);
+        for stage in Stage::ALL {
+            busy.set_item(stage.name(), stats.seconds(stage))?;
+        }
+        let dict = PyDict::new(py);
+        dict.set_item("busy", busy)?;
+        let counters = [
+            ("pictures", &stats.pictures),
+            ("decoded", &stats.decoded),
+            ("remembered", &stats.remembered),
+            ("memory_bytes", &stats.memory_bytes),
+            ("skipped", &stats.skipped),
+            ("slots", &stats.slots),
+            ("slot_bytes", &stats.slot_bytes),
+            ("full", &stats.full),
+        ];
+        for (name, counter) in counters {
+            dict.set_item(name, counter.load(std::sync::atomic::Ordering::Relaxed))?;
+        }
+        Ok(dict)
+    }
+}
+
+/// Memory that the caller gave.
+struct Buffer {
+    buffer: PyBuffer<u8>,
+    start: NonNull<u8>,
+}
+
+// SAFETY: the memory belongs to the Python object that the buffer holds on to, and stays where it is while it does; the caller of `Loader`
+// promises not to use it meanwhile; a `PyBuffer` may be dropped on any thread.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; there is nothing to change.
+unsafe impl Sync for Buffer {}
+
+// SAFETY: `new` has checked that the buffer is one writable, contiguous piece of memory.
+unsafe impl Given for Buffer {
+    fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    fn len(&self) -> usize {
+        self.buffer.len_bytes()
+    }
+}
+
+impl Buffer {
+    fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyBuffer::<u8>::get(object)?;
+        let start = NonNull::new(buffer.buf_ptr().cast::<u8>());
+        match start {
+            Some(start) if !buffer.readonly() && buffer.is_c_contiguous() => Ok(Self { buffer, start }),
+            _ => Err(PyBufferError::new_err("slots: expected writable, contiguous arrays of uint8")),
+        }
+    }
+}
+
+/// A pool of memory that batches are written into.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Slots {
+    slots: Arc<CoreSlots>,
+}
+
+#[pymethods]
+impl Slots {
+    #[new]
+    fn new(py: Python<'_>, stats: &Bound<'_, Stats>, given: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let mut memory: Vec<Box<dyn Given>> = Vec::new();
+        for object in given {
+            memory.push(Box::new(Buffer::new(&object)?));
+        }
+        let slots = CoreSlots::new(memory, Arc::clone(&stats.get().stats)).map_err(|error| raise(py, &error))?;
+        Ok(Self { slots })
+    }
+}
+
+/// What batches are made of, and how.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Recipe {
+    recipe: Arc<CoreRecipe>,
+}
+
+#[pymethods]
+impl Recipe {
+    #[new]
+    #[pyo3(signature = (table, samples, stats, *, output, skips, memory_bytes))]
+    fn new(
+        py: Python<'_>,
+        table: &Bound<'_, Table>,
+        samples: &Bound<'_, Samples>,
+        stats: &Bound<'_, Stats>,
+        output: Option<&str>,
+        skips: bool,
+        memory_bytes: u64,
+    ) -> PyResult<Self> {
+        let writer = output.map(|text| Output::from_json(text).and_then(Writer::new)).transpose();
+        let writer = writer.map_err(|error| raise(py, &error))?;
+        let pictures = table.get().pictures();
+        let remembered = (memory_bytes > 0 && pictures > 0).then(|| Arc::new(Remembered::new(pictures, memory_bytes)));
+        Ok(Self {
+            recipe: Arc::new(CoreRecipe {
+                table: table.get().table(),
+                samples: Arc::clone(&samples.get().samples),
+                writer,
+                skips,
+                remembered,
+                stats: Arc::clone(&stats.get().stats),
+            }),
+        })
+    }
+}
+
+fn steps_of(length: u64, batch: u64, rank: u64, world: u64, uneven: &str, start: u64) -> crate::error::Result<Steps> {
+    let steps = Steps {
+        length,
+        batch,
+        rank,
+        world,
+        uneven: Uneven::from_name(uneven)?,
+        start,
+    };
+    steps.check()?;
+    Ok(steps)
+}
+
+/// How many batches a rank gets in an epoch, from a position on.
+#[pyfunction]
+pub(super) fn count_batches(py: Python<'_>, length: u64, batch: u64, rank: u64, world: u64, uneven: &str, start: u64) -> PyResult<u64> {
+    let steps = steps_of(length, batch, rank, world, uneven, start);
+    steps.map(|steps| steps.count()).map_err(|error| raise(py, &error))
+}
+
+/// The samples at these positions of an epoch.
+#[pyfunction]
+pub(super) fn samples_at<'py>(
+    py: Python<'py>,
+    length: u64,
+    seed: u64,
+    epoch: u64,
+    positions: PyReadonlyArray1<'py, u64>,
+) -> PyResult<Bound<'py, PyArray1<u64>>> {
+    let positions = positions.as_array().to_vec();
+    let samples = enter(py, |_| {
+        if positions.iter().any(|position| *position >= length) {
+            return Err(Error::usage(format!("a position beyond {length}")));
+        }
+        let order = Permutation::shuffled(length, seed, epoch);
+        Ok(positions.into_iter().map(|position| order.at(position)).collect::<Vec<u64>>())
+    })?;
+    Ok(PyArray1::from_vec(py, samples))
+}
+
+/// Batches of one rank in one epoch, made ahead by threads.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Feed {
+    feed: Mutex<Option<CoreFeed>>,
+}
+
+#[pymethods]
+impl Feed {
+    #[new]
+    #[pyo3(signature = (recipe, slots, *, shuffle, seed, epoch, batch, rank, world, uneven, start, threads, batches_ahead, bytes_ahead))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a private class; the Python layer names and documents them"
+    )]
+    fn new(
+        py: Python<'_>,
+        recipe: &Bound<'_, Recipe>,
+        slots: &Bound<'_, Slots>,
+        shuffle: bool,
+        seed: u64,
+        epoch: u64,
+        batch: u64,
+        rank: u64,
+        world: u64,
+        uneven: &str,
+        start: u64,
+        threads: usize,
+        batches_ahead: usize,
+        bytes_ahead: u64,
+    ) -> PyResult<Self> {
+        let recipe = Arc::clone(&recipe.get().recipe);
+        let pool = Arc::clone(&slots.get().slots);
+        let length = recipe.samples.len();
+        let order = if shuffle {
+            Permutation::shuffled(length, seed, epoch)
+        } else {
+            Permutation::identity(length)
+        };
+        let ahead = Ahead {
+            batches: batches_ahead.max(1),
+            bytes: bytes_ahead,
+        };
+        let started = steps_of(length, batch, rank, world, uneven, start)
+            .and_then(|steps| CoreFeed::start(recipe, order, steps, pool, threads.max(1), ahead));
+        Ok(Self {
+            feed: Mutex::new(Some(started.map_err(|error| raise(py, &error))?)),
+        })
+    }
+
+    /// The next batch; `None` at the end.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
+        let batch = enter(py, |monitor| {
+            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+            feed.as_mut().map_or(Ok(None), |feed| feed.next(monitor))
+        })?;
+        Ok(batch.map(Batch::new))
+    }
+
+    /// Whether a batch could be taken without waiting.
+    fn is_ready(&self) -> bool {
+        let feed = self.feed.try_lock();
+        feed.is_ok_and(|feed| feed.as_ref().is_none_or(CoreFeed::is_ready))
+    }
+
+    /// Ends its threads.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, |_| {
+            let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(feed);
+            Ok(())
+        })
+    }
+}
+
+/// A batch, as the core hands it over.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Batch {
+    batch: CoreBatch,
+    lease: Mutex<Option<CoreLease>>,
+}
+
+impl Batch {
+    fn new(mut batch: CoreBatch) -> Self {
+        let lease = Mutex::new(batch.lease.take());
+        Self { batch, lease }
+    }
+}
+
+#[pymethods]
+impl Batch {
+    /// The memory, once: whoever holds it keeps it from being used again.
+    fn lease(&self) -> Option<Lease> {
+        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let bytes = self.batch.plan.bytes;
+        Some(Lease { lease, bytes })
+    }
+
+    #[getter]
+    fn rows(&self) -> Option<Rows> {
+        self.batch.rows.clone().map(Rows::new)
+    }
+
+    #[getter]
+    fn position(&self) -> u64 {
+        self.batch.position
+    }
+
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.batch.plan.bytes
+    }
+
+    #[getter]
+    fn row_numbers<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
+        PyArray1::from_slice(py, &self.batch.plan.rows)
+    }
+
+    #[getter]
+    fn samples<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
+        PyArray1::from_slice(py, &self.batch.plan.samples)
+    }
+
+    #[getter]
+    fn offsets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        PyArray1::from_slice(py, &self.batch.plan.offsets)
+    }
+
+    #[getter]
+    fn index<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        PyArray1::from_slice(py, &self.batch.plan.index)
+    }
+
+    /// (byte in the slot, height, width, channels as stored) of each picture.
+    #[getter]
+    fn pictures(&self) -> Vec<(usize, u32, u32, u32)> {
+        let pictures = self.batch.plan.pictures.iter().zip(&self.batch.channels);
+        pictures
+            .map(|(wanted, channels)| (wanted.at, wanted.size.0, wanted.size.1, *channels))
+            .collect()
+    }
+
+    /// (height, width) where all pictures have the same.
+    #[getter]
+    fn size(&self) -> Option<(u32, u32)> {
+        let (first, rest) = self.batch.plan.pictures.split_first()?;
+        rest.iter().all(|wanted| wanted.size == first.size).then_some(first.size)
+    }
+
+    #[getter]
+    fn count(&self) -> usize {
+        self.batch.plan.pictures.len()
+    }
+
+    /// (row number, source, line, code, message) of each row that was left out.
+    #[getter]
+    fn skipped(&self) -> Vec<(Option<u64>, &str, u64, &str, &str)> {
+        let skipped = self.batch.skipped.iter();
+        skipped
+            .map(|row| (row.row, row.source.as_str(), row.line, row.code, row.message.as_str()))
+            .collect()
+    }
+}
+
+/// The memory of one batch. Arrays are views of it; when the last one is gone, it is used again.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Lease {
+    lease: CoreLease,
+    bytes: usize,
+}
+
+#[pymethods]
+impl Lease {
+    fn __len__(&self) -> usize {
+        self.bytes
+    }
+
+    /// # Safety
+    ///
+    /// `view` is what the interpreter gives, as its protocol says.
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let own = slf.get();
+        let Some(slot) = own.lease.slot() else {
+            return Err(PyBufferError::new_err("the memory was given back"));
+        };
+        // SAFETY: the memory is valid while the lease lives, which the view holds on to; nobody but the views' owner touches it meanwhile.
+        let code = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), slot.start().cast(), own.bytes as ffi::Py_ssize_t, 0, flags) };
+        if code == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
