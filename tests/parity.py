@@ -29,7 +29,6 @@ TITLES = {
     "test_rare_kinds_are_pillows": "TIFF: JPEG and fax inside, planes of 16 bits, premultiplied alpha, signed samples, 32 bits, fractions, "
     "reversed bits, 64-bit offsets, YCbCr; strips, tiles, predictors, byte orders",
     "test_what_pillow_refuses_is_refused": "TIFF: what Pillow refuses",
-    "test_wide_gray_needs_a_choice": "TIFF: modes I and F without a choice",
     "test_any_gray_can_surround_a_picture": '`fit="pad"` on any gray',
     "test_bitmaps_are_equal": "BMP: modes, masks, top-down, odd sizes",
     "test_cut_files_are_refused_where_pillow_refuses_them": "JPEG, PNG, BMP: cut anywhere",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import mmno_fast as mf
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, TiffImagePlugin
 
@@ -138,7 +139,7 @@ def luma_and_chroma() -> Iterator[bytes]:
     rng = np.random.default_rng(26)
     for order in "<>":
         yield strips(order, {258: [8], 262: [6]}, [noise(rng, WIDTH * HEIGHT)], packed=False)
-    if int(Image.__version__.split(".")[0]) < 13:
+    if int(PIL.__version__.split(".")[0]) < 13:
         return  # Pillow 12 takes three bytes for four
     for order in "<>":
         yield strips(order, {258: [8] * 3, 262: [6], 277: [3]}, [noise(rng, WIDTH * HEIGHT * 3)], packed=False)
@@ -229,8 +230,8 @@ def test_damaged_packings_are_read_as_pillow_reads_them() -> None:
             damaged = bytearray(data)
             for at in rng.integers(start, start + length, int(rng.integers(1, 3))).tolist():
                 damaged[at] = int(rng.integers(0, 256))
-            check_refusal(bytes(damaged))
-            compared()
+            if not check_refusal(bytes(damaged)):
+                compared()
 
 
 def refused_by_both() -> Iterator[bytes]:
@@ -277,7 +278,6 @@ def test_wide_gray_needs_a_choice() -> None:
         with pytest.raises(mf.DataError) as caught:
             mf.read_picture(data, mf.Original(sixteen_bit=choice))
         assert caught.value.code == "picture.sixteen_bit"
-    compared()
 
 
 def test_what_is_not_read_is_refused_by_name() -> None:
