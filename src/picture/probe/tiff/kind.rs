@@ -20,8 +20,8 @@ pub(super) fn packing(tags: &Tags) -> Outcome<Packing> {
     Ok(match tags.one(259).unwrap_or(1) {
         1 => Packing::Raw,
         2 => Packing::FaxLines,
-        // `T4Options`, of which the first bit is the one that libtiff (`Fax3SetupState`) looks at.
-        3 if tags.one(292).unwrap_or(0) & 1 == 1 => Packing::Fax3InTwoDimensions,
+        // `T4Options`, of which the first bit is the one that libtiff (`Fax3SetupState`) looks at, if it is one number.
+        3 if matches!(tags.all(292), [options] if options & 1 == 1) => Packing::Fax3InTwoDimensions,
         3 => Packing::Fax3,
         4 => Packing::Fax4,
         5 => Packing::Lzw,
