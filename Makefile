@@ -123,8 +123,9 @@ bench: $(VENV)/.develop ## every step beside the reference, a training loop and 
 	@mkdir -p .benchmarks
 	python -m benches.compare --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/compare.json
 
-bench-kernels: $(VENV)/.develop ## the kernels and the steps by themselves, with criterion and pytest-benchmark
+bench-kernels: $(VENV)/.develop ## the kernels and the steps by themselves, with criterion and pytest-benchmark; and beside their peers
 	cargo bench $(LOCKED) --features "fuzzing $(SIMD)"
+	python -m benches.beside_pillow
 	pytest benches --benchmark-enable --benchmark-only
 
 wheel: $(VENV)/.setup ## the wheel and the source archive, in dist/

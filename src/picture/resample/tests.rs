@@ -175,6 +175,22 @@ fn every_small_size_equals_the_slow_twin() {
     }
 }
 
+/// Rows around the lengths of registers, and few of them, so that both ends of every block are near.
+#[test]
+fn short_rows_equal_the_slow_twin() {
+    let (mut noise, mut resampler) = (Noise(4), Resampler::default());
+    for width in 16..=150 {
+        for _ in 0..12 {
+            let height = 1 + noise.below(9);
+            let from = Size2 { width, height };
+            let width = 1 + noise.below(150);
+            let height = if noise.below(2) == 0 { height } else { 1 + noise.below(9) };
+            let filter = FILTERS[noise.below(5) as usize];
+            compare(&mut noise, &mut resampler, from, Size2 { width, height }, filter);
+        }
+    }
+}
+
 #[test]
 fn larger_sizes_equal_the_slow_twin() {
     let (mut noise, mut resampler) = (Noise(2), Resampler::default());
