@@ -163,8 +163,8 @@ fn compare(noise: &mut Noise, resampler: &mut Resampler, from: Size2, to: Size2,
 #[test]
 fn every_small_size_equals_the_slow_twin() {
     let (mut noise, mut resampler) = (Noise(1), Resampler::default());
-    for a in 1..=40 {
-        for b in 1..=40 {
+    for a in 1..=70 {
+        for b in 1..=70 {
             let (c, d) = (1 + noise.below(45), 1 + noise.below(45));
             let filter = FILTERS[noise.below(5) as usize];
             let (width, height) = (Size2 { width: a, height: c }, Size2 { width: b, height: d });
