@@ -64,7 +64,7 @@ demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, an
 test: $(VENV)/.develop $(PILLOW12)/.setup ## every test: Rust, then Python, then the pixels of Pillow 12
 	cargo test $(LOCKED) --features "fuzzing $(SIMD)"
 	MMNO_PARITY=$(PARITY)/1-pillow13.json pytest
-	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py
+	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py tests/test_tiff.py
 
 $(PILLOW12)/.setup: Makefile
 	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(PILLOW12),$(PYTHON) -m venv $(PILLOW12))
@@ -123,8 +123,9 @@ bench: $(VENV)/.develop ## every step beside the reference, a training loop and 
 	@mkdir -p .benchmarks
 	python -m benches.compare --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/compare.json
 
-bench-kernels: $(VENV)/.develop ## the kernels and the steps by themselves, with criterion and pytest-benchmark
+bench-kernels: $(VENV)/.develop ## the kernels and the steps by themselves, with criterion and pytest-benchmark; and beside their peers
 	cargo bench $(LOCKED) --features "fuzzing $(SIMD)"
+	python -m benches.beside_pillow
 	pytest benches --benchmark-enable --benchmark-only
 
 wheel: $(VENV)/.setup ## the wheel and the source archive, in dist/

@@ -122,11 +122,7 @@ class Bench:
         names = {name: files[row["hash"]] for row in stored for name in row["names"]}
         self.loop = ChatDataset(data.sources, names, IMAGE.height)
         self.sample = [(store, path.read_bytes()) for store, path in self.pictures[::STRIDE]]
-        listed = subprocess.run(
-            ["cargo", "bench", "--bench", "floor", "--no-run", "--message-format=json", *_features()],
-            check=True, stdout=subprocess.PIPE, text=True, cwd=FOLDER.parent,
-        ).stdout.splitlines()  # fmt: skip
-        self.floor_program = next(filter(None, (json.loads(line).get("executable") for line in listed)))
+        self.floor_program = floor_program()
 
     def build(self, threads: int, out: Path | None = None, engine: Any = "core") -> float:
         """Build into `out`, or into a folder that is removed again."""
@@ -261,6 +257,16 @@ def memory(rows: int = 200_000, pictures: int = 25_000) -> list[Line]:
         Line(what, "MiB at the peak", first / MIB, wanted="<= 1536", met=first <= 1536 * MIB),
         Line(f"{rows:,} rows more", "bytes a row", each, wanted="<= 200", met=each <= 200),
     ]
+
+
+def floor_program() -> str:
+    """Builds ``benches/floor.rs``."""
+    listed = subprocess.run(
+        ["cargo", "bench", "--bench", "floor", "--no-run", "--message-format=json", *_features()],
+        check=True, stdout=subprocess.PIPE, text=True, cwd=FOLDER.parent,
+    ).stdout.splitlines()  # fmt: skip
+    program: str = next(filter(None, (json.loads(line).get("executable") for line in listed)))
+    return program
 
 
 def _table(path: Path) -> pa.Table:

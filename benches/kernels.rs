@@ -1,17 +1,22 @@
 //! The Rust kernels, each by itself: rows, decoders beside the bare libraries, the resize kernel.
 #![allow(missing_docs, reason = "the macros of criterion define undocumented functions")]
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot run should stop, and one of these prints its own table"
+)]
 
 mod bare;
 
 use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 use bare::{Jpeg, bitmap, decode_png, encode_jpeg, resize};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mmno_fast::jsonl::{lines, row, rules};
-use mmno_fast::picture::{ImageSpec, Prepared, Preparer, probe};
+use mmno_fast::picture::{ImageSpec, Prepared, Preparer, Size, probe};
 
 /// Height and width of every picture here.
 const SIDE: usize = 512;
@@ -106,6 +111,43 @@ fn decoders(criterion: &mut Criterion) {
     }
 }
 
+/// JPEG beside bare libjpeg-turbo, in turns, so that both see the same machine; the fastest of many counts.
+fn jpeg_beside_bare(_: &mut Criterion) {
+    let (jpeg, mut preparer, mut ours, mut theirs) = (Jpeg::decoder(), Preparer::new(), Vec::new(), Vec::new());
+    let spec = ImageSpec {
+        size: Size::Original,
+        ..resized(448)
+    };
+    let gray = picture(1);
+    let gray_as_colour = gray.iter().flat_map(|level| [*level; 3]).collect();
+    for (name, channels, samples) in [
+        ("gray", 1, gray),
+        ("rgb", 3, picture(3)),
+        ("gray, stored as rgb", 3, gray_as_colour),
+    ] {
+        let bytes = encode_jpeg(&samples, SIDE, channels);
+        let header = probe(&bytes).unwrap();
+        let made = preparer.prepare(&bytes, &header, &spec, &mut ours).unwrap();
+        jpeg.decode(&bytes, &mut theirs).unwrap();
+        // Three equal channels are kept as one.
+        assert!(ours.iter().eq(theirs.iter().step_by(channels / made.channels as usize)));
+        let mut best = [f64::INFINITY; 2];
+        for _ in 0..200 {
+            let began = Instant::now();
+            preparer.decode_only(black_box(&bytes), &header, &spec).unwrap();
+            best[0] = best[0].min(began.elapsed().as_secs_f64());
+            let began = Instant::now();
+            jpeg.decode(black_box(&bytes), &mut theirs).unwrap();
+            best[1] = best[1].min(began.elapsed().as_secs_f64());
+        }
+        println!(
+            "JPEG, {name}: {:.0} pictures/s, {:.3} of bare libjpeg-turbo",
+            1.0 / best[0],
+            best[1] / best[0]
+        );
+    }
+}
+
 fn encode_png(pixels: &[u8], channels: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, SIDE as u32, SIDE as u32);
@@ -138,5 +180,5 @@ fn resampling(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(kernels, rows, decoders, resampling);
+criterion_group!(kernels, rows, jpeg_beside_bare, decoders, resampling);
 criterion_main!(kernels);

@@ -54,7 +54,7 @@ fn main() {
         };
         let pixels: Vec<u8> = (0..SIDE * SIDE * channels).map(|i| (i * 31 % 251) as u8).collect();
         for (name, statistics) in [("CLIP", CLIP), ("half", HALF)] {
-            let mut row = Vec::new();
+            let (mut row, mut rates) = (Vec::new(), Vec::new());
             for layout in [Layout::Nchw, Layout::Nhwc, Layout::Patches] {
                 let writer = Writer::new(output(layout, statistics)).unwrap();
                 let each: usize = writer.shape(SIDE, SIDE).unwrap().iter().product();
@@ -73,9 +73,12 @@ fn main() {
                     &mut || black_box(&mut filled).fill(black_box(7)),
                 ]);
                 let rate = |seconds: f64| (each * PICTURES * 2) as f64 / seconds / 1e9;
+                rates.push(rate(seconds[0]));
                 row.push(format!("{layout:?} {:5.1} ({:.2})", rate(seconds[0]), seconds[1] / seconds[0]));
             }
-            println!("{channels} channels, {name}: {}", row.join("   "));
+            // Byte for byte, how much longer patches take than NCHW.
+            let patches = rates[0] / rates[2];
+            println!("{channels} channels, {name}: {}   patches {patches:.2} x NCHW", row.join("   "));
         }
     }
 }

@@ -92,6 +92,23 @@ def chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+def planes(bits: int, samples: int) -> bytes:
+    """A TIFF of red, green, blue and perhaps more in deflated planes, colours multiplied by what is behind them."""
+    parts = [zlib.compress(random.Random(plane).randbytes(5 * 4 * bits // 8)) for plane in range(samples)]
+    starts = [8 + sum(map(len, parts[:plane])) for plane in range(samples)]
+    tags = [(256, 5), (257, 4), (258, bits), (259, 8), (262, 2), (277, samples), (278, 4), (284, 2)]
+    data = b"".join(parts)
+    lists = 8 + len(data)
+    data += struct.pack(f"<{2 * samples}I", *starts, *map(len, parts))
+    head = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    entries += [struct.pack("<HHII", tag, 4, samples, at) for tag, at in ((273, lists), (279, lists + 4 * samples))]
+    if samples == 4:
+        entries.append(struct.pack("<HHII", 338, 4, 1, 1))
+    entries.sort(key=lambda entry: entry[:2][::-1])
+    return head + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+
+
 def pictures() -> Iterator[tuple[str, bytes]]:
     """Files of the formats that have no target of their own."""
     for mode in ("1", "L", "P", "RGB", "RGBA"):
@@ -109,6 +126,20 @@ def pictures() -> Iterator[tuple[str, bytes]]:
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group4"):
         image = draw(21, 33, "1" if compression == "group4" else "RGB")
         yield f"tiff-{compression.removeprefix('tiff_').replace('_', '-')}", encoded(image, "TIFF", compression=compression)
+    black = draw(70, 12, "1")
+    for compression in ("tiff_ccitt", "group3", "group4"):
+        yield f"tiff-fax-{compression.replace('_', '-')}", encoded(black, "TIFF", compression=compression)
+        yield f"tiff-fax-{compression.replace('_', '-')}-reversed", encoded(black, "TIFF", compression=compression, tiffinfo={266: 2})
+    yield "tiff-fax-group3-two-dimensions", encoded(black, "TIFF", compression="group3", tiffinfo={292: 1})
+    for mode in ("L", "RGB", "CMYK"):
+        yield f"tiff-jpeg-{mode.lower()}", encoded(draw(35, 33, mode), "TIFF", compression="jpeg", tiffinfo={278: 16})
+    yield "tiff-jpeg-unconverted", encoded(draw(19, 17), "TIFF", compression="jpeg", tiffinfo={262: 2})
+    yield "tiff-i", encoded(draw(11, 13, "L").convert("I"), "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    yield "tiff-f-predicted", encoded(draw(11, 13, "L").convert("F"), "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 3})
+    yield "tiff-ycbcr", encoded(draw(11, 13, "YCbCr"), "TIFF", compression="raw")
+    yield "tiff-big", encoded(draw(11, 13), "TIFF", big_tiff=True)
+    yield "tiff-planes", planes(16, 3)
+    yield "tiff-planes-premultiplied", planes(8, 4)
     yield "tiff-predicted", encoded(draw(21, 9), "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
     yield "tiff-turned", encoded(draw(6, 9), "TIFF", tiffinfo={274: 6})
     for mode in ("RGB", "RGBA"):

@@ -25,6 +25,10 @@ TITLES = {
     "test_cut_and_damaged_files_are_refused_where_pillow_refuses_them": "GIF, TIFF, WebP: cut anywhere",
     "test_damaged_gifs_are_read_as_pillow_reads_them": "GIF: damaged bytes",
     "test_pixels_are_pillows": "GIF, TIFF, WebP: modes, packings, interlace, predictors, strips, planes, byte orders, qualities, odd sizes; alpha over white",
+    "test_damaged_packings_are_read_as_pillow_reads_them": "TIFF: damaged fax",
+    "test_rare_kinds_are_pillows": "TIFF: JPEG and fax inside, planes of 16 bits, premultiplied alpha, signed samples, 32 bits, fractions, "
+    "reversed bits, 64-bit offsets, YCbCr; strips, tiles, predictors, byte orders",
+    "test_what_pillow_refuses_is_refused": "TIFF: what Pillow refuses",
     "test_any_gray_can_surround_a_picture": '`fit="pad"` on any gray',
     "test_bitmaps_are_equal": "BMP: modes, masks, top-down, odd sizes",
     "test_cut_files_are_refused_where_pillow_refuses_them": "JPEG, PNG, BMP: cut anywhere",
@@ -64,10 +68,14 @@ TAIL = """
 | a PNG with a palette type, no palette, and a transparent entry | refused | read | there is nothing to look the entries up in |
 | a 1-bit BMP with a palette of 256 grays | read by its palette | Pillow reads it as black and white | the palette says more than two colours |
 | RLE bitmaps | as Pillow 13 | Pillow 12.3 stops earlier | mended in Pillow 13 |
+| uncompressed YCbCr in a TIFF | as Pillow 13 | Pillow 12.3 takes three bytes for four | mended in Pillow 13 |
 | `fit="pad"` where a side vanishes | all ground | Pillow 12 refuses | as Pillow 13 |
 | an APNG whose first frame is a part of the picture | refused | read | nobody trains on a part |
 | a JPEG of more than 500 scans | refused | read, slowly | it is an attack, not a picture |
-| TIFF: JPEG or fax inside, premultiplied alpha, signed or fractional samples, planes of 16 bits, 64-bit offsets | refused by name | read | not yet |
+| TIFF: 12-bit gray, palette with alpha, CIELAB, packed YCbCr but in JPEG, JPEG of the old kind or of 12 bits or 2 components; LZMA, Zstandard, WebP and the like inside | refused by name | read | not yet |
+| TIFF: uncompressed planes of 16 bits; compressed signed or fractional samples with the high byte first; compressed planes of gray and alpha | refused by name | bytes taken for samples, or the wrong way round; alpha lost | nobody means those pixels |
+| TIFF: fax of group 4 that ends before its last row | refused | read; the rows that are missing are left over from elsewhere | there is nothing to be equal to |
+| gray of modes I and F (TIFF) | refused unless `pillow` is chosen; not resized in its own mode | cut off at 0 and 255 | see `sixteen_bit` |
 | 16-bit gray | refused unless chosen | above 255 is white | see `sixteen_bit` |
 | torch on a GPU, and `antialias=False` | - | other pixels | torch's own results differ there |
 """

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use mmno_fast::picture::{Alpha, Color, ImageSpec, Pixels, Prepared, Preparer, Probe, SixteenBit, Size, probe, widen};
+use mmno_fast::picture::{Alpha, Color, ImageSpec, Mode, Pixels, Prepared, Preparer, Probe, SixteenBit, Size, probe, widen};
 
 /// The most pixels of a picture here: time goes into many small ones.
 const MAX_PIXELS: u64 = 1 << 16;
@@ -22,6 +22,15 @@ pub(crate) fn spec(color: Color) -> ImageSpec {
         alpha: Alpha::Drop,
         decode_limit: MAX_PIXELS,
         pixels: Pixels::Pillow13,
+    }
+}
+
+/// Likewise; gray of 32 bits or of fractions is read in one way only.
+fn spec_for(header: &Probe, color: Color) -> ImageSpec {
+    let wide = matches!(header.mode, Mode::I | Mode::F);
+    ImageSpec {
+        sixteen_bit: if wide { SixteenBit::Pillow } else { SixteenBit::Scale },
+        ..spec(color)
     }
 }
 
@@ -70,9 +79,9 @@ fn prepare_used(bytes: &[u8], header: &Probe, spec: &ImageSpec) -> Outcome {
 /// Checks all that must be true of any bytes; gives the picture if they are accepted.
 pub(crate) fn check(bytes: &[u8]) -> Option<Picture> {
     let Ok(header) = probe(bytes) else { return None };
-    let auto = prepare_everywhere(bytes, &header, &spec(Color::Auto));
-    let rgb = prepare_used(bytes, &header, &spec(Color::Rgb));
-    let gray = prepare_used(bytes, &header, &spec(Color::Gray));
+    let auto = prepare_everywhere(bytes, &header, &spec_for(&header, Color::Auto));
+    let rgb = prepare_used(bytes, &header, &spec_for(&header, Color::Rgb));
+    let gray = prepare_used(bytes, &header, &spec_for(&header, Color::Gray));
     let (rgb, auto, gray) = match (rgb, auto, gray) {
         (Ok(rgb), Ok(auto), Ok(gray)) => (rgb, auto, gray),
         (Err(rgb), Err(auto), Err(gray)) => {
@@ -108,13 +117,13 @@ pub(crate) fn check(bytes: &[u8]) -> Option<Picture> {
 fn check_variants(bytes: &[u8], header: &Probe, rgb: &[u8]) {
     let white = ImageSpec {
         alpha: Alpha::White,
-        ..spec(Color::Rgb)
+        ..spec_for(header, Color::Rgb)
     };
     let (_, over_white) = prepare_used(bytes, header, &white).expect("transparency refuses nothing");
     assert!(header.transparent || over_white == rgb, "nothing shines through what is opaque");
     let upright = ImageSpec {
         exif: true,
-        ..spec(Color::Rgb)
+        ..spec_for(header, Color::Rgb)
     };
     let (shape, turned) = prepare_used(bytes, header, &upright).expect("an orientation refuses nothing");
     let (height, width) = if header.orientation >= 5 {

@@ -108,7 +108,8 @@ class Resize(_Spec):
         color: ``"auto"`` (default) stores a picture whose channels are all equal as one channel, ``"rgb"`` always stores three,
             ``"gray"`` always one.
         exif: Whether to turn the picture as its EXIF orientation says. Default: no, as most trainers do.
-        sixteen_bit: 16-bit gray: ``"reject"`` (default), ``"scale"`` (the high byte) or ``"pillow"`` (above 255 is white).
+        sixteen_bit: 16-bit gray: ``"reject"`` (default), ``"scale"`` (the high byte) or ``"pillow"`` (above 255 is white). Gray of
+            32 bits, signed or of fractions is read by ``"pillow"`` alone (cut off at 0 and 255).
         alpha: ``"drop"`` (default) or ``"white"`` (composed over white).
         decode_limit: Pictures of more pixels are refused. Default: 178,956,970, where Pillow refuses.
         pixels: Whose resampling: ``"pillow13"`` (default), ``"pillow12"`` or ``"torchvision"``

@@ -213,8 +213,8 @@ impl Writer {
             (Layout::Nhwc, _) => interleaved::<T, 3>(tables, pixels, out),
             (Layout::Nchw, 1) => planar::<T, 1>(tables, pixels, out),
             (Layout::Nchw, _) => planar::<T, 3>(tables, pixels, out),
-            (Layout::Patches, 1) => patched::<T, 1>(tables, pixels, shape, self.patches, out),
-            (Layout::Patches, _) => patched::<T, 3>(tables, pixels, shape, self.patches, out),
+            (Layout::Patches, 1) => patched_by_side::<T, 1>(tables, pixels, shape, self.patches, out),
+            (Layout::Patches, _) => patched_by_side::<T, 3>(tables, pixels, shape, self.patches, out),
         }
     }
 }
@@ -291,10 +291,27 @@ fn planar<T: Copy, const C: usize>(tables: &[[T; 256]; 3], pixels: &[u8], out: &
     }
 }
 
+/// The sides of Qwen's patches have code of their own: rows of a known length are faster.
+fn patched_by_side<T: Copy, const C: usize>(tables: &[[T; 256]; 3], pixels: &[u8], shape: Shape, patches: PatchShape, out: &mut [T]) {
+    match patches.patch {
+        14 => patched::<T, C, 14>(tables, pixels, shape, patches, out),
+        16 => patched::<T, C, 16>(tables, pixels, shape, patches, out),
+        _ => patched::<T, C, 0>(tables, pixels, shape, patches, out),
+    }
+}
+
 /// `patchify` of `models/qwen2_vl/image_processing_qwen2_vl.py`: the patches of a token follow each other; within a patch come channel,
 /// repetition, row, column.
-fn patched<T: Copy, const C: usize>(tables: &[[T; 256]; 3], pixels: &[u8], shape: Shape, patches: PatchShape, out: &mut [T]) {
-    let [side, merge, temporal] = [patches.patch, patches.merge, patches.temporal].map(|n| n as usize);
+/// `SIDE` is the patch's, or 0 for any.
+fn patched<T: Copy, const C: usize, const SIDE: usize>(
+    tables: &[[T; 256]; 3],
+    pixels: &[u8],
+    shape: Shape,
+    patches: PatchShape,
+    out: &mut [T],
+) {
+    let [any, merge, temporal] = [patches.patch, patches.merge, patches.temporal].map(|n| n as usize);
+    let side = if SIDE == 0 { any } else { SIDE };
     let pixels = pixels.as_chunks::<C>().0;
     let plane = side * side;
     let wide = shape.width / side / merge;
@@ -362,6 +379,29 @@ mod tests {
         };
         let byte = pixels[(y * shape.width + x) * shape.channels + channel % shape.channels];
         normalised(byte, CLIP.mean[channel], CLIP.std[channel], output.normalisation)
+    }
+
+    #[test]
+    fn sides_with_their_own_code_are_like_any_other() {
+        let tables = table(|channel, byte| byte.wrapping_mul(3).wrapping_add(channel as u8));
+        for patch in [14, 16] {
+            let patches = PatchShape {
+                patch,
+                merge: 2,
+                temporal: 2,
+            };
+            let [height, width] = [2 * patch as usize, 4 * patch as usize];
+            let shape = Shape {
+                height,
+                width,
+                channels: 3,
+            };
+            let pixels = noise(height * width * 3);
+            let [mut own, mut any] = [1, 2].map(|ground| vec![ground; pixels.len() * 2]);
+            patched_by_side::<u8, 3>(&tables, &pixels, shape, patches, &mut own);
+            patched::<u8, 3, 0>(&tables, &pixels, shape, patches, &mut any);
+            assert_eq!(own, any);
+        }
     }
 
     #[test]

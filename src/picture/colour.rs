@@ -4,6 +4,7 @@
 
 use super::decode::{Key, Samples, room};
 use super::spec::{Alpha, Color, SixteenBit};
+use super::ycbcr;
 
 /// What is looked at before it is decided whether a picture has colour, in pixels.
 const BLOCK: usize = 1024;
@@ -83,6 +84,11 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
             }
             _ => return (Place::Source, Channels::Three),
         },
+        Samples::Ycbcr => {
+            let out = room(out, pixels.len());
+            ycbcr::to_rgb(pixels.as_chunks().0, out.as_chunks_mut().0);
+            Channels::Three
+        }
         Samples::Rgba => {
             let out = room(out, pixels.len() / 4 * 3);
             for (pixel, [r, g, b, a]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {

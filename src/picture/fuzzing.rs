@@ -47,11 +47,31 @@ pub fn resample_every_way(
 }
 
 /// A resampler alone, for benchmarks.
-#[derive(Default)]
-pub struct Resize(Resampler);
+pub struct Resize {
+    resampler: Resampler,
+    path: Path,
+}
+
+impl Default for Resize {
+    fn default() -> Self {
+        Self::on(Path::best())
+    }
+}
 
 impl Resize {
-    /// Stretches `pixels` (height, width, channels 1 or 3) into `out` (target height and width, as many channels), by the best code there is.
+    fn on(path: Path) -> Self {
+        Self {
+            resampler: Resampler::default(),
+            path,
+        }
+    }
+
+    /// One for each code that this machine has, better ones last, with its name.
+    pub fn every_way() -> Vec<(&'static str, Self)> {
+        Path::all().map(|path| (path.name(), Self::on(path))).collect()
+    }
+
+    /// Stretches `pixels` (height, width, channels 1 or 3) into `out` (target height and width, as many channels).
     pub fn run(
         &mut self,
         pixels: &[u8],
@@ -73,6 +93,7 @@ impl Resize {
             filter,
             arithmetic,
         };
-        self.0.resample(&job, &geometry::place(size, target, Fit::Stretch), target, out);
+        let placement = geometry::place(size, target, Fit::Stretch);
+        self.resampler.resample_on(self.path, &job, &placement, target, out);
     }
 }

@@ -27,6 +27,7 @@ mod resample;
 mod size_rules;
 mod spec;
 mod steps;
+mod ycbcr;
 
 pub use colour::widen;
 pub use geometry::Fit;

@@ -48,7 +48,7 @@ impl OwnMode {
         let result = room(spare, to * samples.bytes());
         match samples {
             Samples::Gray | Samples::Index => run(&pixels[..from], Channels::One, result),
-            Samples::Rgb => run(&pixels[..from * 3], Channels::Three, result),
+            Samples::Rgb | Samples::Ycbcr => run(&pixels[..from * 3], Channels::Three, result),
             Samples::Gray16 => Resampler::resample_16(&pixels[..from * 2], step, result),
             Samples::GrayAlpha => self.by_planes::<2>(&pixels[..from * 2], true, step, &mut run, result),
             Samples::Rgba => self.by_planes::<4>(&pixels[..from * 4], true, step, &mut run, result),

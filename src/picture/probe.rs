@@ -111,6 +111,12 @@ pub enum Mode {
     Cmyk,
     /// `I;16`: 16-bit gray.
     I16,
+    /// `I`: gray as signed numbers of 32 bits.
+    I,
+    /// `F`: gray as fractions.
+    F,
+    /// `YCbCr`: luma and chroma.
+    Ycbcr,
 }
 
 impl Mode {
@@ -125,6 +131,9 @@ impl Mode {
             Self::Rgba => "RGBA",
             Self::Cmyk => "CMYK",
             Self::I16 => "I;16",
+            Self::I => "I",
+            Self::F => "F",
+            Self::Ycbcr => "YCbCr",
         }
     }
 }

@@ -275,7 +275,17 @@ impl ImageSpec {
             let message = "16-bit gray: choose `scale` (the high byte) or `pillow` (above 255 is white)";
             return Err(Fault::new(Code::PictureSixteenBit, message));
         }
-        self.steps(probe).map(|_| ())
+        let wide = matches!(probe.mode, Mode::I | Mode::F);
+        if wide && self.sixteen_bit != SixteenBit::Pillow {
+            let message = format!("gray of mode {}: choose `pillow` (cut off at 0 and 255)", probe.mode.as_str());
+            return Err(Fault::new(Code::PictureSixteenBit, message));
+        }
+        let steps = self.steps(probe)?;
+        if wide && steps.iter().any(|step| step.in_own_mode) {
+            let message = format!("gray of mode {} is not resized in its own mode", probe.mode.as_str());
+            return Err(Fault::new(Code::PictureFormat, message));
+        }
+        Ok(())
     }
 
     /// The resizes of this picture.
@@ -358,5 +368,14 @@ mod tests {
             spec.admit(&Probe { mode: Mode::I16, ..probe }).unwrap_err().code,
             Code::PictureSixteenBit
         );
+        for (sixteen_bit, admitted) in [(SixteenBit::Reject, false), (SixteenBit::Scale, false), (SixteenBit::Pillow, true)] {
+            let spec = ImageSpec {
+                sixteen_bit,
+                ..spec.clone()
+            };
+            for mode in [Mode::I, Mode::F] {
+                assert_eq!(spec.admit(&Probe { mode, ..probe }).is_ok(), admitted, "{mode:?} {sixteen_bit:?}");
+            }
+        }
     }
 }

@@ -8,11 +8,14 @@ use std::ptr::NonNull;
 use turbojpeg_sys as tj;
 
 use super::Samples;
-use crate::picture::probe::{Mode, Probe, jpeg::has_end};
+use crate::picture::probe::{Format, Mode, Probe, jpeg::has_end};
 use crate::picture::{Fault, Outcome};
 
 /// The most scans of a progressive file. Real ones have about ten; each costs a pass over the whole picture.
 const MAX_SCANS: i32 = 500;
+
+/// As many of one that is a part of a TIFF.
+const MAX_SCANS_OF_PART: i32 = 99;
 
 /// The memory that libjpeg-turbo may take besides that for the coefficients of a progressive picture, in MiB.
 const SPARE_MIB: u64 = 64;
@@ -111,6 +114,37 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch, pixels: &mu
         invert(pixels);
     }
     Ok(samples)
+}
+
+/// Decodes a JPEG that is a part of a picture, of this size and so many samples a pixel (1, 3 or 4), into all of `pixels`. Warnings, and
+/// data that end early, count for nothing: so it is in libtiff, which alone has such parts (`tif_jpeg.c`).
+pub(super) fn decode_part(bytes: &[u8], (width, height): (usize, usize), channels: usize, pixels: &mut Vec<u8>) -> Outcome<()> {
+    let (mode, format) = match channels {
+        1 => (Mode::L, tj::TJPF_TJPF_GRAY),
+        3 => (Mode::Rgb, tj::TJPF_TJPF_RGB),
+        4 => (Mode::Cmyk, tj::TJPF_TJPF_CMYK),
+        _ => return Err(Fault::corrupt("JPEG of other than 1, 3 or 4 components")),
+    };
+    let probe = Probe {
+        format: Format::Jpeg,
+        mode,
+        width: width as u32,
+        height: height as u32,
+        orientation: 1,
+        transparent: false,
+        animated: false,
+    };
+    let mut instance = Instance::new()?;
+    // `TIFFjpeg_progress_monitor`.
+    instance.set(tj::TJPARAM_TJPARAM_SCANLIMIT, MAX_SCANS_OF_PART)?;
+    instance.set_limits(&probe, channels)?;
+    instance.read_header(bytes, &probe)?;
+    pixels.clear();
+    pixels.resize(width * height * channels, 0);
+    match instance.decompress(bytes, pixels, format, channels) {
+        Verdict::Clean | Verdict::Warned(_) => Ok(()),
+        Verdict::Failed(error) => Err(Fault::corrupt(format!("JPEG: {error}"))),
+    }
 }
 
 fn invert(samples: &mut [u8]) {

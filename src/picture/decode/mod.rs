@@ -23,6 +23,8 @@ pub(super) enum Samples {
     Index,
     /// Three bytes.
     Rgb,
+    /// Luma and chroma: three bytes.
+    Ycbcr,
     /// Three bytes and alpha.
     Rgba,
     /// Four bytes of ink, as Pillow has them: 0 is none.
@@ -35,7 +37,7 @@ impl Samples {
         match self {
             Self::Gray | Self::Index => 1,
             Self::GrayAlpha | Self::Gray16 => 2,
-            Self::Rgb => 3,
+            Self::Rgb | Self::Ycbcr => 3,
             Self::Rgba | Self::Cmyk => 4,
         }
     }

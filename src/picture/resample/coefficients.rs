@@ -2,7 +2,11 @@
 //! `_compute_index_ranges_int16_weights` of `UpSampleKernel.cpp` makes of the same weights.
 
 use std::sync::Arc;
+#[cfg(target_arch = "x86_64")]
+use std::sync::OnceLock;
 
+#[cfg(target_arch = "x86_64")]
+use super::blocks::Blocks;
 use crate::picture::spec::Filter;
 
 /// Bits behind the point of a weight: 8 for the result, 2 because a sum may be negative or exceed 1.
@@ -80,6 +84,9 @@ pub(super) struct Table {
     rounding: Rounding,
     /// The bits of a weight behind the point.
     precision: u32,
+    /// What the horizontal pass of [`super::vbmi`] makes of the weights when it first needs them, for one channel and for three.
+    #[cfg(target_arch = "x86_64")]
+    blocks: [OnceLock<Option<Blocks>>; 2],
 }
 
 /// The weights of one axis, not yet rounded.
@@ -174,7 +181,16 @@ impl Table {
             pairs,
             rounding,
             precision,
+            #[cfg(target_arch = "x86_64")]
+            blocks: [OnceLock::new(), OnceLock::new()],
         }
+    }
+
+    /// The same weights as blocks of rows of `C` channels, where there can be such.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn blocks<const C: usize>(&self) -> Option<&Blocks> {
+        let blocks = &self.blocks[usize::from(C > 1)];
+        blocks.get_or_init(|| Blocks::new::<C>(self)).as_ref()
     }
 
     /// How the weights were rounded.
@@ -203,6 +219,18 @@ impl Table {
         let (start, count) = self.spans[i];
         let pairs = &self.pairs[i * self.stride.div_ceil(2)..][..count.div_ceil(2) as usize];
         (start as usize, pairs, count as usize)
+    }
+
+    /// The most weights that a pixel has.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn most(&self) -> usize {
+        self.spans.iter().map(|(_, count)| *count).max().unwrap_or(0) as usize
+    }
+
+    /// All weights, in no order that matters.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn weights(&self) -> &[i32] {
+        &self.weights
     }
 
     /// The first pixel of the source that is needed, and the first behind them.

@@ -5,12 +5,16 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod blocks;
 mod coefficients;
 mod nearest;
 #[cfg(target_arch = "x86_64")]
 mod passes;
 mod portable;
 mod sixteen;
+#[cfg(target_arch = "x86_64")]
+mod vbmi;
 
 use super::colour::Channels;
 use super::geometry::{Placement, Size2};
@@ -38,12 +42,26 @@ pub(super) enum Path {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Vbmi,
 }
 
 impl Path {
     /// The best one of this machine.
-    fn best() -> Self {
+    pub(super) fn best() -> Self {
         Self::all().last().unwrap_or(Self::Portable)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Vbmi => "vbmi",
+        }
     }
 
     /// All that this machine has, better ones last.
@@ -53,7 +71,12 @@ impl Path {
         let vectors = {
             let avx2 = std::is_x86_feature_detected!("avx2");
             let avx512 = avx2 && avx512::is_there();
-            [avx2.then_some(Self::Avx2), avx512.then_some(Self::Avx512)]
+            let vbmi = avx512 && vbmi::is_there();
+            [
+                avx2.then_some(Self::Avx2),
+                avx512.then_some(Self::Avx512),
+                vbmi.then_some(Self::Vbmi),
+            ]
         };
         #[cfg(not(target_arch = "x86_64"))]
         let vectors: [Option<Self>; 0] = [];
@@ -61,15 +84,9 @@ impl Path {
     }
 }
 
-/// The name of the code that resamples on this machine: `avx512`, `avx2` or `portable`.
+/// The name of the code that resamples on this machine: `vbmi` (of AVX-512, as is the next), `avx512`, `avx2` or `portable`.
 pub fn name_of_path() -> &'static str {
-    match Path::best() {
-        Path::Portable => "portable",
-        #[cfg(target_arch = "x86_64")]
-        Path::Avx2 => "avx2",
-        #[cfg(target_arch = "x86_64")]
-        Path::Avx512 => "avx512",
-    }
+    Path::best().name()
 }
 
 /// A picture, and what is to become of it.
@@ -238,7 +255,7 @@ fn run_vertical(path: Path, from: &[u8], first: usize, row: usize, table: &Table
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => avx2::vertical(from, first, row, table, to),
         #[cfg(target_arch = "x86_64")]
-        Path::Avx512 => avx512::vertical(from, first, row, table, to),
+        Path::Avx512 | Path::Vbmi => avx512::vertical(from, first, row, table, to),
     }
 }
 
@@ -254,6 +271,10 @@ fn run_horizontal(path: Path, from: &[u8], row: usize, table: &Table, channels: 
         (Path::Avx512, 1) => avx512::horizontal::<1>(from, row, table, to, scratch),
         #[cfg(target_arch = "x86_64")]
         (Path::Avx512, _) => avx512::horizontal::<3>(from, row, table, to, scratch),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Vbmi, 1) => vbmi::horizontal::<1>(from, row, table, to, scratch),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Vbmi, _) => vbmi::horizontal::<3>(from, row, table, to, scratch),
     }
 }
 

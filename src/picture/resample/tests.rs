@@ -163,14 +163,30 @@ fn compare(noise: &mut Noise, resampler: &mut Resampler, from: Size2, to: Size2,
 #[test]
 fn every_small_size_equals_the_slow_twin() {
     let (mut noise, mut resampler) = (Noise(1), Resampler::default());
-    for a in 1..=40 {
-        for b in 1..=40 {
+    for a in 1..=70 {
+        for b in 1..=70 {
             let (c, d) = (1 + noise.below(45), 1 + noise.below(45));
             let filter = FILTERS[noise.below(5) as usize];
             let (width, height) = (Size2 { width: a, height: c }, Size2 { width: b, height: d });
             compare(&mut noise, &mut resampler, width, height, filter);
             let (from, to) = (Size2 { width: c, height: a }, Size2 { width: d, height: b });
             compare(&mut noise, &mut resampler, from, to, filter);
+        }
+    }
+}
+
+/// Rows around the lengths of registers, and few of them, so that both ends of every block are near.
+#[test]
+fn short_rows_equal_the_slow_twin() {
+    let (mut noise, mut resampler) = (Noise(4), Resampler::default());
+    for width in 16..=150 {
+        for _ in 0..12 {
+            let height = 1 + noise.below(9);
+            let from = Size2 { width, height };
+            let width = 1 + noise.below(150);
+            let height = if noise.below(2) == 0 { height } else { 1 + noise.below(9) };
+            let filter = FILTERS[noise.below(5) as usize];
+            compare(&mut noise, &mut resampler, from, Size2 { width, height }, filter);
         }
     }
 }
