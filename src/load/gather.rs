@@ -190,7 +190,7 @@ impl Recipe {
         };
         // The slot begins at a page (or at 4 bytes), and everything in a batch has the same width: every picture is aligned.
         match writer.output().dtype {
-            Dtype::Uint8 => writer.write(pixels, shape, out),
+            Dtype::Uint8 => writer.write_bytes(pixels, shape, out),
             Dtype::Float32 => writer.write::<f32>(pixels, shape, bytemuck::cast_slice_mut(out)),
             Dtype::Float16 | Dtype::Bfloat16 => writer.write::<u16>(pixels, shape, bytemuck::cast_slice_mut(out)),
         }

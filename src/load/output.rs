@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::picture::{PatchShape, Statistics};
+use crate::picture::{PatchShape, Statistics, widen};
 
 /// What a number is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -187,6 +187,24 @@ impl Writer {
             )));
         }
         Ok([1, height / patch as usize, width / patch as usize])
+    }
+
+    /// Writes a picture as bytes, as [`Self::write`] does: of bytes, most is copying.
+    ///
+    /// # Panics
+    ///
+    /// Where the dtype is another one, or a length.
+    pub fn write_bytes(&self, pixels: &[u8], shape: Shape, out: &mut [u8]) {
+        let plain = self.output.dtype == Dtype::Uint8 && pixels.len() == shape.height * shape.width * shape.channels;
+        match (self.output.layout, shape.channels) {
+            (Layout::Nhwc, 1) if plain => widen(pixels, out),
+            (Layout::Nhwc, 3) if plain => out.copy_from_slice(pixels),
+            (Layout::Nchw, 1) if plain && !pixels.is_empty() => {
+                assert_eq!(out.len(), pixels.len() * 3, "the numbers of the picture");
+                out.chunks_exact_mut(pixels.len()).for_each(|plane| plane.copy_from_slice(pixels));
+            }
+            _ => self.write(pixels, shape, out),
+        }
     }
 
     /// Writes a picture. `out` has as many numbers as [`Self::shape`] says, of the kind of the dtype.
@@ -439,6 +457,23 @@ mod tests {
                         .zip(&out)
                         .all(|(half, single)| *half == bf16::from_f32(*single).to_bits())
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_copied_to_what_tables_give() {
+        for layout in [Layout::Nhwc, Layout::Nchw, Layout::Patches] {
+            for channels in [1, 3] {
+                let (height, width) = (8, 12);
+                let pixels = noise(height * width * channels);
+                let shape = Shape { height, width, channels };
+                let writer = Writer::new(output(Dtype::Uint8, layout)).unwrap();
+                let count = writer.shape(height, width).unwrap().iter().product();
+                let (mut fast, mut slow) = (vec![1; count], vec![2; count]);
+                writer.write_bytes(&pixels, shape, &mut fast);
+                writer.write(&pixels, shape, &mut slow);
+                assert_eq!(fast, slow, "{layout:?} {channels}");
             }
         }
     }

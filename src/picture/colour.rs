@@ -260,18 +260,6 @@ fn squeeze_gray_portable(rgb: &[u8], gray: &mut [u8]) -> bool {
     true
 }
 
-/// One channel becomes three.
-///
-/// # Panics
-///
-/// Where `rgb` is not three times as long as `gray`.
-pub fn widen(gray: &[u8], rgb: &mut [u8]) {
-    assert_eq!(gray.len() * 3, rgb.len(), "three bytes for each gray pixel");
-    for (pixel, value) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(gray) {
-        *pixel = [*value; 3];
-    }
-}
-
 /// Applies an EXIF orientation: `ImageOps.exif_transpose`. Both buffers may be longer than the picture, of `bytes` bytes a pixel; `pixels`
 /// gets the turned one, `scratch` what it was.
 pub(super) fn turn(pixels: &mut Vec<u8>, scratch: &mut Vec<u8>, width: usize, height: usize, bytes: usize, orientation: u32) {
@@ -316,9 +304,7 @@ mod tests {
 
     #[test]
     fn widening_repeats() {
-        let mut rgb = [0; 6];
-        widen(&[7, 9], &mut rgb);
-        assert_eq!(rgb, [7, 7, 7, 9, 9, 9]);
+        let rgb = [7, 7, 7, 9, 9, 9];
         let mut pixels = vec![7, 9];
         assert_eq!(settle(&mut pixels, &mut Vec::new(), 2, Channels::One, Color::Rgb), Channels::Three);
         assert_eq!(pixels, rgb);
