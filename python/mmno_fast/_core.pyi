@@ -167,9 +167,7 @@ class Slots:
 class Recipe:
     """What batches are made of, and how."""
 
-    def __new__(
-        cls, table: Table, samples: Samples, stats: Stats, *, output: str | None, skips: bool, memory_bytes: int
-    ) -> Recipe: ...
+    def __new__(cls, table: Table, samples: Samples, stats: Stats, *, output: str | None, skips: bool, memory_bytes: int) -> Recipe: ...
 
 @final
 class Feed:

@@ -163,4 +163,3 @@ class Batch:
         shapes = [(at, (height, width) if channels == 1 else (height, width, 3)) for at, height, width, channels in self._core.pictures]
         flat = np.empty(0, np.uint8) if self._core.bytes == 0 else np.frombuffer(self._lease, np.uint8)
         return [flat[at : at + int(np.prod(shape))].reshape(shape) for at, shape in shapes]
-

@@ -144,9 +144,9 @@ class Pictures(Sequence[Picture]):
     def ids(self) -> npt.NDArray[np.uint64]:
         """The core's number of each picture, uint64."""
         holder = np.searchsorted(self._offsets, self._stored, side="right") - 1
-        ids: npt.NDArray[np.uint64] = (holder.astype(np.uint64) << np.uint64(_HOLDER_BITS)) | (
-            self._stored - self._offsets[holder]
-        ).astype(np.uint64)
+        ids: npt.NDArray[np.uint64] = (holder.astype(np.uint64) << np.uint64(_HOLDER_BITS)) | (self._stored - self._offsets[holder]).astype(
+            np.uint64
+        )
         return ids
 
     @property

@@ -277,5 +277,3 @@ def _whole(digits: str) -> int | Decimal:
         return int(digits)
     except ValueError:
         return Decimal(digits)
-
-
