@@ -256,7 +256,8 @@ def catalogue() -> list[dict[str, str]]:
 def build_info() -> dict[str, str]:
     """How this build was made and what it runs on.
 
-    Keys: version, profile, target, libjpeg_turbo, jpeg_simd (built with: avx2, neon or none), resample (here: vbmi, avx512, avx2 or portable).
+    Keys: version, profile, target, libjpeg_turbo, jpeg_simd (built with: avx2, neon or none), resample (here: vbmi, avx512, avx2 or
+    portable).
     """
 
 def check(
