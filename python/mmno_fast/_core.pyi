@@ -194,15 +194,17 @@ class Feed:
         """The next batch; None at the end."""
     def is_ready(self) -> bool:
         """Whether a batch could be taken without waiting."""
+    def stop(self) -> None:
+        """Tell its threads to stop, without waiting for them."""
     def close(self) -> None:
-        """End its threads."""
+        """End its threads, and wait for them."""
 
 @final
 class Batch:
     """A batch, as the core hands it over."""
 
-    def lease(self) -> Lease | None:
-        """Its memory, once."""
+    def lease(self) -> Lease:
+        """Its memory; once, then a `ClosedError`."""
     @property
     def rows(self) -> Rows | None:
         """Its rows as Arrow; None where pictures come alone."""

@@ -43,7 +43,7 @@ class Batch:
     def __init__(self, core: _core.Batch, output: Output | None, epoch: int, labels: npt.NDArray[np.int64] | None) -> None:
         self._core = core
         self._output = output
-        self._lease = core.lease()
+        self._memory = memoryview(core.lease())
         self._labels = labels
         self.epoch = epoch
         """The epoch, from 0."""
@@ -157,9 +157,9 @@ class Batch:
         """The slot as numbers."""
         if self._core.bytes == 0:
             return np.empty(0, _DTYPES[self.dtype])
-        return np.frombuffer(self._lease, _DTYPES[self.dtype])
+        return np.frombuffer(self._memory, _DTYPES[self.dtype])
 
     def _stored(self) -> list[Array]:
         shapes = [(at, (height, width) if channels == 1 else (height, width, 3)) for at, height, width, channels in self._core.pictures]
-        flat = np.empty(0, np.uint8) if self._core.bytes == 0 else np.frombuffer(self._lease, np.uint8)
+        flat = np.empty(0, np.uint8) if self._core.bytes == 0 else np.frombuffer(self._memory, np.uint8)
         return [flat[at : at + int(np.prod(shape))].reshape(shape) for at, shape in shapes]

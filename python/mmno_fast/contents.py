@@ -85,6 +85,7 @@ class ShardContents:
 
     @property
     def core(self) -> _core.Table:
+        """As `Contents` says."""
         # A fork may have come while another thread was opening a shard: a child opens its own.
         if self._core is None or self._core[0] != os.getpid():
             entries = [(entry["folder"], entry["rows"], entry["pictures"]) for entry in self.manifest["shards"]]
@@ -94,6 +95,7 @@ class ShardContents:
 
     @cached_property
     def identity(self) -> tuple[list[tuple[str, str]], list[tuple[str, int]]]:
+        """As `Contents` says; read from the manifest and ``rejects.jsonl``."""
         sources = [(source["name"], source["blake3"]) for source in self.manifest["sources"]]
         return sources, sorted(read_rejects(self.path / "rejects.jsonl")) if self.manifest["totals"]["rejected"] else []
 
@@ -119,6 +121,7 @@ class ShardContents:
 
     @property
     def schema(self) -> pa.Schema:
+        """As `Contents` says."""
         return self.shards[0].row_table.schema if self.shards else rows_schema()
 
     @cached_property
@@ -127,6 +130,7 @@ class ShardContents:
 
     @cached_property
     def pictures(self) -> Pictures:
+        """As `Contents` says; in the order in which shards store them."""
         return Pictures(self, self.shards, self._distinct[0])
 
     def _numbers(self) -> Iterator[npt.NDArray[np.uint32]]:
@@ -136,13 +140,16 @@ class ShardContents:
 
     @cached_property
     def rows(self) -> pa.Table:
+        """As `Contents` says."""
         return columns_in_order(self.shards, self.index, self._numbers())
 
     @cached_property
     def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """As `Contents` says."""
         return offsets_and_values(columns_in_order(self.shards, self.index, self._numbers(), ["pictures"]).column("pictures"))
 
     def row(self, number: int) -> tuple[dict[str, Any], list[Pixels]]:
+        """As `Contents` says."""
         shard, row = self.place(number)
         values: dict[str, Any] = shard.row_table.slice(row, 1).to_pylist()[0]
         return values, [widened(shard.pixels(picture)) for picture in values["pictures"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import time
 import weakref
@@ -201,7 +202,7 @@ class Loader:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
         self._check_open()
         feed = self.feed(self._epoch, 0)
-        kept = []
+        kept: list[_core.Batch] = []
         try:
             while len(kept) < self._prefetch and (core := feed.next()) is not None:
                 kept.append(core)
@@ -322,7 +323,8 @@ class _Epoch(Iterator[Batch]):
         try:
             batch = self._loader.take(self._feed)
         except BaseException:
-            self.close()
+            self._feed.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
+            self._feed = None
             raise
         if batch is None:
             self.close()
@@ -338,7 +340,11 @@ class _Epoch(Iterator[Batch]):
 
 
 def _check(name: str, value: int, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
         raise ValueError(f"{name}: expected a number of at least {least}, found {value!r}")
 
 

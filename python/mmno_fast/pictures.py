@@ -68,7 +68,7 @@ class Picture:
 
     @property
     def pixels(self) -> Pixels:
-        """As stored: uint8 (H, W) or (H, W, 3). A read-only view of the mapped shard, nothing copied; decoded now where there is no shard."""
+        """As stored: uint8 (H, W) or (H, W, 3). A read-only view of the mapped shard, nothing copied; of JSONL, decoded now."""
         return self._holder.pixels(self._row)
 
     @property

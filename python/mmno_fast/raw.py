@@ -71,10 +71,12 @@ class RawContents:
 
     @cached_property
     def identity(self) -> tuple[list[tuple[str, str]], list[tuple[str, int]]]:
+        """As `Contents` says."""
         return [(name, blake3) for name, _, blake3, _ in self.core.sources()], sorted((source, line) for source, line, _ in self.rejected)
 
     @property
     def schema(self) -> pa.Schema:
+        """As `Contents` says."""
         return rows_schema()
 
     @cached_property
@@ -98,10 +100,12 @@ class RawContents:
 
     @property
     def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """As `Contents` says."""
         return self._used[0], self._used[1]
 
     @cached_property
     def rows(self) -> pa.Table:
+        """As `Contents` says; every line is read again."""
         import pyarrow as pa  # imported when first used: it is large
 
         offsets, numbers, _ = self._used
@@ -112,9 +116,11 @@ class RawContents:
 
     @cached_property
     def pictures(self) -> Pictures:
+        """As `Contents` says; in the order in which accepted rows first name them."""
         return Pictures(self, [_Files(self)], self._used[2])
 
     def row(self, number: int) -> tuple[dict[str, Any], list[Pixels]]:
+        """As `Contents` says; the pictures are decoded now."""
         import pyarrow as pa  # imported when first used: it is large
 
         values: dict[str, Any] = pa.record_batch(self.core.read_rows(np.array([number], np.uint64))).to_pylist()[0]
@@ -139,7 +145,7 @@ class _Files:
 
     @cached_property
     def pictures(self) -> int:
-        return self.picture_table.num_rows
+        return int(self.picture_table.num_rows)
 
     @cached_property
     def _paths(self) -> Sequence[str]:

@@ -48,9 +48,9 @@ pub struct Batch {
 
 /// The batches of one rank in one epoch, made ahead. Dropping it ends its threads.
 pub struct Feed {
-    background: Background<Batch>,
-    /// The bytes of a batch that the consumer took, so that another may be made.
+    /// The bytes of a batch that the consumer took, so that another may be made. Dropped first: a thread that waits for it then ends.
     taken: Option<Sender<u64>>,
+    background: Background<Batch>,
 }
 
 impl Feed {
@@ -71,8 +71,8 @@ impl Feed {
             maker.run(give, stop)
         })?;
         Ok(Self {
-            background,
             taken: Some(taken),
+            background,
         })
     }
 
@@ -90,16 +90,16 @@ impl Feed {
         self.background.is_ready()
     }
 
-    /// Ends its threads; what was made ahead is lost.
-    pub fn close(&mut self) {
+    /// Tells its threads to stop, without waiting for them; what was made ahead is lost.
+    pub fn stop(&mut self) {
         self.taken = None;
-        self.background.close();
+        self.background.stop();
     }
-}
 
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.close();
+    /// Ends its threads, and waits for them; `monitor` is asked meanwhile whether to go on waiting.
+    pub fn close(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.taken = None;
+        self.background.close(monitor)
     }
 }
 
@@ -143,7 +143,11 @@ struct Gathered {
 impl Maker<'_> {
     fn run(&self, give: &Sender<Result<Batch>>, stop: &AtomicBool) -> Result<()> {
         let monitor = || {
-            if stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { Ok(()) }
+            if stop.load(Ordering::Relaxed) {
+                Err(Error::interrupted())
+            } else {
+                Ok(())
+            }
         };
         let pool = Pool {
             threads: self.threads,
@@ -387,3 +391,7 @@ impl Making<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

@@ -61,7 +61,9 @@ impl Slot {
         };
         // SAFETY: the layout has at least a page.
         let start = unsafe { alloc_zeroed(layout) };
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        let Some(start) = NonNull::new(start) else {
+            handle_alloc_error(layout)
+        };
         Self {
             start,
             length,
@@ -247,6 +249,11 @@ mod tests {
                 });
             }
         });
-        assert!(slot.bytes()[..1000].iter().enumerate().all(|(at, byte)| usize::from(*byte) == at / 100));
+        assert!(
+            slot.bytes()[..1000]
+                .iter()
+                .enumerate()
+                .all(|(at, byte)| usize::from(*byte) == at / 100)
+        );
     }
 }

@@ -5,13 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::POLL;
 use crate::error::{Error, Result};
 
-/// A thread and what it has made. Dropping it tells the thread to stop, and waits until it has.
+/// How often a thread that was told to stop is looked for.
+const STOPPING: Duration = Duration::from_millis(1);
+
+/// How long dropping waits for the thread; what it has in hand is nearly always shorter.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A thread and what it has made. Dropping it tells the thread to stop, and waits for it, but not long.
 ///
 /// In a forked child there is no such thread, and its locks may be held for ever: there nothing is touched, and nothing waited for.
 pub struct Background<R> {
@@ -74,29 +81,50 @@ impl<R: Send + 'static> Background<R> {
 }
 
 impl<R> Background<R> {
-    /// Stops the thread and waits for it; results that nobody took are dropped.
-    pub fn close(&mut self) {
-        let Some(inner) = self.inner.take() else { return };
-        if std::process::id() != self.process {
-            std::mem::forget(inner);
-            return;
+    /// Tells the thread to stop, without waiting: it ends once it has finished what it has in hand. Results that nobody took are dropped.
+    pub fn stop(&mut self) {
+        if let Some(inner) = &mut self.inner {
+            inner.stop.store(true, Ordering::Relaxed);
+            inner.results = crossbeam_channel::never();
         }
-        inner.stop.store(true, Ordering::Relaxed);
-        // Its panics were caught and sent.
-        let _ = inner.thread.join();
+    }
+
+    /// Stops the thread and waits for it; `monitor` is asked meanwhile whether to go on waiting.
+    pub fn close(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
+        if std::process::id() != self.process {
+            std::mem::forget(self.inner.take());
+            return Ok(());
+        }
+        self.stop();
+        while self.inner.as_ref().is_some_and(|inner| !inner.thread.is_finished()) {
+            monitor()?;
+            std::thread::sleep(STOPPING);
+        }
+        if let Some(inner) = self.inner.take() {
+            // Its panics were caught and sent.
+            let _ = inner.thread.join();
+        }
+        Ok(())
     }
 }
 
 impl<R> Drop for Background<R> {
     fn drop(&mut self) {
-        self.close();
+        let began = Instant::now();
+        let patient = || {
+            if began.elapsed() < PATIENCE {
+                Ok(())
+            } else {
+                Err(Error::interrupted())
+            }
+        };
+        // Whoever is too long at work ends by itself: it holds on to all that it uses.
+        let _ = self.close(&patient);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     #[test]
@@ -133,7 +161,22 @@ mod tests {
         assert!(idle.next(&|| Err(Error::interrupted())).is_err());
         assert!(began.elapsed() < Duration::from_millis(100));
         assert!(!idle.is_ready());
-        idle.close();
+        idle.close(&|| Ok(())).unwrap();
         assert!(idle.next(&|| Ok(())).unwrap().is_none());
+    }
+
+    #[test]
+    fn nobody_waits_long_for_a_thread_that_is_at_work() {
+        let (finish, finished) = unbounded::<()>();
+        let job = move |_: &Sender<Result<()>>, _: &AtomicBool| {
+            let _ = finished.recv();
+            Ok(())
+        };
+        let mut busy = Background::start("test", job).unwrap();
+        let began = Instant::now();
+        assert!(busy.close(&|| Err(Error::interrupted())).is_err());
+        drop(busy);
+        assert!(began.elapsed() < Duration::from_secs(5));
+        drop(finish);
     }
 }

@@ -21,7 +21,7 @@ use crate::load::output::{Output, Writer};
 use crate::load::remembered::Remembered;
 use crate::load::slot::{Given, Lease as CoreLease, Slots as CoreSlots};
 use crate::load::stats::{Stage, Stats as CoreStats};
-use crate::python::gate::{enter, raise};
+use crate::python::gate::{ClosedError, enter, raise};
 use crate::python::tables::{Rows, Samples, Table};
 
 /// Counters of one loader.
@@ -256,11 +256,21 @@ impl Feed {
         feed.is_ok_and(|feed| feed.as_ref().is_none_or(CoreFeed::is_ready))
     }
 
-    /// Ends its threads.
+    /// Tells its threads to stop, without waiting for them.
+    fn stop(&self) {
+        if let Some(feed) = self.feed.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            feed.stop();
+        }
+    }
+
+    /// Ends its threads, and waits for them.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        enter(py, |_| {
-            let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(feed);
+        enter(py, |monitor| {
+            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(feed) = feed.as_mut() {
+                feed.close(monitor)?;
+            }
+            *feed = None;
             Ok(())
         })
     }
@@ -283,10 +293,12 @@ impl Batch {
 #[pymethods]
 impl Batch {
     /// The memory, once: whoever holds it keeps it from being used again.
-    fn lease(&self) -> Option<Lease> {
-        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    fn lease(&self) -> PyResult<Lease> {
+        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
         let bytes = self.batch.plan.bytes;
-        Some(Lease { lease, bytes })
+        lease
+            .map(|lease| Lease { lease, bytes })
+            .ok_or_else(|| ClosedError::new_err("the memory of this batch was taken before"))
     }
 
     #[getter]
