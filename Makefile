@@ -149,9 +149,10 @@ fuzz: $(VENV)/.setup ## the fuzz targets with the address sanitiser, FUZZ_SECOND
 	        $(FUZZ_LIMITS) -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-nightly: $(VENV)/.develop deny fuzz ## the slow tests, a minute of each fuzz target, and many more cases of the random tests
+nightly: $(VENV)/.develop $(TORCH)/.setup deny fuzz ## the slow tests, a minute of each fuzz target, and many more cases of the random tests
 	PROPTEST_CASES=20000 cargo test --release $(LOCKED) --features "fuzzing $(SIMD)"
-	pytest -m "slow" --timeout 3600
+	pytest -m "slow and not torch and not gpu" --timeout 3600
+	PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "slow and torch" --timeout 3600 tests/torch
 	pytest --hypothesis-profile slow --timeout 3600
 
 clean: ## remove whatever make made
