@@ -17,7 +17,7 @@ use memmap2::{Advice, Mmap};
 use crate::error::{Error, Result};
 use crate::shard::columns::Place;
 use crate::shard::npy::DATA_OFFSET;
-use crate::shard::read::{StoredPicture, check_columns, read_pictures};
+use crate::shard::read::{StoredPicture, check_columns, guarded, read_pictures};
 use crate::shard::rows::rows_schema;
 
 /// What stands behind the footer of an Arrow file: its length, and the magic.
@@ -56,7 +56,7 @@ impl View {
     /// Opens the shard in `folder`, which has so many rows and pictures.
     pub fn open(folder: &Path, rows: u64, pictures: u64) -> Result<Self> {
         let path = folder.join("rows.arrow");
-        let parts = read_parts(&path)?;
+        let parts = guarded(&path, || read_parts(&path))?;
         let found: usize = parts.iter().map(|part| part.batch.num_rows()).sum();
         if found as u64 != rows {
             return Err(Error::shard(
