@@ -100,7 +100,7 @@ def test_an_epoch_that_does_not_divide_is_refused_where_that_is_asked_for():
 @pytest.mark.parametrize("length", [2, 3, 4, 5])
 @pytest.mark.parametrize("varied", ["seed", "epoch"])
 def test_of_few_samples_every_order_is_as_likely(length, varied):
-    every = {order: 0 for order in itertools.permutations(range(length))}
+    every = dict.fromkeys(itertools.permutations(range(length)), 0)
     for number in range(40 * len(every)):
         seed, epoch = (number, 0) if varied == "seed" else (11, number)
         every[tuple(shuffled(length, seed, epoch).tolist())] += 1

@@ -28,6 +28,7 @@ Source: TypeAlias = "Rows | Pictures | LabelledPictures"
 PREFETCH_BYTES: Final = 2**30
 """Bytes of batches that are made ahead, by default; one batch is always made, whatever it weighs."""
 _VERSION: Final = 1  # of the state
+_WORD: Final = 2**64  # the core counts below it
 _LOG: Final = logging.getLogger("mmno_fast")
 
 
@@ -244,16 +245,20 @@ class Loader:
                 "this state belongs to other data: other rows, another selection, or another shuffle or group_by_picture "
                 f"(its fingerprint is {fingerprint}, this loader's {self._fingerprint})"
             )
-        if min(seed, epoch, position) < 0 or position > self._length:
+        if min(seed, epoch, position) < 0 or max(seed, epoch) >= _WORD or position > self._length:
             raise _state_error(f"a state at position {position} of {self._length}, epoch {epoch}, seed {seed}")
         self._check_open()
         self._end_running()
         self._seed, self._epoch, self._position, self._begun = seed, epoch, position, False
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already."""
+        """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already.
+
+        An epoch that runs ends.
+        """
         _check("epoch", epoch, 0)
         if (epoch, False) != (self._epoch, self._begun):
+            self._end_running()
             self._epoch, self._position, self._begun = epoch, 0, False
 
     @property
@@ -325,21 +330,23 @@ class _Epoch(Iterator[Batch]):
             self.close()
             raise
         if batch is None:
+            ended = self._feed is not None  # else another thread has closed it, and more was to come
             self.close()
-            self._loader.finish()
+            if ended:
+                self._loader.finish()
             raise StopIteration
         return batch
 
     def close(self) -> None:
         """End its threads."""
         if self._feed is not None:
-            self._feed.close()
-            self._feed = None
+            feed, self._feed = self._feed, None
+            feed.close()
 
 
 def _check(name: str, value: int, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}: expected a number of at least {least}, found {value!r}")
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not least <= value < _WORD:
+        raise ValueError(f"{name}: expected a number of at least {least} and below 2**64, found {value!r}")
 
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
