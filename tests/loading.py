@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +32,7 @@ class Case:
     @cached_property
     def shards(self) -> mf.Dataset:
         """Built when first asked for, in several shards; with it come the rejects."""
-        out = self.folder / f"shards-{type(self.spec).__name__}"
+        out = self.folder / re.sub(r"\W+", "-", f"shards {self.spec}")
         mf.build(self.sources, self.images, out, self.spec, shard_bytes=1 << 13)
         return mf.open(out)
 

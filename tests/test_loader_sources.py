@@ -225,11 +225,11 @@ def test_each_picture_comes_once(case, kind):
 def test_pictures_are_the_same_however_they_are_stored(case, tmp_path):
     """Some are left over from rows that were rejected, and a build may store them in any order."""
     mf.build(case.sources, case.images, tmp_path / "shards", case.spec, shard_bytes=1 << 13, shuffle_seed=5)
-    other = mf.open(tmp_path / "shards")
-    for dataset in (case.shards, other):
+    drawn = mf.open(tmp_path / "shards")
+    for dataset in (case.shards, drawn):
         assert [picture.hash for picture in dataset.pictures] == [picture.hash for picture in case.raw.pictures]
         assert dataset.rows.column("pictures").to_pylist() == case.raw.rows.column("pictures").to_pylist()
-    for dataset, other in itertools.permutations((case.shards, case.raw, other), 2):
+    for dataset, other in itertools.permutations((case.shards, case.raw, drawn), 2):
         state = mf.Loader(dataset.pictures, 4, shuffle=True).state_dict()
         mf.Loader(other.pictures, 4, shuffle=True).load_state_dict(state)
 

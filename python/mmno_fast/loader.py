@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from threading import RLock
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
@@ -310,7 +311,16 @@ class Loader:
     def _check_open(self) -> None:
         if self._closed:
             raise _core.ClosedError("this loader was closed; make another one")
-        if self._process != os.getpid():
+        self.check_process()
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here, and not before a fork."""
+        return self._process == os.getpid()
+
+    def check_process(self) -> None:
+        """Refuse to be used in a forked child."""
+        if not self.is_of_this_process:
             raise RuntimeError("this loader belongs to the process that made it: its threads do not survive a fork. Make one here")
 
 
@@ -318,30 +328,34 @@ class _Epoch(Iterator[Batch]):
     """The batches of one epoch. It holds on to its loader, and the loader not to it: when it goes, its threads end."""
 
     def __init__(self, loader: Loader, feed: _core.Feed) -> None:
-        self._loader = loader
         self._feed: _core.Feed | None = feed
+        self._loader = loader
+        self._handing_over = RLock()  # threads may share it; a signal's handler may use it while it waits
 
     def __next__(self) -> Batch:
-        if self._feed is None:
-            raise StopIteration
-        try:
-            batch = self._loader.take(self._feed)
-        except BaseException:
-            self.close()
-            raise
-        if batch is None:
-            ended = self._feed is not None  # else another thread has closed it, and more was to come
-            self.close()
-            if ended:
-                self._loader.finish()
-            raise StopIteration
-        return batch
+        self._loader.check_process()
+        with self._handing_over:
+            if self._feed is None:
+                raise StopIteration
+            try:
+                batch = self._loader.take(self._feed)
+            except BaseException:
+                self.close()
+                raise
+            if batch is None:
+                ended = self._feed is not None  # else another thread has closed it, and more was to come
+                self.close()
+                if ended:
+                    self._loader.finish()
+                raise StopIteration
+            return batch
 
     def close(self) -> None:
         """End its threads."""
         if self._feed is not None:
             feed, self._feed = self._feed, None
-            feed.close()
+            if self._loader.is_of_this_process:  # else it has no threads, and one that is gone may hold its lock
+                feed.close()
 
 
 def _check(name: str, value: int, least: int) -> None:
