@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from threading import RLock
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
@@ -29,6 +30,7 @@ Source: TypeAlias = "Rows | Pictures | LabelledPictures"
 PREFETCH_BYTES: Final = 2**30
 """Bytes of batches that are made ahead, by default; one batch is always made, whatever it weighs."""
 _VERSION: Final = 1  # of the state
+_WORD: Final = 2**64  # the core counts below it
 _LOG: Final = logging.getLogger("mmno_fast")
 
 
@@ -245,16 +247,20 @@ class Loader:
                 "this state belongs to other data: other rows, another selection, or another shuffle or group_by_picture "
                 f"(its fingerprint is {fingerprint}, this loader's {self._fingerprint})"
             )
-        if min(seed, epoch, position) < 0 or position > self._length:
+        if min(seed, epoch, position) < 0 or max(seed, epoch) >= _WORD or position > self._length:
             raise _state_error(f"a state at position {position} of {self._length}, epoch {epoch}, seed {seed}")
         self._check_open()
         self._end_running()
         self._seed, self._epoch, self._position, self._begun = seed, epoch, position, False
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already."""
+        """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already.
+
+        An epoch that runs ends.
+        """
         _check("epoch", epoch, 0)
         if (epoch, False) != (self._epoch, self._begun):
+            self._end_running()
             self._epoch, self._position, self._begun = epoch, 0, False
 
     @property
@@ -306,7 +312,16 @@ class Loader:
     def _check_open(self) -> None:
         if self._closed:
             raise _core.ClosedError("this loader was closed; make another one")
-        if self._process != os.getpid():
+        self.check_process()
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here, and not before a fork."""
+        return self._process == os.getpid()
+
+    def check_process(self) -> None:
+        """Refuse to be used in a forked child."""
+        if not self.is_of_this_process:
             raise RuntimeError("this loader belongs to the process that made it: its threads do not survive a fork. Make one here")
 
 
@@ -314,29 +329,40 @@ class _Epoch(Iterator[Batch]):
     """The batches of one epoch. It holds on to its loader, and the loader not to it: when it goes, its threads end."""
 
     def __init__(self, loader: Loader, feed: _core.Feed) -> None:
-        self._loader = loader
         self._feed: _core.Feed | None = feed
+        self._loader = loader
+        self._handing_over = RLock()  # threads may share it; a signal's handler may use it while it waits
 
     def __next__(self) -> Batch:
-        if self._feed is None:
-            raise StopIteration
-        try:
-            batch = self._loader.take(self._feed)
-        except BaseException:
-            self._feed.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
+        self._loader.check_process()
+        with self._handing_over:
+            if self._feed is None:
+                raise StopIteration
+            try:
+                batch = self._loader.take(self._feed)
+            except BaseException:
+                self.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
+                raise
+            if batch is None:
+                ended = self._feed is not None  # else another thread has closed it, and more was to come
+                self.close()
+                if ended:
+                    self._loader.finish()
+                raise StopIteration
+            return batch
+
+    def stop(self) -> None:
+        """Tell its threads to end, without waiting for them."""
+        if self._feed is not None:
+            self._feed.stop()
             self._feed = None
-            raise
-        if batch is None:
-            self.close()
-            self._loader.finish()
-            raise StopIteration
-        return batch
 
     def close(self) -> None:
         """End its threads."""
         if self._feed is not None:
-            self._feed.close()
-            self._feed = None
+            feed, self._feed = self._feed, None
+            if self._loader.is_of_this_process:  # else it has no threads, and one that is gone may hold its lock
+                feed.close()
 
 
 def _check(name: str, value: int, least: int) -> None:
@@ -344,8 +370,8 @@ def _check(name: str, value: int, least: int) -> None:
         number = operator.index(value)
     except TypeError:
         number = least - 1
-    if number < least:
-        raise ValueError(f"{name}: expected a number of at least {least}, found {value!r}")
+    if isinstance(value, bool) or not least <= number < _WORD:
+        raise ValueError(f"{name}: expected a number of at least {least} and below 2**64, found {value!r}")
 
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:

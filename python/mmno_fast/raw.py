@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.contents import Pixels, offsets_and_values
+from mmno_fast.contents import Pixels, in_order_of_use, offsets_and_values
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.pictures import Pictures
 from mmno_fast.schemas import pictures_schema, rows_schema
@@ -92,11 +92,7 @@ class RawContents:
     def _used(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Offsets and numbers of the rows' pictures in `pictures`; and those pictures' numbers in the scan, in the order of first use."""
         offsets, scanned = offsets_and_values(self._read.column("pictures"))
-        values, first, inverse = np.unique(scanned, return_index=True, return_inverse=True)
-        order = np.argsort(first, kind="stable")
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        return offsets, rank[inverse.reshape(-1)], values[order]
+        return offsets, *in_order_of_use(scanned)
 
     @property
     def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
