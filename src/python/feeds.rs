@@ -257,10 +257,14 @@ impl Feed {
     }
 
     /// Tells its threads to stop, without waiting for them.
-    fn stop(&self) {
-        if let Some(feed) = self.feed.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            feed.stop();
-        }
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        // Without the interpreter: whoever holds the lock may want it.
+        enter(py, |_| {
+            if let Some(feed) = self.feed.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                feed.stop();
+            }
+            Ok(())
+        })
     }
 
     /// Ends its threads, and waits for them.
