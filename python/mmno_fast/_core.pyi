@@ -155,7 +155,7 @@ class Stats:
 
     def __new__(cls) -> Stats: ...
     def snapshot(self) -> dict[str, Any]:
-        """`busy` (seconds by stage), `pictures`, `decoded`, `remembered`, `memory_bytes`, `skipped`, `slots`, `slot_bytes`, `full`."""
+        """`busy` (seconds by stage), `pictures`, `decoded`, `remembered`, `memory_bytes`, `skipped`, `slots`, `slot_bytes`."""
 
 @final
 class Slots:

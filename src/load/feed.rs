@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::RecordBatch;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::gather::{Filling, Plan, Recipe, Skipped, without};
@@ -16,8 +16,8 @@ use crate::load::order::{Permutation, Steps};
 use crate::load::slot::{Lease, Slots};
 use crate::load::stats::Stage;
 use crate::load::table::Scratch;
-use crate::ordered::background::Background;
-use crate::ordered::{self, Pool, Turn, Window};
+use crate::ordered::background::{Background, Results};
+use crate::ordered::{self, POLL, Pool, Turn, Window};
 
 /// How far ahead of the consumer batches are made.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +67,9 @@ impl Feed {
                 threads,
                 ahead,
                 returned: &returned,
+                stop,
             };
-            maker.run(give, stop)
+            maker.run(give)
         })?;
         Ok(Self {
             taken: Some(taken),
@@ -76,13 +77,12 @@ impl Feed {
         })
     }
 
-    /// The next batch; `None` at the end. Waits; `monitor` is asked meanwhile whether to go on.
-    pub fn next(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<Batch>> {
-        let batch = self.background.next(monitor)?;
-        if let (Some(batch), Some(taken)) = (&batch, &self.taken) {
-            let _ = taken.send(batch.weight);
+    /// The batches, for whoever waits for them.
+    pub fn batches(&self) -> Batches {
+        Batches {
+            results: self.background.results(),
+            taken: self.taken.clone(),
         }
-        Ok(batch)
     }
 
     /// Whether a batch is ready now.
@@ -103,6 +103,23 @@ impl Feed {
     }
 }
 
+/// Where the batches of a [`Feed`] come in. The feed may be closed meanwhile: that is then the end.
+pub struct Batches {
+    results: Results<Batch>,
+    taken: Option<Sender<u64>>,
+}
+
+impl Batches {
+    /// The next batch; `None` at the end. Waits; `monitor` is asked meanwhile whether to go on.
+    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<Batch>> {
+        let batch = self.results.next(monitor)?;
+        if let (Some(batch), Some(taken)) = (&batch, &self.taken) {
+            let _ = taken.send(batch.weight);
+        }
+        Ok(batch)
+    }
+}
+
 /// What the thread of a feed works with.
 struct Maker<'a> {
     recipe: &'a Recipe,
@@ -112,6 +129,7 @@ struct Maker<'a> {
     threads: usize,
     ahead: Ahead,
     returned: &'a Receiver<u64>,
+    stop: &'a AtomicBool,
 }
 
 /// One piece of work of a batch.
@@ -141,9 +159,9 @@ struct Gathered {
 }
 
 impl Maker<'_> {
-    fn run(&self, give: &Sender<Result<Batch>>, stop: &AtomicBool) -> Result<()> {
+    fn run(&self, give: &Sender<Result<Batch>>) -> Result<()> {
         let monitor = || {
-            if stop.load(Ordering::Relaxed) {
+            if self.stop.load(Ordering::Relaxed) {
                 Err(Error::interrupted())
             } else {
                 Ok(())
@@ -209,31 +227,30 @@ impl Maker<'_> {
     /// Every piece has come back.
     fn finish(&self, filling: Arc<Filling>, gathered: Gathered) -> Result<Batch> {
         let filling = Arc::into_inner(filling).ok_or_else(|| Error::usage("a piece of a batch is still under way"))?;
-        let (mut plan, mut slot) = filling.into_parts();
+        let (mut plan, mut lease) = filling.into_parts();
         let Gathered { mut rows, pictures } = gathered;
         let (position, weight) = (self.steps.position_after(plan.step), plan.bytes as u64);
         let mut skipped = Vec::new();
         let mut channels = Vec::with_capacity(pictures.len());
-        let mut broken = vec![false; pictures.len()];
         for (at, outcome) in pictures.into_iter().enumerate() {
-            match outcome {
-                Ok(count) => channels.push(count),
+            channels.push(match outcome {
+                Ok(count) => count,
                 Err(error) => {
                     self.refuse(error, &plan, at as i64, &mut skipped)?;
-                    broken[at] = true;
+                    0
                 }
-            }
+            });
         }
         if !skipped.is_empty() {
-            (plan, rows) = without(plan, &mut slot, &broken, rows)?;
+            let memory = lease.slot_mut().map_or(&mut [][..], |slot| slot.bytes());
+            (plan, rows) = without(plan, memory, &mut channels, rows)?;
             self.recipe.stats.skipped.fetch_add(skipped.len() as u64, Ordering::Relaxed);
         }
-        channels.truncate(plan.pictures.len());
         Ok(Batch {
             plan,
             channels,
             rows,
-            lease: Some(Lease::new(slot, Arc::clone(self.slots))),
+            lease: Some(lease),
             skipped,
             position,
             weight,
@@ -355,10 +372,10 @@ impl Making<'_> {
             if self.under_way.get() > 0 {
                 return false;
             }
-            self.maker.recipe.stats.full.fetch_add(1, Ordering::Relaxed);
-            match self.maker.returned.recv() {
+            match self.maker.returned.recv_timeout(POLL) {
                 Ok(bytes) => self.take(bytes),
-                // The consumer is gone.
+                Err(RecvTimeoutError::Timeout) if !self.maker.stop.load(Ordering::Relaxed) => {}
+                // The consumer is gone, or wants no more.
                 Err(_) => return false,
             }
         }
@@ -370,7 +387,7 @@ impl Making<'_> {
     }
 
     fn begin(&self, plan: Plan) -> Result<()> {
-        let slot = self.maker.slots.take(plan.bytes)?;
+        let lease = Lease::new(self.maker.slots.take(plan.bytes)?, Arc::clone(self.maker.slots));
         let (batches, held) = self.ahead.get();
         self.ahead.set((batches + 1, held.saturating_add(plan.bytes as u64)));
         let mut work: Vec<Work> = Vec::new();
@@ -381,7 +398,7 @@ impl Making<'_> {
         if work.is_empty() {
             work.push(Work::Pictures(0..0));
         }
-        let filling = Arc::new(Filling::new(plan, slot));
+        let filling = Arc::new(Filling::new(plan, lease));
         let last = work.len() - 1;
         let pieces = work.into_iter().enumerate().map(|(i, work)| {
             let filling = Arc::clone(&filling);

@@ -36,6 +36,10 @@ impl Table for Numbers {
         Ok((2, (picture % 3 + 1) as u32))
     }
 
+    fn hash_of(&self, picture: PictureId) -> Result<[u8; 32]> {
+        Ok(*blake3::hash(&picture.to_le_bytes()).as_bytes())
+    }
+
     fn decodes(&self) -> bool {
         true
     }
@@ -127,9 +131,9 @@ const AHEAD: Ahead = Ahead {
 };
 
 /// Row numbers and bytes of every batch; whatever a batch says of itself is checked.
-fn drain(feed: &mut Feed) -> Vec<(Vec<u64>, Vec<u8>)> {
+fn drain(feed: &Feed) -> Vec<(Vec<u64>, Vec<u8>)> {
     let mut all = Vec::new();
-    while let Some(batch) = feed.next(&|| Ok(())).unwrap() {
+    while let Some(batch) = feed.batches().next(&|| Ok(())).unwrap() {
         let rows = batch
             .rows
             .as_ref()
@@ -159,7 +163,7 @@ fn drain(feed: &mut Feed) -> Vec<(Vec<u64>, Vec<u8>)> {
 
 #[test]
 fn batches_are_the_same_for_every_number_of_threads_and_however_far_ahead() {
-    let expected = drain(&mut start(&recipe(numbers(50), None, false), 7, 1, AHEAD));
+    let expected = drain(&start(&recipe(numbers(50), None, false), 7, 1, AHEAD));
     let mut rows: Vec<u64> = expected.iter().flat_map(|(rows, _)| rows.clone()).collect();
     assert_eq!(expected.len(), 8);
     rows.sort_unstable();
@@ -167,7 +171,7 @@ fn batches_are_the_same_for_every_number_of_threads_and_however_far_ahead() {
     for threads in [1, 2, 3, 7] {
         for batches in [1, 2, 9] {
             for bytes in [1, 1 << 20] {
-                let found = drain(&mut start(&recipe(numbers(50), None, false), 7, threads, Ahead { batches, bytes }));
+                let found = drain(&start(&recipe(numbers(50), None, false), 7, threads, Ahead { batches, bytes }));
                 assert_eq!(found, expected, "{threads} {batches} {bytes}");
             }
         }
@@ -180,12 +184,12 @@ fn rows_of_a_group_share_their_pictures() {
         starts: vec![0, 3, 4],
         rows: vec![10, 11, 12, 40],
     };
-    let mut feed = start(&recipe(numbers(50), Some(groups), false), 2, 2, AHEAD);
-    let batch = feed.next(&|| Ok(())).unwrap().unwrap();
+    let feed = start(&recipe(numbers(50), Some(groups), false), 2, 2, AHEAD);
+    let batch = feed.batches().next(&|| Ok(())).unwrap().unwrap();
     assert_eq!(batch.plan.pictures.len(), 6); // 10 to 13, 40 and 41
     assert_eq!(batch.plan.index.len(), 8);
     drop(batch);
-    drain(&mut start(&recipe(numbers(50), None, false), 2, 2, AHEAD));
+    drain(&start(&recipe(numbers(50), None, false), 2, 2, AHEAD));
 }
 
 #[test]
@@ -218,22 +222,22 @@ fn a_broken_picture_is_an_error_that_names_its_row_behind_the_batches_before_it(
             broken: Some(20),
             ..numbers(50)
         };
-        let mut feed = start(&recipe(table, None, false), 5, threads, AHEAD);
-        let whole = drain(&mut start(&recipe(numbers(50), None, false), 5, 1, AHEAD));
+        let feed = start(&recipe(table, None, false), 5, threads, AHEAD);
+        let whole = drain(&start(&recipe(numbers(50), None, false), 5, 1, AHEAD));
         let before = whole
             .iter()
             .take_while(|(rows, _)| !rows.contains(&19) && !rows.contains(&20))
             .count();
         for _ in 0..before {
-            assert!(feed.next(&|| Ok(())).unwrap().is_some());
+            assert!(feed.batches().next(&|| Ok(())).unwrap().is_some());
         }
-        let error = feed.next(&|| Ok(())).err().unwrap();
+        let error = feed.batches().next(&|| Ok(())).err().unwrap();
         let Kind::Data { line, code, .. } = error.kind() else {
             panic!("{error}")
         };
         assert!(matches!(line, Some(20 | 21)), "{error}");
         assert_eq!(*code, Some("picture.corrupt"));
-        assert!(feed.next(&|| Ok(())).unwrap().is_none());
+        assert!(feed.batches().next(&|| Ok(())).unwrap().is_none());
     }
 }
 
@@ -244,9 +248,9 @@ fn rows_of_a_broken_picture_are_left_out_by_name() {
         ..numbers(50)
     };
     let recipe = recipe(table, None, true);
-    let mut feed = start(&recipe, 5, 3, AHEAD);
+    let feed = start(&recipe, 5, 3, AHEAD);
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
-    while let Some(batch) = feed.next(&|| Ok(())).unwrap() {
+    while let Some(batch) = feed.batches().next(&|| Ok(())).unwrap() {
         rows.extend(batch.plan.rows.iter().copied());
         skipped.extend(batch.skipped.iter().map(|row| (row.row.unwrap(), row.line, row.code)));
         assert_eq!(batch.channels.len(), batch.plan.pictures.len());
@@ -274,8 +278,8 @@ fn a_feed_that_nobody_drains_ends_when_it_is_dropped() {
             ..numbers(100_000)
         };
         let recipe = recipe(table, None, false);
-        let mut feed = start(&recipe, 4, threads, AHEAD);
-        assert!(feed.next(&|| Ok(())).unwrap().is_some());
+        let feed = start(&recipe, 4, threads, AHEAD);
+        assert!(feed.batches().next(&|| Ok(())).unwrap().is_some());
         drop(feed);
         // The threads held on to it.
         let began = Instant::now();

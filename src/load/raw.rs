@@ -186,6 +186,10 @@ impl Table for Raw {
         Ok(self.planned_size(self.picture(picture)?))
     }
 
+    fn hash_of(&self, picture: PictureId) -> Result<[u8; 32]> {
+        Ok(self.picture(picture)?.hash)
+    }
+
     fn decodes(&self) -> bool {
         true
     }

@@ -116,6 +116,12 @@ impl Table for Shards {
         Ok(found.0.size)
     }
 
+    fn hash_of(&self, picture: PictureId) -> Result<[u8; 32]> {
+        let shard = self.shard((picture >> WITHIN) as u32)?;
+        let found = shard.picture(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
+        Ok(found.0.hash)
+    }
+
     fn decodes(&self) -> bool {
         self.files.is_some()
     }

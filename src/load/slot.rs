@@ -196,9 +196,14 @@ impl Lease {
         Self { slot: Some(slot), pool }
     }
 
-    /// The slot.
+    /// The slot; there until the lease is dropped.
     pub fn slot(&self) -> Option<&Slot> {
         self.slot.as_ref()
+    }
+
+    /// The slot, for its only user.
+    pub fn slot_mut(&mut self) -> Option<&mut Slot> {
+        self.slot.as_mut()
     }
 }
 

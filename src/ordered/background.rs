@@ -55,20 +55,11 @@ impl<R: Send + 'static> Background<R> {
         })
     }
 
-    /// The next result; `None` when there will be none. Waits; `monitor` is asked meanwhile whether to go on.
-    pub fn next(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<R>> {
-        if std::process::id() != self.process {
-            return Err(Error::usage(
-                "this iterator belongs to the process that made it: its threads do not survive a fork",
-            ));
-        }
-        let Some(inner) = &self.inner else { return Ok(None) };
-        loop {
-            match inner.results.recv_timeout(POLL) {
-                Ok(result) => return result.map(Some),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => monitor()?,
-            }
+    /// The results, for whoever waits for them. Several may; each result goes to one.
+    pub fn results(&self) -> Results<R> {
+        Results {
+            receiver: self.inner.as_ref().map(|inner| inner.results.clone()),
+            process: self.process,
         }
     }
 
@@ -77,6 +68,31 @@ impl<R: Send + 'static> Background<R> {
         self.inner
             .as_ref()
             .is_none_or(|inner| !inner.results.is_empty() || inner.thread.is_finished())
+    }
+}
+
+/// Where a [`Background`]'s results come in. It may be closed meanwhile: that is then the end.
+pub struct Results<R> {
+    receiver: Option<Receiver<Result<R>>>,
+    process: u32,
+}
+
+impl<R> Results<R> {
+    /// The next result; `None` when there will be none. Waits; `monitor` is asked meanwhile whether to go on.
+    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<R>> {
+        if std::process::id() != self.process {
+            return Err(Error::usage(
+                "this iterator belongs to the process that made it: its threads do not survive a fork",
+            ));
+        }
+        let Some(receiver) = &self.receiver else { return Ok(None) };
+        loop {
+            match receiver.recv_timeout(POLL) {
+                Ok(result) => return result.map(Some),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => monitor()?,
+            }
+        }
     }
 }
 
@@ -129,7 +145,7 @@ mod tests {
 
     #[test]
     fn results_come_in_order_and_then_the_error_or_the_end() {
-        let mut counting = Background::start("test", |give, _| {
+        let counting = Background::start("test", |give, _| {
             for i in 0..3 {
                 let _ = give.send(Ok(i));
             }
@@ -137,14 +153,14 @@ mod tests {
         })
         .unwrap();
         let mut seen = Vec::new();
-        while let Some(i) = counting.next(&|| Ok(())).unwrap() {
+        while let Some(i) = counting.results().next(&|| Ok(())).unwrap() {
             seen.push(i);
         }
         assert_eq!(seen, [0, 1, 2]);
-        assert!(counting.next(&|| Ok(())).unwrap().is_none());
+        assert!(counting.results().next(&|| Ok(())).unwrap().is_none());
 
-        let mut panicking = Background::<()>::start("test", |_, _| panic!("on purpose")).unwrap();
-        let error = panicking.next(&|| Ok(())).unwrap_err();
+        let panicking = Background::<()>::start("test", |_, _| panic!("on purpose")).unwrap();
+        let error = panicking.results().next(&|| Ok(())).unwrap_err();
         assert!(error.to_string().contains("on purpose"));
     }
 
@@ -158,11 +174,11 @@ mod tests {
         })
         .unwrap();
         let began = Instant::now();
-        assert!(idle.next(&|| Err(Error::interrupted())).is_err());
+        assert!(idle.results().next(&|| Err(Error::interrupted())).is_err());
         assert!(began.elapsed() < Duration::from_millis(100));
         assert!(!idle.is_ready());
         idle.close(&|| Ok(())).unwrap();
-        assert!(idle.next(&|| Ok(())).unwrap().is_none());
+        assert!(idle.results().next(&|| Ok(())).unwrap().is_none());
     }
 
     #[test]

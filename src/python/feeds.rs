@@ -54,7 +54,6 @@ impl Stats {
             ("skipped", &stats.skipped),
             ("slots", &stats.slots),
             ("slot_bytes", &stats.slot_bytes),
-            ("full", &stats.full),
         ];
         for (name, counter) in counters {
             dict.set_item(name, counter.load(std::sync::atomic::Ordering::Relaxed))?;
@@ -244,8 +243,14 @@ impl Feed {
     /// The next batch; `None` at the end.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
         let batch = enter(py, |monitor| {
-            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-            feed.as_mut().map_or(Ok(None), |feed| feed.next(monitor))
+            // The lock is not held while this waits: a signal's handler may close the feed, on this very thread.
+            let batches = self
+                .feed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_ref()
+                .map(CoreFeed::batches);
+            batches.map_or(Ok(None), |batches| batches.next(monitor))
         })?;
         Ok(batch.map(Batch::new))
     }
@@ -270,12 +275,8 @@ impl Feed {
     /// Ends its threads, and waits for them.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         enter(py, |monitor| {
-            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(feed) = feed.as_mut() {
-                feed.close(monitor)?;
-            }
-            *feed = None;
-            Ok(())
+            let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            feed.map_or(Ok(()), |mut feed| feed.close(monitor))
         })
     }
 }
