@@ -226,7 +226,7 @@ fn say(
                         // Of a file found under another suffix, that one counts: one fault, one code.
                         let name = file.map_or(text, String::as_str);
                         warn(&pictures[*number as usize].probe, name, alpha, &mut |code, message| {
-                            say(i, code, message)
+                            say(i, code, message);
                         });
                     }
                 }
