@@ -105,7 +105,6 @@ def test_what_is_left_of_a_batch_is_right(folder, group, memory, how):
             assert sorted(seen) == [0, 1, 2, 4, 6, 7, 9]
 
 
-@pytest.mark.xfail(reason="channels of pictures that are left out stay in the list", strict=True)
 @pytest.mark.parametrize("group", [False, True])
 def test_what_is_left_of_a_batch_has_its_own_channels(folder, group):
     """A good picture goes with the bad one of its row: those behind it move up."""

@@ -166,7 +166,6 @@ def test_slots_that_cannot_be_used_are_refused(shards):
         assert loader.state_dict()["position"] == 0
 
 
-@pytest.mark.xfail(reason="slots of batches in the making are dropped, and do not go back to the pool", strict=True)
 @pytest.mark.parametrize("given", [False, True])
 def test_epochs_that_are_left_lose_no_slot(shards, given):
     slots = [np.zeros(BATCH_BYTES, np.uint8) for _ in range(4)] if given else None
@@ -180,7 +179,6 @@ def test_epochs_that_are_left_lose_no_slot(shards, given):
             assert all(any(np.shares_memory(batch.images, slot) for slot in slots) for batch in loader)
 
 
-@pytest.mark.xfail(reason="a thread drops a slot, which takes the interpreter, which waits for the thread", strict=True)
 def test_a_loader_with_the_callers_slots_may_be_left(folder):
     code = """
 import sys
@@ -397,7 +395,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("state", ["idle", "iterating", pytest.param("waiting", marks=pytest.mark.xfail(reason="waits for the decoder"))])
+@pytest.mark.parametrize("state", ["idle", "iterating", "waiting"])
 def test_ctrl_c_works_soon_in_every_state(folder, slow, state, threads):
     """Within 100 ms where the machine is idle: the best of a few."""
     inputs = slow if state == "waiting" else folder
@@ -452,9 +450,9 @@ except TimeoutError:
     ("what", "printed"),
     [
         ("state", [["0", "0", "2"]]),
-        pytest.param("close", [["ended"], ["2"]], marks=pytest.mark.xfail(reason="the handler waits for the lock that its thread has")),
-        pytest.param("raise", [["raised"]], marks=pytest.mark.xfail(reason="any exception becomes a KeyboardInterrupt", strict=True)),
-        pytest.param("exit", [[]], marks=pytest.mark.xfail(reason="any exception becomes a KeyboardInterrupt", strict=True)),
+        ("close", [["ended"], ["2"]]),
+        ("raise", [["raised"]]),
+        ("exit", [[]]),
     ],
 )
 def test_a_signals_handler_may_do_what_it_wants_while_a_batch_is_waited_for(slow, what, printed):

@@ -17,7 +17,6 @@ from tests.building import about, encoded, noise, write_files, write_rows
 from tests.loading import Case, mixed
 
 KINDS = ("shards", "raw")
-STORED_AGAIN = pytest.mark.xfail(reason="a picture that two shards hold comes twice", strict=True)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +104,7 @@ def grouped(rows, kept):
 # groups
 
 
-@pytest.mark.parametrize("kind", [pytest.param("shards", marks=STORED_AGAIN), "raw"])
+@pytest.mark.parametrize("kind", ["shards", "raw"])
 def test_rows_of_a_picture_come_together_and_the_picture_once(case, kind):
     dataset = case.dataset(kind)
     batches = take(dataset, 3, group_by_picture=True, uneven="short")

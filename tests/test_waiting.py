@@ -219,7 +219,7 @@ def test_decoding_is_named_where_it_limits_and_explained(raw):
     assert stats.limit == "decode"
     assert "build shards" in text
     assert f"{stats.decoded:,} pictures decoded" in text
-    assert f"the consumer waited {stats.waited:.2f} s ({stats.wait_share:.1%})" in text
+    assert f"the consumer waited {stats.waited:.2f} s, {stats.wait_share:.1%}" in text
     assert max(stats.busy, key=stats.busy.__getitem__) == "decode"
 
 

@@ -41,7 +41,10 @@ impl<R: Send + 'static> Background<R> {
         let stopped = Arc::clone(&stop);
         let run = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| job(&give, &stopped))).unwrap_or_else(|payload| Err(Error::panic(&*payload)));
-            if let Err(error) = outcome {
+            // Whoever told it to stop knows; for others that wait, it is the end.
+            if let Err(error) = outcome
+                && !stopped.load(Ordering::Relaxed)
+            {
                 let _ = give.send(Err(error));
             }
         };
