@@ -40,18 +40,23 @@ def peak(loader: mf.Loader, batches: int) -> float:
 
 
 def paced(loader: mf.Loader, batches: int, step: float) -> Paced:
-    """Takes batches, each `step` seconds after the last one was there. Waiting for the first is no part of it."""
+    """Takes batches, each `step` seconds after the last one was there. Waiting for the first is no part of it.
+
+    As in any loop, a batch goes when the next one has come: letting go of it is no waiting.
+    """
     loader.set_epoch(1)
     feed = iter(loader)
-    next(feed)
+    batch = next(feed)
     before = loader.stats()
     waits = []
     began = time.perf_counter()
     for _ in range(batches):
         _busy_until(time.perf_counter() + step)
         asked = time.perf_counter()
-        next(feed)
+        following = next(feed)
         waits.append(time.perf_counter() - asked)
+        batch = following
+    del batch
     elapsed = time.perf_counter() - began
     after = loader.stats()
     return Paced(

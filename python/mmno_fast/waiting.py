@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from mmno_fast import _core
 from mmno_fast.machine import thread_count
-from mmno_fast.tables import bytes_text
 
 WARN_SHARE: Final = 0.05
 """A consumer that waits more than this share of a minute is told so."""
@@ -103,6 +102,8 @@ class LoaderStats:
         return numbers | flat | shares
 
     def __str__(self) -> str:
+        from mmno_fast.tables import bytes_text  # rich is imported when something is shown
+
         total = sum(self.busy.values())
         stages = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in self.busy.items() if total and seconds / total >= 0.005)
         lines = [

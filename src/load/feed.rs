@@ -143,7 +143,11 @@ struct Gathered {
 impl Maker<'_> {
     fn run(&self, give: &Sender<Result<Batch>>, stop: &AtomicBool) -> Result<()> {
         let monitor = || {
-            if stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { Ok(()) }
+            if stop.load(Ordering::Relaxed) {
+                Err(Error::interrupted())
+            } else {
+                Ok(())
+            }
         };
         let pool = Pool {
             threads: self.threads,

@@ -266,8 +266,14 @@ pub struct Skipped {
 pub fn without(plan: Plan, slot: &mut Slot, broken: &[bool], rows: Option<RecordBatch>) -> Result<(Plan, Option<RecordBatch>)> {
     let is_broken = |picture: i64| broken.get(picture as usize).copied().unwrap_or(false);
     let alone = plan.rows.is_empty();
-    let of_row = |row: usize| plan.index.get(plan.offsets[row] as usize..plan.offsets[row + 1] as usize).unwrap_or_default();
-    let kept: Vec<usize> = (0..plan.rows.len()).filter(|row| !of_row(*row).iter().any(|picture| is_broken(*picture))).collect();
+    let of_row = |row: usize| {
+        plan.index
+            .get(plan.offsets[row] as usize..plan.offsets[row + 1] as usize)
+            .unwrap_or_default()
+    };
+    let kept: Vec<usize> = (0..plan.rows.len())
+        .filter(|row| !of_row(*row).iter().any(|picture| is_broken(*picture)))
+        .collect();
     let mut needed = vec![alone; plan.pictures.len()];
     for picture in kept.iter().flat_map(|row| of_row(*row)) {
         needed[*picture as usize] = true;

@@ -170,11 +170,16 @@ impl Table for Shards {
         let (number, at) = self.place(row)?;
         let shard = self.shard(number)?;
         let (batch, at) = shard.row(at).ok_or_else(|| self.fault(shard, "a row"))?;
-        let line = batch.column_by_name("line").map(|column| column.as_primitive::<UInt64Type>().value(at));
+        let line = batch
+            .column_by_name("line")
+            .map(|column| column.as_primitive::<UInt64Type>().value(at));
         let source = batch.column_by_name("source").and_then(|column| {
             let column = column.as_dictionary::<Int32Type>();
             let names = column.values().as_string::<i32>();
-            column.key(at).filter(|key| *key < arrow_array::Array::len(names)).map(|key| names.value(key).to_owned())
+            column
+                .key(at)
+                .filter(|key| *key < arrow_array::Array::len(names))
+                .map(|key| names.value(key).to_owned())
         });
         line.zip(source)
             .map(|(line, source)| (source, line))

@@ -18,8 +18,8 @@ use crate::load::stats::Stats;
 use crate::load::table::{Scratch, Table as CoreTable};
 use crate::picture::ImageSpec;
 use crate::python::gate::{enter, raise};
-use crate::python::pictures::plain;
 use crate::python::jobs::{Progress, counters, placeholders_of, pool, sources_of};
+use crate::python::pictures::plain;
 use crate::scan;
 
 /// Rows as Arrow: pass it to pyarrow.
@@ -92,7 +92,9 @@ impl Table {
     #[staticmethod]
     fn open_shards(py: Python<'_>, folder: PathBuf, entries: Vec<(String, u64, u64)>, spec: &str) -> PyResult<Self> {
         let shards = enter(py, |_| {
-            let entries = entries.into_iter().map(|(folder, rows, pictures)| ShardEntry { folder, rows, pictures });
+            let entries = entries
+                .into_iter()
+                .map(|(folder, rows, pictures)| ShardEntry { folder, rows, pictures });
             Shards::open(&folder, entries.collect(), &ImageSpec::from_json(spec)?)
         })?;
         Ok(Self {

@@ -11,8 +11,8 @@ use arrow_ipc::reader::FileReader;
 
 use crate::error::{Error, Result};
 use crate::shard::columns::{Place, pictures_schema};
-use crate::shard::rows::rows_schema;
 use crate::shard::npy::DATA_OFFSET;
+use crate::shard::rows::rows_schema;
 
 /// What `pictures.arrow` says about one picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,9 @@ fn batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBat
 /// Refuses a file that lacks a column, or has it of another type; others may be there.
 pub(super) fn check_columns(path: &Path, found: &arrow_schema::Schema, expected: &arrow_schema::Schema) -> Result<()> {
     for field in expected.fields() {
-        let same = found.field_with_name(field.name()).is_ok_and(|own| own.data_type() == field.data_type());
+        let same = found
+            .field_with_name(field.name())
+            .is_ok_and(|own| own.data_type() == field.data_type());
         if !same {
             return Err(Error::shard(
                 path,
