@@ -8,7 +8,7 @@ from typing import Final
 
 import mmno_fast as mf
 
-SPIN: Final = 150e-6
+SPIN: Final = 70e-6
 """A sleep ends this much too late at times: so much of a step is spent in a loop that looks at the clock [seconds]."""
 
 

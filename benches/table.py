@@ -25,11 +25,15 @@ class Line:
     wanted: str = ""
     met: bool | None = None
     spread: tuple[float, float] | None = None
-    """The quartiles of what is judged, over the rounds."""
+    """The quartiles over the rounds: of the ratio where there is one, else of the figure."""
 
 
 class Rounds:
-    """Several ways to do one thing, each returning its seconds, measured in turns so short that what else the machine does hits all."""
+    """Several ways to do one thing, each returning its seconds, measured in turns: many short ones.
+
+    What else the machine does only adds time, so what is judged is the fastest turn of each way. Beside it stand the quartiles of the
+    ratios turn by turn, which show how much was going on.
+    """
 
     def __init__(self, count: int, **ways: Callable[[], float]) -> None:
         self.times: dict[str, list[float]] = {name: [] for name in ways}
@@ -40,18 +44,15 @@ class Rounds:
                 self.times[name].append(ways[name]())
 
     def rate(self, name: str, amount: float) -> float:
-        """What is got through in a second: the median."""
-        return amount / statistics.median(self.times[name])
-
-    def quartiles(self, name: str, other: str) -> tuple[float, float, float]:
-        """How many times as long `other` takes as `name`, turn by turn: the lower quartile, the median, the upper quartile."""
-        return quartiles(b / a for a, b in zip(self.times[name], self.times[other], strict=True))
+        """What is got through in a second, in the fastest turn."""
+        return amount / min(self.times[name])
 
     def line(self, what: str, unit: str, amount: float, name: str, beside: tuple[str, str], least: float | None = None) -> Line:
         """The way `name` beside another, (its name, what it is called); `least` is the ratio that is wanted."""
-        low, ratio, high = self.quartiles(name, beside[0])
-        wanted, met = (f">= {least:g} x", ratio >= least) if least else ("", None)
-        return Line(what, unit, self.rate(name, amount), beside[1], self.rate(beside[0], amount), ratio, wanted, met, (low, high))
+        ours, theirs = self.rate(name, amount), self.rate(beside[0], amount)
+        low, _, high = quartiles(b / a for a, b in zip(self.times[name], self.times[beside[0]], strict=True))
+        wanted, met = (f">= {least:g} x", ours >= least * theirs) if least else ("", None)
+        return Line(what, unit, ours, beside[1], theirs, ours / theirs, wanted, met, (low, high))
 
 
 def quartiles(values: Iterable[float]) -> tuple[float, float, float]:
