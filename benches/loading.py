@@ -11,12 +11,14 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -111,7 +113,7 @@ class Bench:
         for threads, least in wanted.items():
             plural = "thread" if threads == 1 else "threads"
             with self.loader(threads=threads, **options) as loader:
-                turns = Rounds(self.rounds, ours=lambda: _seconds(loader, STEPS), floor=lambda: floor(threads))  # noqa: B023
+                turns = Rounds(self.rounds, ours=partial(_seconds, loader, STEPS), floor=partial(floor, threads))
                 yield turns.line(f"{what}, {threads} {plural}", "GB/s", size * STEPS / 1e9, "ours", ("floor", title), least)
 
     def raw_lines(self) -> Iterator[Line]:
@@ -122,7 +124,7 @@ class Bench:
                 del batch
             first = next(_some(plain, 1))
             ways = {"plain": plain, "memory": memory, "shards": shards}
-            timed = {name: (lambda own=loader: _seconds(own, RAW_STEPS)) for name, loader in ways.items()}
+            timed = {name: partial(_seconds, loader, RAW_STEPS) for name, loader in ways.items()}
             if python is None:
                 print("no Python with PyTorch (MMNO_TORCH_PYTHON, or make test-torch): the lines beside it are left out")
                 yield from self._raw_beside(Rounds(self.rounds, **timed), None)
@@ -169,37 +171,39 @@ class Bench:
 
     def shapes(self) -> Iterator[Line]:
         """How the rate changes with what can be chosen; for information."""
-        grouped = lambda batch: {"batch": batch, "group_by_picture": True}  # noqa: E731
-        cases: dict[str, tuple[dict[str, Any], int]] = {f"batches of {batch}": ({"batch": batch}, batch) for batch in (4, 16, 64)}
-        cases |= {f"prefetch={ahead}": ({"prefetch": ahead}, BATCH) for ahead in (1, 2, 4)}
-        cases["group_by_picture=True"] = (grouped(BATCH), BATCH)
-        cases["bfloat16 NCHW, normalised"] = ({"output": NUMBERS}, BATCH)
-        loaders = {name: self.loader(**options) for name, (options, _) in cases.items()}
-        rows = {
-            name: sum(len(batch.row_numbers) for batch in _some(loaders[name], STEPS * BATCH // each)) for name, (_, each) in cases.items()
-        }
-        timed = {
-            name: (lambda own=loaders[name], steps=STEPS * BATCH // each: _seconds(own, min(steps, len(own))))
-            for name, (_, each) in cases.items()
-        }
-        turns = Rounds(self.rounds, **timed)
-        for name, loader in loaders.items():
-            yield Line(f"shards, 2 threads, {name}", "rows/s", turns.rate(name, rows[name]))
-            loader.close()
+        cases: dict[str, tuple[int, dict[str, Any]]] = {f"batches of {batch}": (batch, {}) for batch in (4, 16, 64)}
+        cases |= {f"prefetch={ahead}": (BATCH, {"prefetch": ahead}) for ahead in (1, 2, 4)}
+        cases["group_by_picture=True"] = (BATCH, {"group_by_picture": True})
+        cases["bfloat16 NCHW, normalised"] = (BATCH, {"output": NUMBERS})
+        rows: dict[str, int] = {}
+        timed = {}
+        with ExitStack() as open_loaders:
+            for name, (batch, options) in cases.items():
+                loader = open_loaders.enter_context(self.loader(batch=batch, **options))
+                steps = STEPS * BATCH // batch
+                rows[name] = sum(len(each.row_numbers) for each in _some(loader, steps))
+                timed[name] = partial(_seconds, loader, steps)
+            turns = Rounds(self.rounds // 2, **timed)
+        for name, times in turns.times.items():
+            low, _, high = quartiles(rows[name] / each for each in times)
+            yield Line(f"shards, 2 threads, {name}", "rows/s", turns.rate(name, rows[name]), spread=(low, high))
 
     def cold(self) -> Iterator[Line]:
-        """The first epoch of shards that are not in the system's cache."""
+        """The first batches of shards that are not in the system's cache."""
         if not hasattr(os, "posix_fadvise"):
             return
-        rates = []
-        for _ in range(3):
-            for path in self.folder.rglob("*.npy"):
+        # Of files that somebody has mapped, the cache lets nothing go: another copy.
+        copy = self.folder.with_name("cold")
+        shutil.copytree(self.folder, copy)
+        times = []
+        for _ in range(FEW):
+            for path in copy.rglob("*.npy"):
                 _forget(path)
-            with mf.open(self.folder) as fresh, self.loader(fresh) as loader:
-                rates.append(STEPS * BATCH / _seconds(loader, STEPS))
-        yield Line(
-            "shards out of the system's cache, u8 NHWC, 2 threads", "rows/s", statistics.median(rates), spread=(min(rates), max(rates))
-        )
+            with mf.open(copy) as fresh, self.loader(fresh) as loader:
+                times.append(_seconds(loader, STEPS))
+        rates = [STEPS * BATCH / each for each in times]
+        low, middle, high = quartiles(rates)
+        yield Line("shards out of the system's cache, u8 NHWC, 2 threads", "rows/s", middle, spread=(low, high))
 
     def beginning(self) -> Iterator[Line]:
         """The first batch, the import, and ten million rows."""
@@ -213,8 +217,8 @@ class Bench:
         yield Line("import mmno_fast, NumPy imported", "ms", middle, wanted="< 30", met=middle < 30, spread=(low, high))
         low, middle, high = quartiles(1000 * large.importing("mmno_fast.open, mmno_fast.Loader") for _ in range(FEW))
         yield Line("import, open and Loader looked up", "ms", middle, spread=(low, high))
-        few, many = (large.listed(self.folder, rows, 5_000) for rows in (10_000, 10_000_000))
-        turns = [(large.order_and_state(few), large.order_and_state(many)) for _ in range(5)]
+        folders = [large.listed(self.folder, rows, 5_000) for rows in (10_000, 10_000_000)]
+        turns = [(large.order_and_state(folders[0]), large.order_and_state(folders[1])) for _ in range(FEW)]
         for name, unit, factor in (("order", "us", 1e6), ("state", "us", 1e6), ("loader", "ms", 1e3), ("open", "ms", 1e3)):
             ours, theirs = (statistics.median(turn[side][name] for turn in turns) for side in (1, 0))
             ratio = statistics.median(turn[1][name] / turn[0][name] for turn in turns)

@@ -72,7 +72,7 @@ def show(lines: Iterable[Line]) -> None:
     headers = [("what", "left"), ("unit", "left"), ("ours", "right"), ("beside", "left"), ("its", "right"), ("ratio", "right")]
     cells = [
         [line.what, line.unit, figure(line.ours), line.beside, figure(line.theirs), f"{line.ratio:.2f} x" if line.ratio else "",
-         "–".join(map(figure, line.spread)) if line.spread else "", line.wanted, {None: "", True: "met", False: "NOT MET"}[line.met]]
+         " to ".join(map(figure, line.spread)) if line.spread else "", line.wanted, {None: "", True: "met", False: "NOT MET"}[line.met]]
         for line in lines
     ]  # fmt: skip
     table = listing([*headers, ("quartiles", "right"), ("wanted", "left"), ("", "left")], cells)
