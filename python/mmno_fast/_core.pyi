@@ -215,6 +215,9 @@ class Batch:
     def bytes(self) -> int:
         """Bytes of its pictures."""
     @property
+    def row_count(self) -> int:
+        """How many rows there are; 0 where pictures come alone."""
+    @property
     def row_numbers(self) -> npt.NDArray[np.uint64]:
         """Numbers of its rows."""
     @property

@@ -191,7 +191,7 @@ class Loader:
             return None
         batch = Batch(core, self._output, self._epoch, self._labels)
         self._position = batch.position
-        if self._clock.handed_out(asked, len(batch.row_numbers), core.count, core.bytes):
+        if self._clock.handed_out(asked, core.row_count, core.count, core.bytes):
             stats = self.stats()
             _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
         return batch

@@ -6,6 +6,7 @@
 //! position  pictures   pixels are              goes where          leased   the consumer
 //! ```
 
+pub mod lookup;
 pub mod output;
 pub mod tokens;
 pub mod order;

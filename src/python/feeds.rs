@@ -322,6 +322,11 @@ impl Batch {
     }
 
     #[getter]
+    fn row_count(&self) -> usize {
+        self.batch.plan.rows.len()
+    }
+
+    #[getter]
     fn row_numbers<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
         PyArray1::from_slice(py, &self.batch.plan.rows)
     }
