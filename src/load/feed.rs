@@ -1,32 +1,22 @@
 //! Batches ahead of their consumer: a thread of their own plans, hands out pieces, and puts what comes back in order.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Sender, unbounded};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::gather::{Filling, Plan, Recipe, Skipped, without};
 use crate::load::order::{Permutation, Steps};
+pub use crate::load::pieces::Ahead;
+use crate::load::pieces::{Maker, Making, Piece, Work};
 use crate::load::slot::{Lease, Slots};
 use crate::load::stats::Stage;
 use crate::load::table::Scratch;
 use crate::ordered::background::{Background, Results};
-use crate::ordered::{self, POLL, Pool, Turn, Window};
-
-/// How far ahead of the consumer batches are made.
-#[derive(Debug, Clone, Copy)]
-pub struct Ahead {
-    /// Batches, those in the making counted; at least 1.
-    pub batches: usize,
-    /// Their bytes together. One batch is always let through, whatever it weighs.
-    pub bytes: u64,
-}
+use crate::ordered::{self, Pool, Turn, Window};
 
 /// A batch, ready.
 pub struct Batch {
@@ -120,29 +110,6 @@ impl Batches {
     }
 }
 
-/// What the thread of a feed works with.
-struct Maker<'a> {
-    recipe: &'a Recipe,
-    order: &'a Permutation,
-    steps: Steps,
-    slots: &'a Arc<Slots>,
-    threads: usize,
-    ahead: Ahead,
-    returned: &'a Receiver<u64>,
-    stop: &'a AtomicBool,
-}
-
-/// One piece of work of a batch.
-struct Piece {
-    filling: Arc<Filling>,
-    work: Work,
-}
-
-enum Work {
-    Rows,
-    Pictures(Range<usize>),
-}
-
 /// What came of it.
 struct Done {
     filling: Arc<Filling>,
@@ -175,15 +142,7 @@ impl Maker<'_> {
             },
             monitor: &monitor,
         };
-        let making = Making {
-            maker: self,
-            step: Cell::new(0),
-            planned: RefCell::default(),
-            pieces: RefCell::default(),
-            under_way: Cell::new(0),
-            ahead: Cell::new((0, 0)),
-            failed: RefCell::default(),
-        };
+        let making = Making::new(self);
         let mut gathered = Gathered::default();
         ordered::map(
             pool,
@@ -192,7 +151,7 @@ impl Maker<'_> {
             Scratch::default,
             |scratch, (piece, last)| self.work(scratch, piece, last),
             |done| {
-                making.under_way.set(making.under_way.get() - 1);
+                making.came_back();
                 if let Some(rows) = done.rows {
                     gathered.rows = Some(rows?);
                 }
@@ -204,7 +163,7 @@ impl Maker<'_> {
                 Ok(())
             },
         )?;
-        making.failed.take().map_or(Ok(()), Err)
+        making.failure()
     }
 
     fn work(&self, scratch: &mut Scratch, piece: Piece, last: bool) -> Done {
@@ -303,108 +262,6 @@ impl Maker<'_> {
             code,
             message: message.clone(),
         });
-        Ok(())
-    }
-}
-
-/// The pieces of the batches to come, one after the other; begun only while few enough batches are ahead of the consumer.
-struct Making<'a> {
-    maker: &'a Maker<'a>,
-    step: Cell<u64>,
-    /// The next batch, when it has to wait.
-    planned: RefCell<Option<Plan>>,
-    pieces: RefCell<VecDeque<(Piece, bool)>>,
-    /// Pieces handed out and not yet taken.
-    under_way: Cell<usize>,
-    /// Batches begun and not yet taken by the consumer, and their bytes.
-    ahead: Cell<(usize, u64)>,
-    /// Why no batch could be planned; said when everything before it is done.
-    failed: RefCell<Option<Error>>,
-}
-
-impl Making<'_> {
-    /// `None`: nothing now; it is asked again when something has come back, and the end is when nothing is under way.
-    fn next_piece(&self) -> Option<(Piece, bool)> {
-        loop {
-            if let Some(piece) = self.pieces.borrow_mut().pop_front() {
-                self.under_way.set(self.under_way.get() + 1);
-                return Some(piece);
-            }
-            let mut planned = self.planned.borrow_mut();
-            if planned.is_none() {
-                let step = self.step.get();
-                if self.failed.borrow().is_some() || step >= self.maker.steps.count() {
-                    return None;
-                }
-                match self.maker.recipe.plan(self.maker.order, &self.maker.steps, step) {
-                    Ok(plan) => *planned = Some(plan),
-                    Err(error) => {
-                        *self.failed.borrow_mut() = Some(error);
-                        return None;
-                    }
-                }
-                self.step.set(step + 1);
-            }
-            let bytes = planned.as_ref().map_or(0, |plan| plan.bytes as u64);
-            if !self.admits(bytes) {
-                return None;
-            }
-            let plan = planned.take()?;
-            drop(planned);
-            if let Err(error) = self.begin(plan) {
-                *self.failed.borrow_mut() = Some(error);
-                return None;
-            }
-        }
-    }
-
-    /// Whether a batch of these bytes may begin. Waits where nothing else is left to do.
-    fn admits(&self, bytes: u64) -> bool {
-        let limit = self.maker.ahead;
-        loop {
-            while let Ok(bytes) = self.maker.returned.try_recv() {
-                self.take(bytes);
-            }
-            let (batches, held) = self.ahead.get();
-            if batches == 0 || (batches < limit.batches && held.saturating_add(bytes) <= limit.bytes) {
-                return true;
-            }
-            if self.under_way.get() > 0 {
-                return false;
-            }
-            match self.maker.returned.recv_timeout(POLL) {
-                Ok(bytes) => self.take(bytes),
-                Err(RecvTimeoutError::Timeout) if !self.maker.stop.load(Ordering::Relaxed) => {}
-                // The consumer is gone, or wants no more.
-                Err(_) => return false,
-            }
-        }
-    }
-
-    fn take(&self, bytes: u64) {
-        let (batches, held) = self.ahead.get();
-        self.ahead.set((batches.saturating_sub(1), held.saturating_sub(bytes)));
-    }
-
-    fn begin(&self, plan: Plan) -> Result<()> {
-        let lease = Lease::new(self.maker.slots.take(plan.bytes)?, Arc::clone(self.maker.slots));
-        let (batches, held) = self.ahead.get();
-        self.ahead.set((batches + 1, held.saturating_add(plan.bytes as u64)));
-        let mut work: Vec<Work> = Vec::new();
-        if !plan.rows.is_empty() {
-            work.push(Work::Rows);
-        }
-        work.extend(self.maker.recipe.pieces(&plan, self.maker.threads).into_iter().map(Work::Pictures));
-        if work.is_empty() {
-            work.push(Work::Pictures(0..0));
-        }
-        let filling = Arc::new(Filling::new(plan, lease));
-        let last = work.len() - 1;
-        let pieces = work.into_iter().enumerate().map(|(i, work)| {
-            let filling = Arc::clone(&filling);
-            (Piece { filling, work }, i == last)
-        });
-        self.pieces.borrow_mut().extend(pieces);
         Ok(())
     }
 }

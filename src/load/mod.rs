@@ -18,4 +18,5 @@ pub mod raw;
 pub mod remembered;
 pub mod slot;
 pub mod gather;
+mod pieces;
 pub mod feed;
