@@ -61,7 +61,7 @@ class Rows:
         place %= len(self)
         number = place if self.row_numbers is None else int(self.row_numbers[place])
         values, images = self.open_contents().row(number)
-        return _row(number, values, images)
+        return plain_row(number, values, images)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(len(self)))
@@ -245,7 +245,8 @@ class Selection(Rows):
         return f"<{len(self):,} rows of {self._dataset!r}>"
 
 
-def _row(number: int, values: dict[str, Any], images: list[npt.NDArray[np.uint8]]) -> dict[str, Any]:
+def plain_row(number: int, values: dict[str, Any], images: Any) -> dict[str, Any]:
+    """A row as ``dataset[i]`` gives it, of its Arrow columns as plain values."""
     return {
         "row": number,
         "source": values["source"],
