@@ -95,8 +95,9 @@ class Transfer:
         if not self._under_way:
             self._begin()
         if not self._under_way:
-            if self._error is not None:
-                raise self._error
+            error, self._error = self._error, None
+            if error is not None:
+                raise error
             return None
         host, copy = self._under_way.popleft()
         while not self._ended and len(self._under_way) < AHEAD and self._is_ready():
@@ -126,11 +127,8 @@ class Transfer:
             return
         try:
             host = self._fetch()
-        except BaseException as error:
-            self._ended = True
-            if not self._under_way:
-                raise
-            self._error = error
+        except BaseException as error:  # noqa: BLE001 - Ctrl-C, too, is raised by `next`
+            self._ended, self._error = True, error
             return
         if host is None:
             self._ended = True
