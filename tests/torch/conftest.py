@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import mmno_fast as mf
 import pytest
+import torch
 from mmno_fast.demo import Drawn, draw
 
-SIDE = 56
-"""Of every picture [pixels]: two tokens of Qwen2-VL."""
+torch.set_num_threads(1)  # the machine has other work; nothing here is large
+
+SIDE = 64
+"""Of every picture [pixels]: four tokens of Qwen3-VL."""
 
 
 @pytest.fixture(scope="session")

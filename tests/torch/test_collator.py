@@ -10,11 +10,11 @@ from mmno_fast.torch import Collator, IterableDataset, Loader, MapDataset, stack
 from mmno_fast.torch.conversations import conversation_of
 from torch.utils.data import DataLoader
 
-from examples.train_vlm import TEMPLATE, make_model, make_processor
+from examples.train_vlm import HALF, TEMPLATE, make_model, make_processor
 
 pytestmark = pytest.mark.torch
 
-PATCHES = mf.Output(dtype="float32", layout="patches", patch=14, merge=2, temporal=2, mean=mf.CLIP_MEAN, std=mf.CLIP_STD)
+PATCHES = mf.Output(dtype="float32", layout="patches", patch=16, merge=2, temporal=2, mean=HALF, std=HALF)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_every_way_in_gives_the_same(shards, processor):
     for context in ("fork", "spawn"):
         same(expected, next(iter(DataLoader(batches, batch_size=None, num_workers=1, multiprocessing_context=context))))
     same(expected, next(iter(DataLoader(MapDataset(shards), batch_size=4, collate_fn=collator))))
-    floats = MapDataset(shards, output=mf.Output(dtype="float32", layout="nchw", mean=mf.CLIP_MEAN, std=mf.CLIP_STD))
+    floats = MapDataset(shards, output=mf.Output(dtype="float32", layout="nchw", mean=HALF, std=HALF))
     same(expected, collator(floats.__getitems__(range(4))))
 
 
@@ -132,7 +132,7 @@ def test_what_is_refused(shards, processor, raw):
         collator(MapDataset(shards.pictures).__getitems__([0])[0] | {"images": []})
     sample = MapDataset(shards)[0]
     sample["images"] = [sample["images"][0][:50]]
-    with pytest.raises(ValueError, match="50 x 56 pixels cannot be cut into patches of 14"):
+    with pytest.raises(ValueError, match="50 x 64 pixels cannot be cut into patches of 16"):
         collator([sample])
     assert Collator(processor, resize=True)([sample])["image_grid_thw"].shape == (1, 3)
     changing = TEMPLATE.replace("message['role']", "messages | length | string")

@@ -144,7 +144,7 @@ def test_an_error_reaches_the_consumer_with_its_row(drawn, raw, tmp_path):
     shutil.copytree(drawn.images, images)
     victim = images / raw[100]["image_names"][0]
     victim.write_bytes(victim.read_bytes()[:-1000])
-    batches = IterableDataset(mf.open(drawn.sources, images, image=mf.Resize(56, fit="stretch")), 16, shuffle=False)
+    batches = IterableDataset(mf.open(drawn.sources, images, image=mf.Resize(64, fit="stretch")), 16, shuffle=False)
     with pytest.raises(mf.DataError, match=r"train_\w+\.jsonl"):
         list(DataLoader(batches, batch_size=None, num_workers=1))
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 pytestmark = pytest.mark.torch
 
-PATCHES = mf.Output(dtype="float32", layout="patches", patch=14, merge=2, temporal=2, mean=mf.CLIP_MEAN, std=mf.CLIP_STD)
+PATCHES = mf.Output(dtype="float32", layout="patches", patch=16, merge=2, temporal=2, mean=mf.CLIP_MEAN, std=mf.CLIP_STD)
 
 
 @pytest.fixture(params=["shards", "raw"])
@@ -81,7 +81,7 @@ def test_patches(shards):
     samples = rows.__getitems__([3, 9])
     assert "images" not in samples[0]
     batch = stack(samples)
-    assert batch["pixel_values"].shape == (2 * 16, 3 * 2 * 14 * 14)
+    assert batch["pixel_values"].shape == (2 * 16, 3 * 2 * 16 * 16)
     assert batch["image_grid_thw"].tolist() == [[1, 4, 4]] * 2
     assert batch["pixel_values"].data_ptr() == samples[0]["pixel_values"].data_ptr()
     with mf.Loader(shards.where(np.isin(np.arange(len(shards)), [3, 9])), 2, shuffle=False, output=PATCHES) as loader:
@@ -97,7 +97,7 @@ def test_pictures_with_labels(dataset):
     assert np.array_equal(sample["image"].numpy(), labelled.pictures[7].rgb())
     batch = next(iter(DataLoader(pictures, batch_size=30, collate_fn=stack)))
     assert batch["labels"].tolist() == labelled.labels.tolist()
-    assert batch["images"].shape == (30, 56, 56, 3)
+    assert batch["images"].shape == (30, 64, 64, 3)
     assert "labels" not in next(iter(DataLoader(MapDataset(dataset.pictures), batch_size=3, collate_fn=stack)))
     patches = stack(MapDataset(labelled, output=PATCHES).__getitems__([1, 2]))
     assert (patches["pixel_values"].shape[0], patches["labels"].shape) == (32, (2,))

@@ -49,15 +49,15 @@ def test_slots_are_used_again(shards):
     with Loader(shards, 16, shuffle=False) as loader:
         for _ in range(5):
             for batch in loader:
-                assert batch.images.shape[1:] == (56, 56, 3)
+                assert batch.images.shape[1:] == (64, 64, 3)
         assert loader.stats().slots <= 5
 
 
 def test_patches_labels_and_lists(shards, drawn):
-    output = mf.Output(dtype="float32", layout="patches", patch=14, merge=2, temporal=2)
+    output = mf.Output(dtype="float32", layout="patches", patch=16, merge=2, temporal=2)
     with Loader(shards, 8, shuffle=False, output=output) as loader:
         batch = next(iter(loader))
-        assert batch.pixel_values.shape == (8 * 16, 1176)
+        assert batch.pixel_values.shape == (8 * 16, 1536)
         assert batch.image_grid_thw.tolist() == [[1, 4, 4]] * 8
         with pytest.raises(AttributeError, match="labels"):
             batch.labels  # noqa: B018
@@ -193,7 +193,7 @@ def test_an_error_comes_behind_the_batches_before_it(raw, drawn, tmp_path):
     shutil.copytree(drawn.images, images)
     victim = images / raw[100]["image_names"][0]
     victim.write_bytes(victim.read_bytes()[:-1000])
-    dataset = mf.open(drawn.sources, images, image=mf.Resize(56, fit="stretch"))
+    dataset = mf.open(drawn.sources, images, image=mf.Resize(64, fit="stretch"))
     counts = []
     for copier in (None, LateCopier(1)):
         with Loader(dataset, 4, shuffle=False) as loader:
@@ -208,10 +208,10 @@ def test_an_error_comes_behind_the_batches_before_it(raw, drawn, tmp_path):
 
 
 def test_the_largest_batch(shards, drawn):
-    assert largest_batch(shards, 16, None) == 16 * 56 * 56 * 3
-    assert largest_batch(shards, 16, FLOATS) == 16 * 56 * 56 * 3 * 2
-    assert largest_batch(shards.pictures.labelled(), 4, None) == 4 * 56 * 56 * 3
-    assert largest_batch(shards.where(variant="open"), 1000, None) == 1000 * 56 * 56 * 3
+    assert largest_batch(shards, 16, None) == 16 * 64 * 64 * 3
+    assert largest_batch(shards, 16, FLOATS) == 16 * 64 * 64 * 3 * 2
+    assert largest_batch(shards.pictures.labelled(), 4, None) == 4 * 64 * 64 * 3
+    assert largest_batch(shards.where(variant="open"), 1000, None) == 1000 * 64 * 64 * 3
     dataset = mf.open(drawn.sources, drawn.images)
     limit = largest_batch(dataset, 8, mf.Output())
     with mf.Loader(dataset, 8, shuffle=True) as loader:
