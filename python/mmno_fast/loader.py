@@ -141,18 +141,17 @@ class Loader:
         self._closed = False
         self._epoch, self._position = 0, 0  # of the next batch
         self._running: weakref.ref[_Epoch] | None = None
-        self._begun = False  # whether an iteration of the epoch `_epoch` has begun
+        self._begun = False  # whether a batch of the epoch `_epoch` was handed out since the last `iter` or state
         self.batches_left(0)  # refuses what cannot be
 
     # iteration -----------------------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go on from a loaded state; else begin the next epoch."""
+        """Go on from a loaded state; else begin the next epoch. One of which no batch was handed out does not count."""
         self._check_open()
         self._end_running()
         if self._begun:
-            self._epoch, self._position = self._epoch + 1, 0
-        self._begun = True
+            self._epoch, self._position, self._begun = self._epoch + 1, 0, False
         self._clock.begin()
         epoch = _Epoch(self, self.feed(self._epoch, self._position))
         self._running = weakref.ref(epoch)
@@ -201,7 +200,7 @@ class Loader:
 
     def hand_out(self, batch: Batch, asked: float) -> None:
         """Count `batch`, which the consumer asked for at the time `asked`: the state is behind it now."""
-        self._position = batch.position
+        self._position, self._begun = batch.position, True
         if self._clock.handed_out(asked, len(batch.row_numbers), batch.picture_count, batch.nbytes):
             stats = self.stats()
             _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
@@ -264,10 +263,19 @@ class Loader:
         self._seed, self._epoch, self._position, self._begun = seed, epoch, position, False
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already."""
+        """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already.
+
+        Some call it behind ``iter``: as long as no batch was handed out, that iteration becomes one of this epoch. Later, it ends.
+        """
         _check("epoch", epoch, 0)
-        if (epoch, False) != (self._epoch, self._begun):
-            self._epoch, self._position, self._begun = epoch, 0, False
+        if (epoch, False) == (self._epoch, self._begun):
+            return
+        running = None if self._begun or self._running is None else self._running()
+        self._epoch, self._position, self._begun = epoch, 0, False
+        if running is None:
+            self._end_running()
+        else:
+            running.begin_again(self.feed(epoch, 0))
 
     @property
     def epoch(self) -> int:
@@ -342,6 +350,14 @@ class _Epoch(Iterator[Batch]):
             self._loader.finish()
             raise StopIteration
         return batch
+
+    def begin_again(self, feed: _core.Feed) -> None:
+        """Hand out other batches instead; nothing where it has ended."""
+        if self._feed is None:
+            feed.close()
+        else:
+            self._feed.close()
+            self._feed = feed
 
     def close(self) -> None:
         """End its threads."""

@@ -53,7 +53,7 @@ def digest(rows):
     return blake2b(json.dumps(sorted(rows)).encode()).hexdigest()
 
 
-@pytest.mark.parametrize(("before", "after", "source"), [(2, 3, "shards"), (3, 2, "raw"))
+@pytest.mark.parametrize(("before", "after", "source"), [(2, 3, "shards"), (3, 2, "raw")])
 def test_killed_and_gone_on_with_another_number_of_ranks(before, after, source, drawn, shards, tmp_path):
     where = str(shards.path) if source == "shards" else [[str(path) for path in drawn.sources], str(drawn.images)]
     state = tmp_path / "state.json"

@@ -85,12 +85,14 @@ class IterableDataset(TorchIterableDataset[Any]):
         state, self._waiting = self._waiting, None
         if state is None:
             state = self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[worker]), "position": 0}
-        self._begun[worker] = state["epoch"] + 1 - int(self._told)
         self._state = state
         return self._batches(state["epoch"], state["position"], worker, workers)
 
     def _batches(self, epoch: int, base: int, worker: int, workers: int) -> Iterator[Any]:
-        """Of all batches from `base` on, every `workers`-th, from number `worker` on. The state is behind a batch once it is made."""
+        """Of all batches from `base` on, every `workers`-th, from number `worker` on. The state is behind a batch once it is made.
+
+        An epoch of which none was made does not count: some trainers begin one, and then begin it again.
+        """
         loader = self._loader
         loader.set_epoch(epoch)
         size = loader.batch_size * loader.world_size
@@ -103,15 +105,20 @@ class IterableDataset(TorchIterableDataset[Any]):
             feed = loader.feed(epoch, base, rank=rank, world_size=world, uneven="wrap")
             try:
                 for done, _ in enumerate(mine, 1):
-                    yield self._handed_out(loader, feed, base + done * workers * size)
+                    batch = self._handed_out(loader, feed, base + done * workers * size)
+                    self._begun[worker] = epoch + 1 - int(self._told)
+                    yield batch
             finally:
                 feed.close()
         if whole < left and whole % workers == worker:  # the ranks' shares of the rest
             feed = loader.feed(epoch, base + whole * size)
             try:
-                yield self._handed_out(loader, feed, loader.sample_count)
+                batch = self._handed_out(loader, feed, loader.sample_count)
             finally:
                 feed.close()
+            self._begun[worker] = epoch + 1 - int(self._told)
+            yield batch
+        self._begun[worker] = epoch + 1 - int(self._told)
 
     def _handed_out(self, loader: Loader, feed: Any, position: int) -> Any:
         host = loader.fetch(feed)
