@@ -1,7 +1,7 @@
 """Accelerate: its `prepare` leaves the loader as it is (it knows its rank), and its checkpoints hold the loader's place.
 
-    python examples/accelerate_loop.py --out run
-    accelerate launch --num_processes 2 --cpu examples/accelerate_loop.py --out run
+python examples/accelerate_loop.py --out run
+accelerate launch --num_processes 2 --cpu examples/accelerate_loop.py --out run
 """
 
 import argparse

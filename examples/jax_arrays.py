@@ -1,6 +1,6 @@
 """JAX: batches as arrays of JAX that are views of the loader's memory, bfloat16 and all.
 
-    python examples/jax_arrays.py --out run
+python examples/jax_arrays.py --out run
 """
 
 import argparse
@@ -41,5 +41,5 @@ with mf.Loader(pictures, batch_size=10, shuffle=True, seed=7, output=output) as 
             made = arrays(batch)
             weights, value = step(weights, made["images"], made["labels"])
         print(f"epoch {epoch}: loss {value:.3f}")
-same = made["images"].unsafe_buffer_pointer() == batch.images.ctypes.data
+same = made["images"].unsafe_buffer_pointer() == batch.numbers.ctypes.data
 print(f"{made['images'].dtype} {made['images'].shape}, {'the very memory of the loader' if same else 'a copy'}")

@@ -1,6 +1,6 @@
 """Lightning: the loader goes to `Trainer.fit` as it is; its place is in every checkpoint, and an epoch goes on in its middle.
 
-    python examples/lightning_fit.py --out run
+python examples/lightning_fit.py --out run
 """
 
 import argparse

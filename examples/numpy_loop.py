@@ -1,6 +1,6 @@
 """The smallest loop: batches as NumPy arrays, and where the time went.
 
-    python examples/numpy_loop.py --out run
+python examples/numpy_loop.py --out run
 """
 
 import argparse

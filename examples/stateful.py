@@ -1,6 +1,6 @@
 """torchdata's StatefulDataLoader, with workers: stopped in the middle of an epoch, it goes on at the very next batch.
 
-    python examples/stateful.py --out run
+python examples/stateful.py --out run
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """PyTorch's own DataLoader, with workers, over a MapDataset: one call of the core for each batch.
 
-    python examples/torch_dataloader.py --out run
+python examples/torch_dataloader.py --out run
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Train a small vision-language model, be killed, and go on as if nothing had happened.
 
 The model is a Qwen3-VL of transformers, tiny and randomly initialised; its processor is the real one, with a tokenizer that is trained on
-the rows. So nothing is downloaded, and everything else is as in a real run: a checkpoint every few steps holds the model, the optimizer, the
-generator and the loader's state. Start it again with the same ``--out``, and the losses go on bit for bit.
+the rows. So nothing is downloaded, and everything else is as in a real run: a checkpoint every few steps holds the model, the optimizer,
+the generator and the loader's state. Start it again with the same ``--out``, and the losses go on bit for bit.
 
     python examples/train_vlm.py --out run --steps 50
     python examples/train_vlm.py --out run --steps 50 --shards shards/
@@ -23,9 +23,9 @@ from mmno_fast.torch import Collator, Loader
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     PreTrainedTokenizerFast,
+    Qwen2VLImageProcessor,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
-    Qwen2VLImageProcessor,
     Qwen3VLProcessor,
     Qwen3VLVideoProcessor,
 )
@@ -49,12 +49,16 @@ def make_processor(dataset: mf.Dataset) -> Qwen3VLProcessor:
     texts = (message["content"] for messages in dataset.rows.column("messages").to_pylist() for message in messages)
     tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
-    return Qwen3VLProcessor(Qwen2VLImageProcessor(patch_size=PATCH, image_mean=HALF, image_std=HALF), fast, Qwen3VLVideoProcessor(), chat_template=TEMPLATE)
+    return Qwen3VLProcessor(
+        Qwen2VLImageProcessor(patch_size=PATCH, image_mean=HALF, image_std=HALF), fast, Qwen3VLVideoProcessor(), chat_template=TEMPLATE
+    )
 
 
 def make_model(processor: Qwen3VLProcessor) -> Qwen3VLForConditionalGeneration:
     """A model of some 100,000 numbers, by the generator of torch."""
-    ids = {name: processor.tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in ("image_pad", "video_pad", "vision_start", "vision_end")}
+    ids = {
+        name: processor.tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in ("image_pad", "video_pad", "vision_start", "vision_end")
+    }
     text = {
         "vocab_size": len(processor.tokenizer),
         "hidden_size": 48,

@@ -171,7 +171,7 @@ class Batch:
 
     @property
     def shares_pictures(self) -> bool:
-        """Whether a picture belongs to several rows: `image_index` then is not 0, 1, 2, …"""
+        """Whether a picture belongs to several rows; `image_index` then is not 0, 1, 2, 3."""
         return len(self.image_index) != self._core.count
 
     @property

@@ -168,7 +168,7 @@ class Loader:
     def feed(
         self, epoch: int, start: int, *, rank: int | None = None, world_size: int | None = None, uneven: Uneven | None = None
     ) -> _core.Feed:
-        """The batches of an epoch from a position on, made ahead. For `mmno_fast.torch`, whose workers are ranks; `iter` is for everyone."""
+        """The batches of an epoch from a position on, made ahead. For `mmno_fast.torch`, whose workers are ranks."""
         return _core.Feed(
             self._recipe,
             self._slots,

@@ -192,7 +192,9 @@ class Rows:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     drawn = draw(f"{folder}/data", pictures=4, faults=False)
         ...     report = mf.build(drawn.sources, drawn.images, f"{folder}/shards", mf.Resize(32, fit="stretch"))
-        ...     row = mf.open(report.path).to_hf().shuffle(seed=1)[0]  # doctest: +SKIP
+        ...     row = mf.open(report.path).to_hf().shuffle(seed=1)[0]
+        >>> row["images"][0].shape, row["messages"][-1]["role"]
+        ((32, 32, 3), 'assistant')
         """
         from mmno_fast.hugging_face import dataset_of  # datasets is imported when first used: it is large, and no hard dependency
 

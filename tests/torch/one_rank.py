@@ -25,7 +25,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--pause", type=float, default=0.0)
     options = parser.parse_args()
-    dist.init_process_group("gloo", init_method=f"file://{options.out / 'rendezvous'}", rank=int(os.environ["RANK"]), world_size=int(os.environ["WORLD_SIZE"]))
+    dist.init_process_group(
+        "gloo", init_method=f"file://{options.out / 'rendezvous'}", rank=int(os.environ["RANK"]), world_size=int(os.environ["WORLD_SIZE"])
+    )
     rank, world = dist.get_rank(), dist.get_world_size()
     where = json.loads(options.open)
     dataset = mf.open(where) if isinstance(where, str) else mf.open(*where, image=mf.Resize(64, fit="stretch"))

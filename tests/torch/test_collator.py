@@ -33,7 +33,10 @@ def test_what_the_processor_makes_by_itself(shards, processor):
     inputs = Collator(processor)(samples)
     conversations = [
         [
-            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": row["messages"][0]["content"].removeprefix("<image>")}]},
+            {
+                "role": "user",
+                "content": [{"type": "image"}, {"type": "text", "text": row["messages"][0]["content"].removeprefix("<image>")}],
+            },
             {"role": "assistant", "content": [{"type": "text", "text": row["messages"][1]["content"]}]},
         ]
         for row in (shards[i] for i in (0, 100, 180, 209))

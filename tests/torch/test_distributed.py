@@ -87,11 +87,11 @@ def test_killed_and_gone_on_with_another_number_of_ranks(before, after, source, 
         assert Counter(rows) == Counter(expected)
         assert digest(rows) == digest(expected)
     # And in the order that one process alone would have read them in.
-    order = {}
+    order: dict[tuple[int, int], list[tuple]] = {}
     for epoch, position, rows in counted:
         order.setdefault((epoch, position), []).extend(rows)
     with mf.Loader(shards, GLOBAL_BATCH, shuffle=True, seed=11, uneven="short", rank=0, world_size=1) as alone:
         for _ in range(EPOCHS):
             for batch in alone:
-                rows = zip(batch.rows.column("source").to_pylist(), batch.rows.column("line").to_pylist(), strict=True)
-                assert sorted(rows) == sorted(order[batch.epoch, batch.position])
+                alone_rows = zip(batch.rows.column("source").to_pylist(), batch.rows.column("line").to_pylist(), strict=True)
+                assert sorted(alone_rows) == sorted(order[batch.epoch, batch.position])

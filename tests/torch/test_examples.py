@@ -51,7 +51,9 @@ def test_a_killed_training_goes_on_to_the_bit(tmp_path):
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     options = ["--batch-size", 2, "--steps", 50]
     run("train_vlm.py", "--out", undisturbed, *options)
-    with subprocess.Popen(command("train_vlm.py", "--out", disturbed, *options), stdout=subprocess.PIPE, text=True, env=environment()) as first:
+    with subprocess.Popen(
+        command("train_vlm.py", "--out", disturbed, *options), stdout=subprocess.PIPE, text=True, env=environment()
+    ) as first:
         assert first.stdout is not None
         for line in first.stdout:
             if line.startswith("step 28 "):  # behind the checkpoint of step 25

@@ -19,7 +19,7 @@ def test_arrays_are_views_of_the_slot(shards, dtype):
     made = arrays(batch)
     assert made["images"].shape == (16, 3, 64, 64)
     assert made["images"].dtype == (ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-    assert made["images"].unsafe_buffer_pointer() == batch.images.ctypes.data
+    assert made["images"].unsafe_buffer_pointer() == batch.numbers.ctypes.data
     bits = np.asarray(made["images"])
     assert np.array_equal(bits.view(np.uint16) if dtype == "bfloat16" else bits, batch.images)
     assert made["image_offsets"].tolist() == batch.image_offsets.tolist()

@@ -38,9 +38,9 @@ def test_what_is_no_sample(shards):
         with pytest.raises(IndexError, match=f"sample {index} of"):
             rows[index]
     with pytest.raises(TypeError):
-        rows["first"]
+        rows["first"]  # type: ignore[index]
     with pytest.raises(TypeError, match="expected a Dataset"):
-        MapDataset([1, 2])
+        MapDataset([1, 2])  # type: ignore[arg-type]
     assert rows.__getitems__([]) == []
 
 

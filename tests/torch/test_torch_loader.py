@@ -4,6 +4,7 @@ import ctypes
 import gc
 import logging
 import shutil
+from typing import Any
 
 import mmno_fast as mf
 import numpy as np
@@ -24,8 +25,9 @@ def test_the_batches_of_the_core_as_tensors(shards, output):
         for expected, batch in zip(plain, loader, strict=True):
             assert isinstance(batch, Batch)
             assert len(batch) == 16
-            assert batch.images.dtype == getattr(torch, output.dtype)
-            bits = batch.images.view(torch.uint16).numpy() if output.dtype == "bfloat16" else batch.images.numpy()
+            images: Any = batch.images
+            assert images.dtype == getattr(torch, output.dtype)
+            bits = images.view(torch.uint16).numpy() if output.dtype == "bfloat16" else images.numpy()
             assert np.array_equal(bits, expected.images)
             assert batch.row_numbers.tolist() == expected.row_numbers.tolist()
             assert batch.image_offsets.tolist() == expected.image_offsets.tolist()
@@ -99,8 +101,31 @@ def test_replay_and_collate(shards):
     with Loader(shards, 4, shuffle=False, collate=lambda batch: batch.row_numbers.tolist()) as loader:
         endless = loader.replay()
         assert [next(endless) for _ in range(5)] == [[0, 1, 2, 3], [4, 5, 6, 7]] * 2 + [[0, 1, 2, 3]]
-        endless.close()
+        del endless
         assert next(iter(loader)) == [0, 1, 2, 3]
+
+
+def test_trainers_call_iter_twice_and_set_the_epoch_behind_it(shards):
+    def numbers(batches):
+        return [batch.row_numbers.tolist() for batch in batches]
+
+    with mf.Loader(shards, 16, shuffle=True) as plain:
+        first, second, third = (numbers(plain) for _ in range(3))
+    with Loader(shards, 16, shuffle=True) as loader:
+        iter(loader)
+        running = iter(loader)  # of the first no batch was taken
+        loader.set_epoch(0)
+        assert numbers(running) == first
+        running = iter(loader)
+        loader.set_epoch(2)
+        batch = next(running)
+        assert (batch.epoch, batch.row_numbers.tolist()) == (2, third[0])
+        loader.set_epoch(1)  # in the middle: ends it
+        assert list(running) == []
+        running = iter(loader)
+        assert [next(running).row_numbers.tolist() for _ in range(len(second))] == second
+        loader.set_epoch(2)  # no trainer asks for a batch behind the last
+        assert numbers(loader) == third
 
 
 def test_devices_that_are_not_there(shards):
@@ -160,8 +185,8 @@ def test_no_slot_is_used_again_before_its_copy_is_done(shards, delay):
                 copier.clock[0] += 1
         assert copier.started == 13
         assert loader.stats().slots <= 3 + delay + 3
-    for images, expected in arrived:
-        assert np.array_equal(images.numpy(), expected)
+    for found, wanted in arrived:
+        assert np.array_equal(found.numpy(), wanted)
 
 
 def test_an_interrupted_transfer_waits_for_its_copies(shards):
@@ -198,12 +223,11 @@ def test_an_error_comes_behind_the_batches_before_it(raw, drawn, tmp_path):
     for copier in (None, LateCopier(1)):
         with Loader(dataset, 4, shuffle=False) as loader:
             loader._copier = copier
-            seen = 0
+            seen: list[int] = []
             with pytest.raises(mf.DataError, match=r"train_\w+\.jsonl"):
-                for _ in loader:
-                    seen += 1
-            assert loader.state_dict()["position"] == 4 * seen
-            counts.append(seen)
+                seen.extend(batch.position for batch in loader)
+            assert loader.state_dict()["position"] == 4 * len(seen)
+            counts.append(len(seen))
     assert counts[0] == counts[1] > 0
 
 

@@ -18,8 +18,8 @@ Collated: TypeAlias = "Sequence[Mapping[str, Any]] | Mapping[str, Any] | Batch"
 class Collator:
     """Makes a model's inputs of rows: chat template, tokens, labels, pictures.
 
-    Give it to a `DataLoader` over a `MapDataset` as ``collate_fn``, to the Hugging Face `Trainer` as ``data_collator``, to `IterableDataset`
-    or `Loader` as `collate`.
+    Give it to a `DataLoader` over a `MapDataset` as ``collate_fn``, to the Hugging Face `Trainer` as ``data_collator``, to
+    `IterableDataset` or `Loader` as `collate`.
 
     **Labels** are the tokens of the assistant's answers, and -100 everywhere else. An answer goes from behind what the template writes to
     prompt for it up to the token that ends the turn; that is learnt, too, and blanks behind it are not.
@@ -150,7 +150,7 @@ class Collator:
             height, width = image.shape[-2:]
             if height % (patch * merge) or width % (patch * merge):
                 raise ValueError(
-                    f"a picture of {height} x {width} pixels cannot be cut into patches of {patch}, {merge} x {merge} to a token: resize to "
+                    f"a picture of {height} x {width} pixels cannot be cut into patches of {patch}, {merge} x {merge} a token: resize to "
                     f"multiples of {patch * merge} when shards are built (a Profile does), or let the processor do it: resize=True"
                 )
 

@@ -21,8 +21,8 @@ MOST_WORKERS = 1024
 class IterableDataset(TorchIterableDataset[Any]):
     """Batches, for ``DataLoader(dataset, batch_size=None, num_workers=n)``.
 
-    Worker ``w`` of ``n`` makes batches ``w``, ``w + n``, ``w + 2 n``, …; a `DataLoader` takes them in turn, and so hands out batches 0, 1, 2,
-    … whatever ``n`` is: the very batches, in the very order, that `mmno_fast.Loader` hands out on this rank.
+    Worker ``w`` of ``n`` makes batches ``w``, ``w + n``, ``w + 2 n``, …; a `DataLoader` takes them in turn, and so hands out batches 0, 1,
+    2, … whatever ``n`` is: the very batches, in the very order, that `mmno_fast.Loader` hands out on this rank.
 
     It shards itself by ranks. Do not give it to Accelerate's ``prepare``, which would shard it again; `mmno_fast.torch.Loader` or a
     `MapDataset` is right there.
@@ -106,18 +106,22 @@ class IterableDataset(TorchIterableDataset[Any]):
             try:
                 for done, _ in enumerate(mine, 1):
                     batch = self._handed_out(loader, feed, base + done * workers * size)
-                    self._begun[worker] = epoch + 1 - int(self._told)
+                    if done == 1:
+                        self._count_epoch(worker, epoch)
                     yield batch
             finally:
                 feed.close()
+        else:
+            self._count_epoch(worker, epoch)
         if whole < left and whole % workers == worker:  # the ranks' shares of the rest
             feed = loader.feed(epoch, base + whole * size)
             try:
                 batch = self._handed_out(loader, feed, loader.sample_count)
             finally:
                 feed.close()
-            self._begun[worker] = epoch + 1 - int(self._told)
             yield batch
+
+    def _count_epoch(self, worker: int, epoch: int) -> None:
         self._begun[worker] = epoch + 1 - int(self._told)
 
     def _handed_out(self, loader: Loader, feed: Any, position: int) -> Any:

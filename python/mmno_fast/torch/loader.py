@@ -23,8 +23,8 @@ _SLOTS_BESIDES: Final = AHEAD + 2  # in the making and in transfer: what is copi
 class Loader(loader.Loader):
     """Batches as tensors, made ahead of the training loop by threads, in an order that can be resumed exactly.
 
-    Everything that `mmno_fast.Loader` says holds here, too: order, ranks, state, `stats`, life. `Batch` has tensors in place of arrays, of a
-    real bfloat16 where that was asked for.
+    Everything that `mmno_fast.Loader` says holds here, too: order, ranks, state, `stats`, life. `Batch` has tensors in place of arrays, of
+    a real bfloat16 where that was asked for.
 
     On the CPU, nothing is copied: tensors are views of the core's slots, and a slot is used again when the last view of it is gone.
 
@@ -32,9 +32,10 @@ class Loader(loader.Loader):
     on, and the consumer's stream waits for that copy, not the CPU. A slot goes back to the core only when an event behind its copy has been
     reached.
 
-    **Trainers.** It is an iterable with a length, `set_epoch`, `state_dict` and `load_state_dict`: Lightning's ``Trainer.fit`` takes it as a
-    data loader, saves its state in checkpoints and sets its epoch; Accelerate's ``prepare`` leaves it as it is (it knows its rank already);
-    the Hugging Face `Trainer` takes it from `get_train_dataloader`, with a `Collator` as `collate`.
+    **Trainers.** It is an iterable with a length, `set_epoch`, `state_dict` and `load_state_dict`: Lightning's ``Trainer.fit`` takes it as
+    a data loader, saves its state in checkpoints and sets its epoch; Accelerate's ``prepare`` leaves it as it is (it knows its rank
+    already), and ``register_for_checkpointing`` saves its state; the Hugging Face `Trainer` takes it from `get_train_dataloader`, with a
+    `Collator` as `collate`.
 
     Args:
         source: As of `mmno_fast.Loader`, like `batch_size` and `shuffle`.
@@ -96,6 +97,10 @@ class Loader(loader.Loader):
     def sampler(self) -> Self:
         """Itself: Lightning calls `set_epoch` on a data loader's sampler."""
         return self
+
+    def __iter__(self) -> Iterator[Any]:
+        """Go on from a loaded state; else begin the next epoch. Hands out `Batch`, or what `collate` makes of it."""
+        return super().__iter__()
 
     def take(self, feed: _core.Feed) -> Any:
         """The next batch of `feed`, on the device, counted; None at its end."""

@@ -90,7 +90,7 @@ class Transfer:
         self._error: BaseException | None = None
 
     def next(self) -> tuple[HostBatch, Batch] | None:
-        """The next batch, on the host and on the device; None at the end. Its copy may still be under way: the device waits, not the CPU."""
+        """The next batch, on the host and on the device; None at the end. Where its copy is under way, the device waits, not the CPU."""
         self.give_back()
         if not self._under_way:
             self._begin()
