@@ -91,7 +91,7 @@ $(TORCH)/.setup: Makefile
 	$(TORCH_PIP) --no-deps 'llamafactory>=0.9.5' 'ms-swift>=4.6' # only what prepares pictures is called
 	@touch $@
 
-test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch, torchvision and the trainers, in .venv-torch
+test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch, JAX, torchvision and the trainers, in .venv-torch
 	MMNO_PARITY=$(PARITY)/3-torch.json PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "torch and not slow" tests/torch
 
 lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licences

@@ -3,7 +3,11 @@
 import ctypes
 import gc
 import logging
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import mmno_fast as mf
@@ -251,3 +255,12 @@ def test_a_consumer_that_waits_is_told(shards, caplog):
     with loader, caplog.at_level(logging.WARNING, "mmno_fast"):
         list(loader)
     assert "waited" in caplog.text
+
+
+def test_without_cuda_the_bench_says_so():
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root / "python"), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "benches.gpu_overlap"], cwd=root, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "skipped: there is no CUDA device here\n"

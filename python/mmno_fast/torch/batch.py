@@ -90,13 +90,13 @@ class Batch:
 
     @cached_property
     def image_offsets(self) -> Tensor:
-        """Where the pictures of each row begin in `image_index`, and the end of the last: int64 (rows + 1,)."""
-        return self._moved(self._host.image_offsets)
+        """Where the pictures of each row begin in `image_index`, and the end of the last: int64 (rows + 1,), on the CPU."""
+        return torch.from_numpy(self._host.image_offsets)
 
     @cached_property
     def image_index(self) -> Tensor:
-        """Of each picture of each row its place in `images`, int64. 0, 1, 2, … but where rows share pictures (`group_by_picture`)."""
-        return self._moved(self._host.image_index)
+        """Of each picture of each row its place in `images`, int64, on the CPU: 0, 1, 2, … but where rows share pictures."""
+        return torch.from_numpy(self._host.image_index)
 
     @cached_property
     def row_numbers(self) -> Tensor:
@@ -124,10 +124,15 @@ class Batch:
         return self._host.nbytes
 
     def to_dict(self) -> dict[str, Any]:
-        """The batch as `stack` gives it, for a `Collator`, or for whoever wants a dict; `image_index`, too, where rows share pictures."""
-        pictures = (
-            {"pixel_values": self.pixel_values, "image_grid_thw": self.image_grid_thw} if self.has_patches else {"images": self.images}
-        )
+        """The batch as `stack` gives it, for a `Collator`, or for whoever wants a dict; `image_index`, too, where rows share pictures.
+
+        On a device, `image_grid_thw` of the dict is on the CPU all the same: whoever makes tokens of it looks at each number.
+        """
+        if self.has_patches:
+            grid = torch.from_numpy(self._host.image_grid_thw)
+            pictures: dict[str, Any] = {"pixel_values": self.pixel_values, "image_grid_thw": grid}
+        else:
+            pictures = {"images": self.images}
         if self._host.has_labels:
             return pictures | {"labels": self.labels}
         if not self._host.has_rows:

@@ -39,7 +39,7 @@ class Collator:
     Returns:
         Of each call, a dict of tensors: ``input_ids``, ``attention_mask`` and ``labels``, int64 (rows, tokens), padded on the right;
         ``pixel_values`` and whatever else the processor makes of pictures, such as ``image_grid_thw``, where the batch has some; and
-        ``mm_token_type_ids`` where the processor has them.
+        ``mm_token_type_ids`` where the processor has them. All are where the pictures are.
 
     A whole example is ``examples/train_vlm.py``.
     """
@@ -92,7 +92,13 @@ class Collator:
             inputs, replacements = self._from_patches(batch, texts, options)
         else:
             inputs, replacements = self._from_pictures(batch, counts, texts, options)
-        return self._labelled(inputs, answers, replacements)
+        inputs = self._labelled(inputs, answers, replacements)
+        pixels = inputs.get("pixel_values")
+        if isinstance(pixels, Tensor) and pixels.device.type != "cpu":  # the pictures are on their device: the rest follows
+            inputs = {
+                name: value.to(pixels.device, non_blocking=True) if isinstance(value, Tensor) else value for name, value in inputs.items()
+            }
+        return inputs
 
     def _labelled(self, inputs: dict[str, Any], answers: list[list[Span]], replacements: Sequence[Any]) -> dict[str, Any]:
         offsets = inputs.pop("offset_mapping")

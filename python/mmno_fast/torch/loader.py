@@ -17,7 +17,7 @@ from mmno_fast.torch.options import LoaderOptions
 from mmno_fast.torch.slots import pinned_slots
 from mmno_fast.torch.transfer import AHEAD, Copier, CudaCopier, Transfer
 
-_SLOTS_BESIDES: Final = AHEAD + 2  # in the making and in transfer: what is copied, what is handed out, and one whose copy just ended
+_SLOTS_BESIDES: Final = AHEAD + 3  # one in the making, and those that are copied, handed out, or just about to come back
 
 
 class Loader(loader.Loader):
