@@ -86,12 +86,12 @@ $(TORCH)/.setup: Makefile
 	@echo "setting up $(TORCH) (PyTorch: several GB)"
 	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(TORCH),$(PYTHON) -m venv $(TORCH))
 	$(TORCH_PIP) 'torch>=2.15' 'torchvision>=0.29' 'transformers>=5.23' 'open_clip_torch>=3.3' 'qwen-vl-utils>=0.0.14' \
-	    peft datasets modelscope json_repair 'numpy>=2.0' 'Pillow>=13.0' 'pyarrow>=18' 'typer>=0.15' 'rich>=13' \
+	    'torchdata>=0.11' 'accelerate>=1.15' 'lightning>=2.6' 'jax>=0.10' 'ml_dtypes>=0.6' peft datasets modelscope json_repair 'numpy>=2.0' 'Pillow>=13.0' 'pyarrow>=18' 'typer>=0.15' 'rich>=13' \
 	    'pytest>=9.0' 'pytest-benchmark>=5.2' 'pytest-timeout>=2.4' 'hypothesis>=6.150'
 	$(TORCH_PIP) --no-deps 'llamafactory>=0.9.5' 'ms-swift>=4.6' # only what prepares pictures is called
 	@touch $@
 
-test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch, torchvision and the trainers, in .venv-torch
+test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch, JAX, torchvision and the trainers, in .venv-torch
 	MMNO_PARITY=$(PARITY)/3-torch.json PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "torch and not slow" tests/torch
 
 lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licences

@@ -70,9 +70,7 @@ def curves(found: dict[str, list[dict[str, int]]]) -> str:
     most = 1.15 * max(max(sizes) for sizes in mib.values())
     step = _round_step(most)
     parts = [_text(12, 26, "t", f"Memory of the process over {epochs} epochs [MiB]")]
-    parts.append(
-        _text(12, 44, "s", "anonymous RSS: Python, slots, the pictures that memory_bytes keeps; mapped shards are the system's")
-    )
+    parts.append(_text(12, 44, "s", "anonymous RSS: Python, slots, the pictures that memory_bytes keeps; mapped shards are the system's"))
     down = lambda size: bottom - (bottom - top) * size / most  # noqa: E731
     for size in range(0, int(most), step):
         parts.append(f'<path class="g" d="M{left} {down(size):.1f} H{right}"/>')

@@ -9,7 +9,7 @@ import sys
 import mmno_fast as mf
 import pytest
 
-HEAVY = ("pyarrow", "pandas", "typer", "rich", "PIL", "simdjson", "numpy.testing", "mmno_fast.reference")
+HEAVY = ("torch", "jax", "datasets", "pyarrow", "pandas", "typer", "rich", "PIL", "simdjson", "numpy.testing", "mmno_fast.reference")
 LIMIT_MS = 30.0
 RUNS = 7
 
@@ -46,8 +46,11 @@ def test_public_names_are_there_and_documented():
         mf.nothing  # noqa: B018 - looking it up is the test
 
 
+# What needs PyTorch or JAX has its turn in tests/torch.
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(mf.__path__, "mmno_fast.") if not module.name.endswith(("__main__", "._core"))
+    module.name
+    for module in pkgutil.walk_packages(mf.__path__, "mmno_fast.")
+    if not module.name.endswith(("__main__", "._core")) and not module.name.startswith(("mmno_fast.torch", "mmno_fast.jax"))
 )
 
 

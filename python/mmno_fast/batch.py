@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,7 +45,7 @@ class Batch:
     def __init__(self, core: _core.Batch, output: Output | None, epoch: int, labels: npt.NDArray[np.int64] | None) -> None:
         self._core = core
         self._output = output
-        self._memory = memoryview(core.lease())
+        self._memory: memoryview[int] | None = memoryview(core.lease())
         self._labels = labels
         self.epoch = epoch
         """The epoch, from 0."""
@@ -64,7 +66,7 @@ class Batch:
         return self._output.dtype if self._output else "uint8"
 
     @cached_property
-    def images(self) -> Array | list[Array]:
+    def images(self) -> Any:
         """The pictures.
 
         - Of one size: one array, (pictures, H, W, 3) or (pictures, 3, H, W).
@@ -72,9 +74,13 @@ class Batch:
         - As patches: one array, (patches of all pictures, 3 * temporal * patch * patch); see `image_grid_thw`.
         - With ``channels="stored"``: a list of uint8 (H, W) or (H, W, 3).
         """
+        return self.views(self.numbers)
+
+    def views(self, flat: Any) -> Any:
+        """What `images` is, as views of `flat`: `numbers`, or a copy of it that lies elsewhere, a tensor on a device for example."""
         if self._output is None:
-            return self._stored()
-        flat = self._numbers
+            shapes = [(at, (height, width) if channels == 1 else (height, width, 3)) for at, height, width, channels in self._core.pictures]
+            return [flat[at : at + math.prod(shape)].reshape(shape) for at, shape in shapes]
         if self._output.layout == "patches":
             return flat.reshape(-1, self._output.numbers_of_a_patch)
         size = self._core.size
@@ -82,10 +88,10 @@ class Batch:
         if size is not None or self._core.count == 0:
             height, width = size or (0, 0)
             return flat.reshape((self._core.count, height, width, 3) if nhwc else (self._core.count, 3, height, width))
-        width_of = flat.dtype.itemsize
+        bytes_of_one = np.dtype(_DTYPES[self.dtype]).itemsize
         views = []
         for at, height, width, _ in self._core.pictures:
-            view = flat[at // width_of : at // width_of + 3 * height * width]
+            view = flat[at // bytes_of_one : at // bytes_of_one + 3 * height * width]
             views.append(view.reshape((height, width, 3) if nhwc else (3, height, width)))
         return views
 
@@ -148,18 +154,51 @@ class Batch:
         return [Skipped(*each) for each in self._core.skipped]
 
     @property
+    def has_rows(self) -> bool:
+        """Whether it has rows; else pictures come alone."""
+        return self._core.rows is not None
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its pictures have labels."""
+        return self._labels is not None
+
+    @property
+    def has_patches(self) -> bool:
+        """Whether its pictures come as patches."""
+        return self._output is not None and self._output.layout == "patches"
+
+    @property
+    def shares_pictures(self) -> bool:
+        """Whether a picture belongs to several rows; `image_index` then is not 0, 1, 2, 3."""
+        return len(self.image_index) != self._core.count
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are; 0 where pictures come alone."""
+        return self._core.row_count
+
+    @property
+    def picture_count(self) -> int:
+        """How many pictures `images` has."""
+        return self._core.count
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the pictures."""
         return self._core.bytes
 
     @cached_property
-    def _numbers(self) -> Array:
-        """The slot as numbers."""
-        if self._core.bytes == 0:
+    def numbers(self) -> Array:
+        """The numbers of all pictures, flat, as `dtype`: the slot itself."""
+        if self._memory is None or self._core.bytes == 0:
             return np.empty(0, _DTYPES[self.dtype])
         return np.frombuffer(self._memory, _DTYPES[self.dtype])
 
-    def _stored(self) -> list[Array]:
-        shapes = [(at, (height, width) if channels == 1 else (height, width, 3)) for at, height, width, channels in self._core.pictures]
-        flat = np.empty(0, np.uint8) if self._core.bytes == 0 else np.frombuffer(self._memory, np.uint8)
-        return [flat[at : at + int(np.prod(shape))].reshape(shape) for at, shape in shapes]
+    def without_pixels(self) -> Batch:
+        """The same batch without its pictures' numbers: for whoever holds a copy of them, and wants the slot to be free again."""
+        bare = copy(self)
+        bare._memory = None  # noqa: SLF001 - the same class
+        for name in ("images", "numbers"):
+            bare.__dict__.pop(name, None)
+        return bare

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mmno_fast import _core
 from mmno_fast.batch import Batch
+from mmno_fast.contents import Contents
 from mmno_fast.machine import thread_count
 from mmno_fast.output import Output
 from mmno_fast.pictures import LabelledPictures, Pictures
@@ -118,19 +119,21 @@ class Loader:
         self.shuffle = shuffle
         """Whether each epoch has a random order."""
         self._seed = seed
-        self._uneven: Uneven = uneven
+        self.uneven: Uneven = uneven
+        """What happens to samples that do not fill a batch of all ranks."""
         self.rank, self.world_size = rank_and_world(rank, world_size)
-        self.threads = _threads(threads)
+        self.threads = threads_of(threads)
         """Threads that make batches."""
         self._prefetch, self._prefetch_bytes = prefetch, prefetch_bytes
         samples, self._fingerprint = _samples(source, shuffle=shuffle, group_by_picture=group_by_picture)
         self._labels = source.labels if isinstance(source, LabelledPictures) else None
-        self._length = len(samples)
+        self.sample_count = len(samples)
+        """Samples that the data set has."""
         self._core_stats = _core.Stats()
         self._clock = Clock()
         self._slots = _core.Slots(self._core_stats, list(slots or ()))
         self._recipe = _core.Recipe(
-            _contents(source).core,
+            contents_of(source).core,
             samples,
             self._core_stats,
             output=self._output.to_json() if self._output else None,
@@ -141,18 +144,17 @@ class Loader:
         self._closed = False
         self._epoch, self._position = 0, 0  # of the next batch
         self._running: weakref.ref[_Epoch] | None = None
-        self._begun = False  # whether an iteration of the epoch `_epoch` has begun
-        self._count(0)  # refuses what cannot be
+        self._begun = False  # whether a batch of the epoch `_epoch` was handed out since the last `iter` or state
+        self.batches_left(0)  # refuses what cannot be
 
     # iteration -----------------------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Batch]:
-        """Go on from a loaded state; else begin the next epoch."""
+        """Go on from a loaded state; else begin the next epoch. One of which no batch was handed out does not count."""
         self._check_open()
         self._end_running()
         if self._begun:
-            self._epoch, self._position = self._epoch + 1, 0
-        self._begun = True
+            self._epoch, self._position, self._begun = self._epoch + 1, 0, False
         self._clock.begin()
         epoch = _Epoch(self, self.feed(self._epoch, self._position))
         self._running = weakref.ref(epoch)
@@ -160,13 +162,16 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches that this rank gets in a whole epoch."""
-        return self._count(0)
+        return self.batches_left(0)
 
-    def _count(self, start: int) -> int:
-        return _core.count_batches(self._length, self.batch_size, self.rank, self.world_size, self._uneven, start)
+    def batches_left(self, position: int) -> int:
+        """Batches that this rank gets in an epoch from `position` on, counted in samples of all ranks."""
+        return _core.count_batches(self.sample_count, self.batch_size, self.rank, self.world_size, self.uneven, position)
 
-    def feed(self, epoch: int, start: int) -> _core.Feed:
-        """The batches of an epoch from a position on, made ahead. For `mmno_fast.torch`; `iter` is for everyone."""
+    def feed(
+        self, epoch: int, start: int, *, rank: int | None = None, world_size: int | None = None, uneven: Uneven | None = None
+    ) -> _core.Feed:
+        """The batches of an epoch from a position on, made ahead. For `mmno_fast.torch`, whose workers are ranks."""
         return _core.Feed(
             self._recipe,
             self._slots,
@@ -174,27 +179,34 @@ class Loader:
             seed=self._seed,
             epoch=epoch,
             batch=self.batch_size,
-            rank=self.rank,
-            world=self.world_size,
-            uneven=self._uneven,
+            rank=self.rank if rank is None else rank,
+            world=self.world_size if world_size is None else world_size,
+            uneven=uneven or self.uneven,
             start=start,
             threads=self.threads,
             batches_ahead=self._prefetch,
             bytes_ahead=self._prefetch_bytes,
         )
 
-    def take(self, feed: _core.Feed) -> Batch | None:
+    def take(self, feed: _core.Feed) -> Any:
         """The next batch of `feed`, counted; None at its end."""
         asked = time.perf_counter()
+        batch = self.fetch(feed)
+        if batch is not None:
+            self.hand_out(batch, asked)
+        return batch
+
+    def fetch(self, feed: _core.Feed) -> Batch | None:
+        """The next batch of `feed`, not yet counted as handed out; None at its end."""
         core = feed.next()
-        if core is None:
-            return None
-        batch = Batch(core, self._output, self._epoch, self._labels)
-        self._position = batch.position
-        if self._clock.handed_out(asked, core.row_count, core.count, core.bytes):
+        return None if core is None else Batch(core, self._output, self._epoch, self._labels)
+
+    def hand_out(self, batch: Batch, asked: float) -> None:
+        """Count `batch`, which the consumer asked for at the time `asked`: the state is behind it now."""
+        self._position, self._begun = batch.position, True
+        if self._clock.handed_out(asked, batch.row_count, batch.picture_count, batch.nbytes):
             stats = self.stats()
             _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
-        return batch
 
     def finish(self) -> None:
         """An epoch is at its end: the state is the beginning of the next one."""
@@ -239,16 +251,16 @@ class Loader:
             version, fingerprint = state["version"], state["fingerprint"]
             seed, epoch, position = (int(state[key]) for key in ("seed", "epoch", "position"))
         except (KeyError, TypeError, ValueError) as error:
-            raise _state_error(f"not the state of a loader: {error!r}") from error
+            raise state_error(f"not the state of a loader: {error!r}") from error
         if version != _VERSION:
-            raise _state_error(f"a state of version {version}; this version reads {_VERSION}: install the mmno_fast that wrote it")
+            raise state_error(f"a state of version {version}; this version reads {_VERSION}: install the mmno_fast that wrote it")
         if fingerprint != self._fingerprint:
-            raise _state_error(
+            raise state_error(
                 "this state belongs to other data: other rows, another selection, or another shuffle or group_by_picture "
                 f"(its fingerprint is {fingerprint}, this loader's {self._fingerprint})"
             )
-        if min(seed, epoch, position) < 0 or max(seed, epoch) >= _WORD or position > self._length:
-            raise _state_error(f"a state at position {position} of {self._length}, epoch {epoch}, seed {seed}")
+        if min(seed, epoch, position) < 0 or max(seed, epoch) >= _WORD or position > self.sample_count:
+            raise state_error(f"a state at position {position} of {self.sample_count}, epoch {epoch}, seed {seed}")
         self._check_open()
         self._end_running()
         self._seed, self._epoch, self._position, self._begun = seed, epoch, position, False
@@ -256,12 +268,17 @@ class Loader:
     def set_epoch(self, epoch: int) -> None:
         """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already.
 
-        An epoch that runs ends.
+        Some call it behind ``iter``: as long as no batch was handed out, that iteration becomes one of this epoch. Later, it ends.
         """
         _check("epoch", epoch, 0)
-        if (epoch, False) != (self._epoch, self._begun):
+        if (epoch, False) == (self._epoch, self._begun):
+            return
+        running = None if self._begun or self._running is None else self._running()
+        self._epoch, self._position, self._begun = epoch, 0, False
+        if running is None:
             self._end_running()
-            self._epoch, self._position, self._begun = epoch, 0, False
+        else:
+            running.begin_again(self.feed(epoch, 0))
 
     @property
     def epoch(self) -> int:
@@ -301,7 +318,7 @@ class Loader:
 
     def __repr__(self) -> str:
         order = f"shuffled by {self._seed}" if self.shuffle else "in order"
-        return f"<Loader of {self._length:,} samples, batches of {self.batch_size}, {order}, rank {self.rank} of {self.world_size}>"
+        return f"<Loader of {self.sample_count:,} samples, batches of {self.batch_size}, {order}, rank {self.rank} of {self.world_size}>"
 
     def _end_running(self) -> None:
         running = self._running() if self._running else None
@@ -339,7 +356,7 @@ class _Epoch(Iterator[Batch]):
             if self._feed is None:
                 raise StopIteration
             try:
-                batch = self._loader.take(self._feed)
+                batch: Batch | None = self._loader.take(self._feed)
             except BaseException:
                 self.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
                 raise
@@ -356,6 +373,14 @@ class _Epoch(Iterator[Batch]):
         if self._feed is not None:
             self._feed.stop()
             self._feed = None
+
+    def begin_again(self, feed: _core.Feed) -> None:
+        """Hand out other batches instead; nothing where it has ended."""
+        if self._feed is None:
+            feed.close()
+        else:
+            self._feed.close()
+            self._feed = feed
 
     def close(self) -> None:
         """End its threads."""
@@ -379,14 +404,20 @@ def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, found {value!r}")
 
 
-def _threads(threads: int | None) -> int:
+def threads_of(threads: int | None, *, sharing: int = 1) -> int:
+    """`threads`, or where it is None this process's share of its CPUs: those divided by ``LOCAL_WORLD_SIZE``, and by `sharing`."""
     if threads is not None:
         return thread_count(threads)
     local = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    return max(1, thread_count(None) // max(1, int(local) if local.isdigit() else 1))
+    return max(1, thread_count(None) // (sharing * max(1, int(local) if local.isdigit() else 1)))
 
 
-def _contents(source: Source) -> Any:
+def contents_of(source: Source) -> Contents:
+    """What the samples of a source are read from.
+
+    Raises:
+        TypeError: No source.
+    """
     if isinstance(source, Rows):
         return source.open_contents()
     if isinstance(source, LabelledPictures):
@@ -398,7 +429,7 @@ def _contents(source: Source) -> Any:
 
 def _samples(source: Source, *, shuffle: bool, group_by_picture: bool) -> tuple[_core.Samples, str]:
     """What an epoch goes through, and the fingerprint of its order."""
-    contents = _contents(source)
+    contents = contents_of(source)
     if isinstance(source, Rows):
         identity = f"rows {source.rows_fingerprint}"
         if group_by_picture:
@@ -416,7 +447,8 @@ def _digest(*parts: object) -> str:
     return blake2b("\n".join(map(str, parts)).encode(), digest_size=16).hexdigest()
 
 
-def _state_error(message: str) -> _core.StateError:
+def state_error(message: str) -> _core.StateError:
+    """A `StateError` that says no more than this."""
     error = _core.StateError(message)
     error.code = error.path = error.line = error.byte = None
     return error

@@ -155,6 +155,11 @@ class Pictures(Sequence[Picture]):
         every = [hashes_of(holder.picture_table) for holder in self._holders]
         return np.concatenate([np.empty(0, "V32"), *every])[self._stored]
 
+    def pixels(self, index: int) -> Pixels:
+        """What ``self[index].pixels`` is, without looking anything else up."""
+        holder, row = self._place(index)
+        return holder.pixels(row)
+
     def subset(self, numbers: npt.NDArray[np.int64]) -> Pictures:
         """These pictures only, in this order."""
         return Pictures(self.contents, self._holders, self._stored[numbers])

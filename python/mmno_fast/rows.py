@@ -16,6 +16,7 @@ from mmno_fast import _core
 from mmno_fast.contents import Contents, fingerprint_of_rows, in_order_of_use
 
 if TYPE_CHECKING:
+    import datasets
     import pyarrow as pa
     from pyarrow.compute import Expression
 
@@ -61,7 +62,7 @@ class Rows:
         place %= len(self)
         number = place if self.row_numbers is None else int(self.row_numbers[place])
         values, images = self.open_contents().row(number)
-        return _row(number, values, images)
+        return plain_row(number, values, images)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(len(self)))
@@ -169,6 +170,36 @@ class Rows:
             first[:] = fraction == 1
         return self._chosen(np.flatnonzero(first[members])), self._chosen(np.flatnonzero(~first[members]))
 
+    def to_hf(self, *, channels: Literal["rgb", "stored"] = "rgb") -> datasets.Dataset:
+        """These rows as a `datasets.Dataset` of Hugging Face; pixels stay where they are.
+
+        Its table has the columns of `rows`, which are not copied, and of pictures no more than their numbers. A transform turns these into
+        pixels when a row is looked at: of shards, views of the mapped files; of JSONL, decoded then. So it takes no memory or disk for
+        pixels, whatever is selected, shuffled, split or sent to workers. (What `map` or `save_to_disk` writes are the numbers.)
+
+        Args:
+            channels: ``"rgb"`` (default): uint8 (H, W, 3), of gray pictures made when a row is looked at; ``"stored"``: uint8 (H, W) or
+                (H, W, 3), always a read-only view of the mapped shard.
+
+        Returns:
+            Of each row ``source``, ``line``, ``image_names``, ``images`` (a list of arrays), ``messages``, ``variant``, ``options``,
+            ``answer``, ``answer_text``, ``meta`` and ``extra`` (parsed). With the `Trainer`, say ``remove_unused_columns=False``: it
+            removes columns before a transform sees them.
+
+        >>> import tempfile
+        >>> import mmno_fast as mf
+        >>> from mmno_fast.demo import draw
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     drawn = draw(f"{folder}/data", pictures=4, faults=False)
+        ...     report = mf.build(drawn.sources, drawn.images, f"{folder}/shards", mf.Resize(32, fit="stretch"))
+        ...     row = mf.open(report.path).to_hf().shuffle(seed=1)[0]
+        >>> row["images"][0].shape, row["messages"][-1]["role"]
+        ((32, 32, 3), 'assistant')
+        """
+        from mmno_fast.hugging_face import dataset_of  # datasets is imported when first used: it is large, and no hard dependency
+
+        return dataset_of(self, channels)
+
     def _hanging_together(self) -> npt.NDArray[np.int64]:
         """Of each row a number that it shares with just those rows that it hangs together with by their pictures."""
         offsets, values = self._row_pictures()
@@ -242,7 +273,8 @@ class Selection(Rows):
         return f"<{len(self):,} rows of {self._dataset!r}>"
 
 
-def _row(number: int, values: dict[str, Any], images: list[npt.NDArray[np.uint8]]) -> dict[str, Any]:
+def plain_row(number: int, values: dict[str, Any], images: Any) -> dict[str, Any]:
+    """A row as ``dataset[i]`` gives it, of its Arrow columns as plain values."""
     return {
         "row": number,
         "source": values["source"],

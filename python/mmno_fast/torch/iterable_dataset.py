@@ -1,0 +1,184 @@
+"""An iterable data set for a `DataLoader` with workers: whole batches, in an order that does not depend on the number of workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Unpack
+
+import torch
+from torch.utils.data import IterableDataset as TorchIterableDataset
+from torch.utils.data import get_worker_info
+
+from mmno_fast.loader import Loader, Source, state_error, threads_of
+from mmno_fast.ranks import rank_and_world
+from mmno_fast.torch.batch import Batch
+from mmno_fast.torch.options import LoaderOptions
+
+MOST_WORKERS = 1024
+
+
+class IterableDataset(TorchIterableDataset[Any]):
+    """Batches, for ``DataLoader(dataset, batch_size=None, num_workers=n)``.
+
+    Worker ``w`` of ``n`` makes batches ``w``, ``w + n``, ``w + 2 n``, …; a `DataLoader` takes them in turn, and so hands out batches 0, 1,
+    2, … whatever ``n`` is: the very batches, in the very order, that `mmno_fast.Loader` hands out on this rank.
+
+    It shards itself by ranks. Do not give it to Accelerate's ``prepare``, which would shard it again; `mmno_fast.torch.Loader` or a
+    `MapDataset` is right there.
+
+    Each ``iter`` is one epoch, 0, 1, 2, …; `set_epoch`, which trainers call, reaches workers that persist, too. In torchdata's
+    `StatefulDataLoader` an epoch goes on at the batch where it stood; the number of workers must be the same then. To go on with another
+    number of workers or ranks, use `Loader`, whose threads need no workers.
+
+    Args:
+        source: As of `mmno_fast.Loader`.
+        batch_size: Samples of a batch of this rank.
+        shuffle: Whether each epoch has a random order.
+        collate: Called with each `Batch`, in the worker; what it returns is handed out. Under spawn it has to be picklable. Default:
+            `Batch.to_dict`.
+        **options: As of `mmno_fast.Loader`. `rank` and `world_size` are those of the process that makes the object; `threads` are shared
+            among the workers of a process.
+
+    >>> import tempfile
+    >>> import mmno_fast as mf
+    >>> from mmno_fast.demo import draw
+    >>> from torch.utils.data import DataLoader
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawn = draw(f"{folder}/data", pictures=4, faults=False)
+    ...     report = mf.build(drawn.sources, drawn.images, f"{folder}/shards", mf.Resize(32, fit="stretch"))
+    ...     batches = IterableDataset(mf.open(report.path), batch_size=8, shuffle=True, seed=7)
+    ...     first = next(iter(DataLoader(batches, batch_size=None)))
+    >>> len(batches), first["images"].shape, len(first["messages"])
+    (3, torch.Size([8, 32, 32, 3]), 8)
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        collate: Callable[[Batch], Any] | None = None,
+        **options: Unpack[LoaderOptions],
+    ) -> None:
+        options["rank"], options["world_size"] = rank_and_world(options.get("rank"), options.get("world_size"))
+        self._source, self._batch_size, self._shuffle, self._collate = source, batch_size, shuffle, collate
+        self._options = options
+        self._own: tuple[int, Loader] | None = (os.getpid(), self._made())
+        # Shared by all processes: the epoch that was told last, and how many each worker has begun since then.
+        self._told = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._begun = torch.zeros(MOST_WORKERS, dtype=torch.int64).share_memory_()
+        self._state: dict[str, Any] | None = None  # where the running epoch of this process is
+        self._waiting: dict[str, Any] | None = None  # a loaded state, for the next iteration
+
+    def __len__(self) -> int:
+        """Batches that this rank gets in a whole epoch, from all workers together: what ``len`` of a `DataLoader` says then, too."""
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of this worker: of the epoch of a loaded state from there on, else of the next epoch."""
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        if workers > MOST_WORKERS:
+            raise ValueError(f"num_workers: expected at most {MOST_WORKERS}, found {workers}")
+        state, self._waiting = self._waiting, None
+        if state is None:
+            state = self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[worker]), "position": 0}
+        self._state = state
+        return self._batches(state["epoch"], state["position"], worker, workers)
+
+    def _batches(self, epoch: int, base: int, worker: int, workers: int) -> Iterator[Any]:
+        """Of all batches from `base` on, every `workers`-th, from number `worker` on. The state is behind a batch once it is made.
+
+        An epoch of which none was made does not count: some trainers begin one, and then begin it again.
+        """
+        loader = self._loader
+        loader.set_epoch(epoch)
+        size = loader.batch_size * loader.world_size
+        left = loader.batches_left(base)
+        whole = max(0, loader.sample_count - base) // size if loader.uneven == "short" else left
+        mine = range(worker, whole, workers)
+        if mine:
+            # A worker of a rank is a rank of its own, of `workers` times as many; what is beyond the last batch is not asked for.
+            rank, world = worker * loader.world_size + loader.rank, workers * loader.world_size
+            feed = loader.feed(epoch, base, rank=rank, world_size=world, uneven="wrap")
+            try:
+                for done, _ in enumerate(mine, 1):
+                    batch = self._handed_out(loader, feed, base + done * workers * size)
+                    if done == 1:
+                        self._count_epoch(worker, epoch)
+                    yield batch
+            finally:
+                feed.close()
+        else:
+            self._count_epoch(worker, epoch)
+        if whole < left and whole % workers == worker:  # the ranks' shares of the rest
+            feed = loader.feed(epoch, base + whole * size)
+            try:
+                batch = self._handed_out(loader, feed, loader.sample_count)
+            finally:
+                feed.close()
+            yield batch
+
+    def _count_epoch(self, worker: int, epoch: int) -> None:
+        self._begun[worker] = epoch + 1 - int(self._told)
+
+    def _handed_out(self, loader: Loader, feed: Any, position: int) -> Any:
+        host = loader.fetch(feed)
+        if host is None:
+            raise RuntimeError("the core made fewer batches than it counted")
+        batch = Batch(host)
+        # Counted in samples of all ranks and workers: there this worker's next batch is number `worker` again.
+        if self._state is not None:
+            self._state = self._state | {"position": min(position, loader.sample_count)}
+        return batch.to_dict() if self._collate is None else self._collate(batch)
+
+    # state ---------------------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this worker's next batch is; as of `mmno_fast.Loader`. What `StatefulDataLoader` asks for in each worker."""
+        if self._waiting is not None:
+            return dict(self._waiting)
+        if self._state is None:
+            return self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[0]), "position": 0}
+        return dict(self._state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state` with the next ``iter``.
+
+        Raises:
+            StateError: The state belongs to other data, or has another seed.
+        """
+        seed = self._options.get("seed", 0)
+        if state.get("seed", seed) != seed:
+            raise state_error(f"a state with seed {state['seed']}, of a data set with seed {seed}: make it with the state's seed")
+        self._loader.load_state_dict(state)
+        self._waiting, self._state = dict(state), None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next ``iter``, in every worker, be this epoch, from its beginning: what trainers call."""
+        if epoch < 0:
+            raise ValueError(f"epoch: expected a number of at least 0, found {epoch}")
+        self._told.fill_(epoch)
+        self._begun.zero_()
+
+    # processes -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _loader(self) -> Loader:
+        """The loader of this process; it has no threads but while an epoch runs."""
+        if self._own is None or self._own[0] != os.getpid():
+            self._own = (os.getpid(), self._made())
+        return self._own[1]
+
+    def _made(self) -> Loader:
+        info = get_worker_info()
+        options = self._options | {"threads": threads_of(self._options.get("threads"), sharing=info.num_workers if info else 1)}
+        return Loader(self._source, self._batch_size, shuffle=self._shuffle, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_own": None}
+
+    def __repr__(self) -> str:
+        return f"IterableDataset({self._source!r}, batches of {self._batch_size})"

@@ -1,0 +1,154 @@
+"""`IterableDataset`: the loader's batches in the loader's order, from any number of workers; and with torchdata's StatefulDataLoader."""
+
+import itertools
+import shutil
+import warnings
+
+import mmno_fast as mf
+import pytest
+import torch
+from mmno_fast.torch import IterableDataset
+from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore:This DataLoader will create"),  # more workers than CPUs
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated"),  # torchdata calls it
+]
+
+
+def numbers(batches):
+    return [batch["row"].tolist() for batch in batches]
+
+
+def expected(dataset, batch_size, **options):
+    """Of two epochs, what `mmno_fast.Loader` hands out."""
+    with warnings.catch_warnings(), mf.Loader(dataset, batch_size, **options) as loader:
+        return [[batch.row_numbers.tolist() for batch in loader] for _ in range(2)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("uneven", ["drop", "wrap", "short"])
+def test_the_order_of_the_loader(shards, workers, uneven):
+    options = {"shuffle": True, "seed": 3, "uneven": uneven}
+    for rank, world in ((0, 1), (1, 2), (2, 3)) if workers != 1 else ((0, 1),):
+        own = {**options, "rank": rank, "world_size": world}
+        batches = DataLoader(IterableDataset(shards, 13, **own), batch_size=None, num_workers=workers)
+        epochs = expected(shards, 13, **own)
+        assert len(batches) == len(epochs[0])
+        assert [numbers(batches) for _ in range(2)] == epochs
+
+
+@pytest.mark.parametrize("context", ["forkserver", "spawn"])
+def test_other_ways_to_start_workers(raw, context):
+    batches = IterableDataset(raw, 32, shuffle=False)
+    loader = DataLoader(batches, batch_size=None, num_workers=2, multiprocessing_context=context, persistent_workers=True)
+    first, second = expected(raw, 32, shuffle=False)
+    assert numbers(loader) == first
+    assert numbers(loader) == second
+
+
+def test_set_epoch_reaches_workers_that_persist(shards):
+    batches = IterableDataset(shards, 32, shuffle=True)
+    loader = DataLoader(batches, batch_size=None, num_workers=2, persistent_workers=True)
+    first = numbers(loader)
+    second = numbers(loader)
+    assert first != second
+    batches.set_epoch(0)
+    assert numbers(loader) == first
+    assert numbers(loader) == second  # and the one after it
+    batches.set_epoch(1)
+    assert numbers(loader) == second
+
+
+def rows_and_sum(batch):
+    return len(batch), int(batch.images.sum())
+
+
+def test_collate_runs_in_the_worker(shards):
+    batches = IterableDataset(shards, 50, shuffle=False, collate=rows_and_sum)
+    loader = DataLoader(batches, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    assert [rows for rows, _ in loader] == [50, 50, 50, 50, 10]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("stop", [1, 4, 6])
+def test_stateful_dataloader_goes_on(shards, workers, stop):
+    def made():
+        batches = IterableDataset(shards, 32, shuffle=True, uneven="short")
+        return StatefulDataLoader(batches, batch_size=None, num_workers=workers)
+
+    first, second = expected(shards, 32, shuffle=True, uneven="short")
+    assert len(first) == 7
+    loader = made()
+    assert numbers(loader) == first
+    state = None
+    for i, batch in enumerate(loader, 1):
+        assert batch["row"].tolist() == second[i - 1]
+        if i == stop:
+            state = loader.state_dict()
+            break
+    resumed = made()
+    resumed.load_state_dict(state)
+    assert numbers(resumed) == second[stop:]
+    third = numbers(resumed)
+    assert sorted(itertools.chain(*third)) == list(range(len(shards)))
+    assert third not in (first, second)
+
+
+def test_a_state_at_the_end_of_an_epoch(shards):
+    def made():
+        return StatefulDataLoader(IterableDataset(shards, 32, shuffle=True), batch_size=None, num_workers=2)
+
+    first, second = expected(shards, 32, shuffle=True)
+    loader = made()
+    assert numbers(loader) == first
+    resumed = made()
+    resumed.load_state_dict(loader.state_dict())
+    assert numbers(resumed) == second
+
+
+def test_state_of_the_data_set_itself(shards):
+    batches = IterableDataset(shards, 32, shuffle=True)
+    running = iter(batches)
+    for _ in range(2):
+        next(running)
+    state = batches.state_dict()
+    rest = [batch["row"].tolist() for batch in running]
+    # A data loader's workers start from it, too, however many there are.
+    for workers in (0, 2):
+        again = IterableDataset(shards, 32, shuffle=True)
+        again.load_state_dict(state)
+        assert again.state_dict() == state
+        assert numbers(DataLoader(again, batch_size=None, num_workers=workers)) == rest
+    with mf.Loader(shards, 32, shuffle=True) as loader:
+        loader.load_state_dict(state)
+        assert [batch.row_numbers.tolist() for batch in loader] == rest
+
+
+def test_what_is_refused(shards):
+    batches = IterableDataset(shards, 32, shuffle=True)
+    with pytest.raises(mf.StateError, match="belongs to other data"):
+        batches.load_state_dict(IterableDataset(shards, 32, shuffle=False).state_dict())
+    with pytest.raises(mf.StateError, match="seed 5"):
+        batches.load_state_dict(batches.state_dict() | {"seed": 5})
+    with pytest.raises(ValueError, match="epoch"):
+        batches.set_epoch(-1)
+    with pytest.raises(ValueError, match="do not make whole batches"):
+        IterableDataset(shards, 32, shuffle=False, uneven="raise")
+
+
+def test_an_error_reaches_the_consumer_with_its_row(drawn, raw, tmp_path):
+    images = tmp_path / "images"
+    shutil.copytree(drawn.images, images)
+    victim = images / raw[100]["image_names"][0]
+    victim.write_bytes(victim.read_bytes()[:-1000])
+    batches = IterableDataset(mf.open(drawn.sources, images, image=mf.Resize(64, fit="stretch")), 16, shuffle=False)
+    with pytest.raises(mf.DataError, match=r"train_\w+\.jsonl"):
+        list(DataLoader(batches, batch_size=None, num_workers=1))
+
+
+def test_labels(shards):
+    batches = DataLoader(IterableDataset(shards.pictures.labelled(), 8, shuffle=False), batch_size=None)
+    assert torch.cat([batch["labels"] for batch in batches]).tolist() == shards.pictures.labelled().labels.tolist()
