@@ -92,10 +92,10 @@ def table(output: mf.Output) -> Array:
     byte = np.arange(256)[:, None]
     if output.mean is None:
         return np.repeat(byte, 3, axis=1).astype(np.float32)
-    mean, std = (np.array(triple, np.float32) for triple in (output.mean, output.std))
-    if output.normalisation == "fused":
-        return (byte.astype(np.float32) - mean * np.float32(255)) / (std * np.float32(255))
-    return ((byte * (1 / 255)).astype(np.float32) - mean) / std
+    mean, std = np.array(output.mean, np.float32), np.array(output.std, np.float32)
+    fused: Array = (byte.astype(np.float32) - mean * np.float32(255)) / (std * np.float32(255))
+    two_step: Array = ((byte * (1 / 255)).astype(np.float32) - mean) / std
+    return fused if output.normalisation == "fused" else two_step
 
 
 def bits_of_bfloat16(numbers: Array) -> Array:
@@ -143,6 +143,12 @@ def expected(length: int, batch_size: int, *, shuffle: bool, groups: Sequence[Se
     uneven = how.get("uneven") or ("drop" if shuffle else "short")
     dealt = reference_order.batches(samples, batch_size, how.get("rank", 0), how.get("world_size", 1), uneven, start)
     return [Expected(own, [row for sample in own for row in (groups[sample] if groups else [sample])], after) for own, after in dealt]
+
+
+def whole(batch: mf.Batch) -> Array:
+    """The pictures of a batch, which are one array."""
+    assert isinstance(batch.images, np.ndarray)
+    return batch.images
 
 
 def rows_with_pictures(batch: mf.Batch) -> Iterator[tuple[dict[str, Any], list[int]]]:

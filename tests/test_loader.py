@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from typing import Any
 
 import mmno_fast as mf
 import numpy as np
@@ -19,11 +20,16 @@ ORIGINAL = mf.Original()
 RESIZED = mf.Resize((32, 56), fit="stretch")
 UNEVEN = ("drop", "wrap", "short")
 KINDS = ("shards", "raw")
-CLIP = {"mean": mf.CLIP_MEAN, "std": mf.CLIP_STD}
+CLIP: dict[str, Any] = {"mean": mf.CLIP_MEAN, "std": mf.CLIP_STD}
+NO_STATES: list[Any] = [None, {}, [], "state", {}.keys()]
+DTYPES: tuple[Any, ...] = ("uint8", "float32", "float16", "bfloat16")
+LAYOUTS: tuple[Any, ...] = ("nhwc", "nchw", "patches")
+PATCHES: dict[str, Any] = {"patch": 4, "merge": 2, "temporal": 2}
+NORMAL: list[dict[str, Any]] = [{}, CLIP, {**CLIP, "normalisation": "two_step"}]
 OUTPUTS = [
-    mf.Output(dtype=dtype, layout=layout, **({"patch": 4, "merge": 2, "temporal": 2} if layout == "patches" else {}), **normal)
-    for dtype, layout in itertools.product(("uint8", "float32", "float16", "bfloat16"), ("nhwc", "nchw", "patches"))
-    for normal in ([{}] if dtype == "uint8" else [{}, CLIP, {**CLIP, "normalisation": "two_step"}])
+    mf.Output(dtype=dtype, layout=layout, **(PATCHES if layout == "patches" else {}), **normal)
+    for dtype, layout in itertools.product(DTYPES, LAYOUTS)
+    for normal in (NORMAL[:1] if dtype == "uint8" else NORMAL)
 ]
 
 
@@ -157,7 +163,8 @@ def test_ranks_see_together_what_the_mode_promises_however_often_they_are_interr
     dataset = original.dataset(kind)
     whole = batch_size * int(np.lcm.reduce(worlds))
     samples = reference_order.order(len(dataset), seed, epoch) if shuffle else list(range(len(dataset)))
-    seen, state = [], None
+    seen: list[int] = []
+    state = None
     for number, world in enumerate(worlds):
         last = number == len(worlds) - 1
         steps = None if last else data.draw(st.integers(0, 3))
@@ -350,7 +357,7 @@ def test_a_state_that_cannot_be_is_refused(original, change, message):
         with pytest.raises(mf.StateError, match=message) as caught:
             loader.load_state_dict({**state, **change})
         assert (caught.value.code, caught.value.path, caught.value.line) == (None, None, None)
-        for none in (None, {}, [], "state", {**state}.keys()):
+        for none in NO_STATES:
             with pytest.raises(mf.StateError, match="not the state of a loader"):
                 loader.load_state_dict(none)
         assert loader.state_dict() == state
