@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -168,3 +170,13 @@ def one_by_one(batch: mf.Batch, output: mf.Output) -> list[Array]:
 def identities(batches: Sequence[mf.Batch]) -> list[tuple[str, int]]:
     """(source, line) of every row, in order."""
     return [(row["source"], row["line"]) for batch in batches for row in batch.rows.select(["source", "line"]).to_pylist()]
+
+
+# processes
+
+
+def run(code: str, *arguments: object, timeout: float = 60) -> list[str]:
+    """A Python program in a process of its own: what it printed."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
