@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,10 +94,10 @@ def table(output: mf.Output) -> Array:
     byte = np.arange(256)[:, None]
     if output.mean is None:
         return np.repeat(byte, 3, axis=1).astype(np.float32)
-    mean, std = (np.array(triple, np.float32) for triple in (output.mean, output.std))
-    if output.normalisation == "fused":
-        return (byte.astype(np.float32) - mean * np.float32(255)) / (std * np.float32(255))
-    return ((byte * (1 / 255)).astype(np.float32) - mean) / std
+    mean, std = np.array(output.mean, np.float32), np.array(output.std, np.float32)
+    fused: Array = (byte.astype(np.float32) - mean * np.float32(255)) / (std * np.float32(255))
+    two_step: Array = ((byte * (1 / 255)).astype(np.float32) - mean) / std
+    return fused if output.normalisation == "fused" else two_step
 
 
 def bits_of_bfloat16(numbers: Array) -> Array:
@@ -145,6 +147,12 @@ def expected(length: int, batch_size: int, *, shuffle: bool, groups: Sequence[Se
     return [Expected(own, [row for sample in own for row in (groups[sample] if groups else [sample])], after) for own, after in dealt]
 
 
+def whole(batch: mf.Batch) -> Array:
+    """The pictures of a batch, which are one array."""
+    assert isinstance(batch.images, np.ndarray)
+    return batch.images
+
+
 def rows_with_pictures(batch: mf.Batch) -> Iterator[tuple[dict[str, Any], list[int]]]:
     """Each row of a batch, and the places of its pictures."""
     for i, row in enumerate(batch.rows.to_pylist()):
@@ -162,3 +170,13 @@ def one_by_one(batch: mf.Batch, output: mf.Output) -> list[Array]:
 def identities(batches: Sequence[mf.Batch]) -> list[tuple[str, int]]:
     """(source, line) of every row, in order."""
     return [(row["source"], row["line"]) for batch in batches for row in batch.rows.select(["source", "line"]).to_pylist()]
+
+
+# processes
+
+
+def run(code: str, *arguments: object, timeout: float = 60) -> list[str]:
+    """A Python program in a process of its own: what it printed."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()

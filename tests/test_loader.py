@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from typing import Any
 
 import mmno_fast as mf
 import numpy as np
@@ -19,11 +20,15 @@ ORIGINAL = mf.Original()
 RESIZED = mf.Resize((32, 56), fit="stretch")
 UNEVEN = ("drop", "wrap", "short")
 KINDS = ("shards", "raw")
-CLIP = {"mean": mf.CLIP_MEAN, "std": mf.CLIP_STD}
+CLIP: dict[str, Any] = {"mean": mf.CLIP_MEAN, "std": mf.CLIP_STD}
+DTYPES: tuple[Any, ...] = ("uint8", "float32", "float16", "bfloat16")
+LAYOUTS: tuple[Any, ...] = ("nhwc", "nchw", "patches")
+PATCHES: dict[str, Any] = {"patch": 4, "merge": 2, "temporal": 2}
+NORMAL: list[dict[str, Any]] = [{}, CLIP, {**CLIP, "normalisation": "two_step"}]
 OUTPUTS = [
-    mf.Output(dtype=dtype, layout=layout, **({"patch": 4, "merge": 2, "temporal": 2} if layout == "patches" else {}), **normal)
-    for dtype, layout in itertools.product(("uint8", "float32", "float16", "bfloat16"), ("nhwc", "nchw", "patches"))
-    for normal in ([{}] if dtype == "uint8" else [{}, CLIP, {**CLIP, "normalisation": "two_step"}])
+    mf.Output(dtype=dtype, layout=layout, **(PATCHES if layout == "patches" else {}), **normal)
+    for dtype, layout in itertools.product(DTYPES, LAYOUTS)
+    for normal in (NORMAL[:1] if dtype == "uint8" else NORMAL)
 ]
 
 
@@ -157,7 +162,8 @@ def test_ranks_see_together_what_the_mode_promises_however_often_they_are_interr
     dataset = original.dataset(kind)
     whole = batch_size * int(np.lcm.reduce(worlds))
     samples = reference_order.order(len(dataset), seed, epoch) if shuffle else list(range(len(dataset)))
-    seen, state = [], None
+    seen: list[int] = []
+    state = None
     for number, world in enumerate(worlds):
         last = number == len(worlds) - 1
         steps = None if last else data.draw(st.integers(0, 3))
@@ -243,151 +249,3 @@ def test_3190_rows_over_8_ranks_in_order_are_each_seen_once(tmp_path):
             assert len(loader) == len(batches)
         seen += [line for _, line in loading.identities(batches)]
     assert sorted(seen) == list(range(1, 3191))
-
-
-# epochs and states
-
-
-def test_epochs_follow_each_other_each_in_its_own_order(original):
-    with mf.Loader(original.shards, 4, shuffle=True, seed=9) as loader:
-        for epoch in range(3):
-            assert loader.epoch == epoch
-            batches = list(loader)
-            assert {batch.epoch for batch in batches} == {epoch}
-            assert row_numbers(batches) == [e.rows for e in loading.expected(len(original.shards), 4, shuffle=True, seed=9, epoch=epoch)]
-            assert [batch.position for batch in batches] == [4 * (i + 1) for i in range(len(batches))]
-            assert len(batches) == len(loader)
-        assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (3, 0)
-
-
-def test_an_epoch_that_was_left_is_followed_by_the_next_one(original):
-    with mf.Loader(original.shards, 4, shuffle=True) as loader:
-        next(iter(loader))
-        assert next(iter(loader)).epoch == 1
-        loader.set_epoch(7)
-        assert next(iter(loader)).epoch == 7
-        loader.set_epoch(7)
-        assert next(iter(loader)).position == 4
-
-
-def test_an_epoch_that_is_set_ends_the_one_that_runs(original):
-    with mf.Loader(original.shards, 4, shuffle=True) as loader:
-        running = iter(loader)
-        next(running)
-        loader.set_epoch(5)
-        assert list(running) == []
-        assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (5, 0)
-        batch = next(iter(loader))
-        assert (batch.epoch, batch.position) == (5, 4)
-
-
-def test_setting_the_epoch_that_comes_anyway_keeps_a_loaded_state(original):
-    with mf.Loader(original.shards, 4, shuffle=True) as loader:
-        loader.set_epoch(2)
-        next(iter(loader))
-        state = loader.state_dict()
-    with mf.Loader(original.shards, 4, shuffle=True) as loader:
-        loader.load_state_dict(state)
-        loader.set_epoch(2)
-        assert next(iter(loader)).position == 8
-
-
-def test_a_state_counts_what_was_handed_out_and_not_what_was_made_ahead(original):
-    with mf.Loader(original.shards, 4, shuffle=True, prefetch=6) as loader:
-        assert loader.state_dict()["position"] == 0
-        for number, _ in enumerate(loader, 1):
-            assert loader.state_dict()["position"] == 4 * number
-    assert set(loader.state_dict()) == {"version", "fingerprint", "seed", "epoch", "position"}
-
-
-def test_a_state_brings_its_seed(original):
-    with mf.Loader(original.shards, 4, shuffle=True, seed=1) as loader:
-        batches = list(loader)
-    with mf.Loader(original.shards, 4, shuffle=True, seed=1) as loader:
-        next(iter(loader))
-        state = loader.state_dict()
-    with mf.Loader(original.shards, 4, shuffle=True, seed=2) as loader:
-        loader.load_state_dict(state)
-        assert row_numbers(loader) == row_numbers(batches[1:])
-
-
-def test_a_state_of_other_data_or_of_another_order_is_refused(original, resized):
-    dataset = original.shards
-    state = mf.Loader(dataset, 4, shuffle=True).state_dict()
-    half, other = dataset.split(0.5)
-    for loader in (
-        mf.Loader(dataset, 4, shuffle=False),
-        mf.Loader(half, 4, shuffle=True),
-        mf.Loader(dataset, 4, shuffle=True, group_by_picture=True),
-        mf.Loader(dataset.pictures, 4, shuffle=True),
-    ):
-        with pytest.raises(mf.StateError, match="belongs to other data"):
-            loader.load_state_dict(state)
-    with pytest.raises(mf.StateError, match="belongs to other data"):
-        mf.Loader(other, 4, shuffle=True).load_state_dict(mf.Loader(half, 4, shuffle=True).state_dict())
-    # Pixels, threads, the batch and the ranks are no part of the order.
-    mf.Loader(resized.raw, 9, shuffle=True, threads=1, rank=1, world_size=2).load_state_dict(state)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"version": 2}, "a state of version 2; this version reads 1"),
-        ({"fingerprint": "0" * 32}, "belongs to other data"),
-        ({"position": -1}, "position -1"),
-        ({"position": 10**6}, "position 1000000 of"),
-        ({"epoch": -1}, "epoch -1"),
-        ({"seed": -1}, "seed -1"),
-        ({"seed": 2**64}, "seed"),
-        ({"epoch": 2**64}, "epoch"),
-        ({"position": "first"}, "not the state of a loader"),
-        ({"epoch": None}, "not the state of a loader"),
-    ],
-)
-def test_a_state_that_cannot_be_is_refused(original, change, message):
-    with mf.Loader(original.shards, 4, shuffle=True) as loader:
-        state = loader.state_dict()
-        with pytest.raises(mf.StateError, match=message) as caught:
-            loader.load_state_dict({**state, **change})
-        assert (caught.value.code, caught.value.path, caught.value.line) == (None, None, None)
-        for none in (None, {}, [], "state", {**state}.keys()):
-            with pytest.raises(mf.StateError, match="not the state of a loader"):
-                loader.load_state_dict(none)
-        assert loader.state_dict() == state
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"batch_size": 0}, "batch_size: expected a number of at least 1 and below"),
-        ({"batch_size": 2.0}, "batch_size"),
-        ({"batch_size": True}, "batch_size"),
-        ({"batch_size": 2**63, "rank": 0, "world_size": 2}, "batch_size"),
-        ({"seed": -1}, "seed"),
-        ({"seed": 2**64}, "seed"),
-        ({"prefetch": 0}, "prefetch"),
-        ({"prefetch": 2**64}, "prefetch"),
-        ({"prefetch_bytes": 2**64}, "prefetch_bytes"),
-        ({"memory_bytes": 2**64}, "memory_bytes"),
-        ({"threads": 0}, "threads: expected at least 1"),
-        ({"uneven": "pad"}, "uneven: expected one of 'drop'"),
-        ({"uneven": "raise"}, "samples do not make whole batches of 4"),
-        ({"on_error": "ignore"}, "on_error"),
-        ({"channels": "gray"}, "channels"),
-        ({"channels": "stored", "output": mf.Output(dtype="float32")}, "leave out output"),
-        ({"rank": 1}, "go together"),
-        ({"rank": 2, "world_size": 2}, "rank: expected 0 to"),
-    ],
-)
-def test_arguments_that_make_no_sense_are_refused_at_once(original, arguments, message):
-    assert len(original.shards) % 4
-    with pytest.raises(ValueError, match=message):
-        mf.Loader(original.shards, **{"batch_size": 4, "shuffle": True, **arguments})
-
-
-@pytest.mark.parametrize("epoch", [-1, 2**64, 1.0, None])
-def test_an_epoch_that_cannot_be_is_refused_at_once(original, epoch):
-    with mf.Loader(original.shards, 4, shuffle=True) as loader:
-        with pytest.raises(ValueError, match="epoch: expected a number"):
-            loader.set_epoch(epoch)
-        assert loader.epoch == 0

@@ -1,10 +1,9 @@
-"""The life of a loader: its memory, its threads, its end."""
+"""The life of a loader: its threads, signals, its end."""
 
 from __future__ import annotations
 
 import gc
 import itertools
-import os
 import pickle
 import signal
 import subprocess
@@ -13,17 +12,17 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from typing import Any
 
 import mmno_fast as mf
 import numpy as np
 import pytest
 
 from tests.building import about, encoded, noise, write_files, write_rows
-from tests.loading import Case, mixed
+from tests.loading import Case, run, whole
 
 TASKS = Path("/proc/self/task")
 SPEC = mf.Resize(32, fit="stretch")
-BATCH_BYTES = 4 * 32 * 32 * 3
 
 
 @pytest.fixture(scope="module")
@@ -63,154 +62,6 @@ def ended(before, seconds=5.0):
     return threads() <= before
 
 
-def run(code, *arguments, timeout=60):
-    """A Python program in a process of its own: what it printed."""
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.split()
-
-
-# slots
-
-
-def test_all_batches_may_be_kept(shards):
-    with mf.Loader(shards, 4, shuffle=True, threads=2, prefetch=2) as loader:
-        kept = list(loader)
-        copies = [batch.images.copy() for batch in kept]
-        numbers = [batch.row_numbers.tolist() for batch in kept]
-        for _ in range(3):
-            for batch in loader:
-                assert all(not np.shares_memory(batch.images, other.images) for other in kept)
-        assert all(np.array_equal(batch.images, copy) for batch, copy in zip(kept, copies, strict=True))
-        assert [batch.row_numbers.tolist() for batch in kept] == numbers
-        assert loader.stats().slots > len(kept)
-        assert loader.stats().slot_bytes >= len(kept) * BATCH_BYTES
-
-
-def test_a_view_keeps_its_memory_after_its_batch_its_loader_and_its_data_set(folder):
-    dataset = Case(folder, SPEC).shards
-    loader = mf.Loader(dataset, 4, shuffle=False)
-    views = [batch.images[2, 5:9] for batch in itertools.islice(loader, 5)]
-    expected = [dataset[4 * i + 2]["images"][0][5:9] for i in range(5)]
-    assert all(np.array_equal(view, other) for view, other in zip(views, expected, strict=True))
-    list(loader)
-    loader.close()
-    dataset.close()
-    del loader, dataset
-    gc.collect()
-    noise(0, 1 << 20)
-    assert all(np.array_equal(view, other) for view, other in zip(views, expected, strict=True))
-
-
-def test_batches_may_be_written_to_by_whoever_has_them(shards):
-    with mf.Loader(shards, 4, shuffle=False) as loader:
-        for _ in range(2):
-            for start, batch in zip(range(0, 40, 4), loader, strict=True):
-                assert np.array_equal(batch.images[0], shards[start]["images"][0])
-                batch.images[:] = 7
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("output", [mf.Output(), mf.Output(dtype="float32", layout="nchw")])
-def test_in_the_steady_state_no_memory_is_taken(shards, threads, output):
-    with mf.Loader(shards, 4, shuffle=True, threads=threads, prefetch=2, output=output) as loader:
-        places = set()
-        for _ in range(20):
-            for batch in loader:
-                places.add(batch.images.ctypes.data)
-        stats = loader.stats()
-        assert stats.slots <= 2 + 2  # `prefetch`, the one that the consumer has, and the one that it asks for while it has that
-        assert len(places) <= stats.slots
-        assert stats.batches == 20 * 10
-
-
-def test_slots_of_pictures_of_many_sizes_do_not_add_up(tmp_path):
-    case = Case(mixed(tmp_path), mf.Original())
-    for dataset in (case.shards, case.raw):
-        with mf.Loader(dataset, 3, shuffle=True, prefetch=2) as loader:
-            for _ in range(20):
-                for _batch in loader:
-                    pass
-            assert loader.stats().slots <= 4
-
-
-def test_the_callers_slots_are_used_and_only_where_they_do_not_suffice_others(shards):
-    slots = [np.zeros(BATCH_BYTES + 64, np.uint8) for _ in range(4)]
-    with mf.Loader(shards, 4, shuffle=True, slots=slots, prefetch=2) as loader:
-        for _ in range(3):
-            for batch in loader:
-                assert any(np.shares_memory(batch.images, slot) for slot in slots)
-        assert (loader.stats().slots, loader.stats().slot_bytes) == (4, 0)
-        kept = list(loader)
-        assert loader.stats().slots > 4
-        assert len({batch.images.ctypes.data for batch in kept}) == len(kept)
-
-
-def test_slots_that_cannot_be_used_are_refused(shards):
-    readonly = np.zeros(BATCH_BYTES, np.uint8)
-    readonly.flags.writeable = False
-    odd = np.zeros(BATCH_BYTES + 8, np.uint8)[1:]
-    for slots, error in [
-        ([readonly], (BufferError, ValueError)),
-        ([np.zeros(BATCH_BYTES * 2, np.uint8)[::2]], (BufferError, ValueError)),
-        ([np.zeros(BATCH_BYTES, np.float32)], (BufferError, ValueError)),
-        ([odd if odd.ctypes.data % 4 else odd[1:]], ValueError),
-        ([b"bytes"], (BufferError, ValueError)),
-        ([7], TypeError),
-    ]:
-        with pytest.raises(error):
-            mf.Loader(shards, 4, shuffle=True, slots=slots)
-    with mf.Loader(shards, 4, shuffle=True, slots=[np.zeros(100, np.uint8)]) as loader:
-        with pytest.raises(ValueError, match="a batch needs 12288 bytes, and a slot that was given has 100"):
-            next(iter(loader))
-        assert loader.state_dict()["position"] == 0
-
-
-@pytest.mark.parametrize("given", [False, True])
-def test_epochs_that_are_left_lose_no_slot(shards, given):
-    slots = [np.zeros(BATCH_BYTES, np.uint8) for _ in range(4)] if given else None
-    with mf.Loader(shards, 4, shuffle=True, threads=2, prefetch=2, slots=slots) as loader:
-        for _ in range(30):
-            running = iter(loader)
-            next(running)
-        running.close()  # type: ignore[attr-defined]
-        assert loader.stats().slots <= 4
-        if slots:
-            assert all(any(np.shares_memory(batch.images, slot) for slot in slots) for batch in loader)
-
-
-def test_a_loader_with_the_callers_slots_may_be_left(folder):
-    code = """
-import sys
-import mmno_fast as mf, numpy as np
-dataset = mf.open(sys.argv[1])
-for _ in range(20):
-    next(iter(mf.Loader(dataset, 4, shuffle=True, slots=[np.zeros(12288, np.uint8) for _ in range(3)])))
-print("left")
-"""
-    assert run(code, Case(folder, SPEC).shards.path, timeout=10) == ["left"]
-
-
-@pytest.mark.skipif(not TASKS.exists(), reason="reads /proc")
-@pytest.mark.parametrize("kind", ["shards", "raw"])
-def test_memory_stays_flat_over_fifty_epochs(folder, kind):
-    dataset = Case(folder, mf.Resize(224, fit="pad")).dataset(kind)
-
-    def resident():
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    with mf.Loader(dataset, 8, shuffle=True, threads=2) as loader:
-        after = []
-        for _ in range(50):
-            for batch in loader:
-                assert batch.images.shape == (8, 224, 224, 3)
-                assert batch.rows.num_rows == 8
-            gc.collect()
-            after.append(resident())
-        assert loader.stats().slots <= 4
-    assert max(after[25:]) - max(after[5:10]) < 4 << 20
-
-
 # threads
 
 
@@ -231,7 +82,7 @@ def leave_by_del(dataset):
 def leave_by_an_exception(dataset):
     def fail():
         for batch in mf.Loader(dataset, 4, shuffle=True, threads=3):
-            batch.images.reshape(7)
+            whole(batch).reshape(7)
 
     with pytest.raises(ValueError, match="cannot reshape"):
         fail()
@@ -321,7 +172,8 @@ def test_several_loaders_run_side_by_side_and_from_several_threads(shards):
     loaders = [mf.Loader(shards, 4, shuffle=True, threads=2) for _ in range(4)]
     for together in zip(*loaders, expected, strict=True):
         assert all(batch.row_numbers.tolist() == together[-1] for batch in together[:-1])
-    seen, failed = [], []
+    seen: list[Any] = []
+    failed: list[BaseException] = []
 
     def work():
         try:
@@ -341,7 +193,8 @@ def test_several_loaders_run_side_by_side_and_from_several_threads(shards):
 def test_threads_that_share_one_epoch_get_every_batch_once(shards):
     with mf.Loader(shards, 4, shuffle=True, threads=2) as loader:
         for epoch in range(10):
-            running, seen = iter(loader), []
+            running = iter(loader)
+            seen: list[mf.Batch] = []
             workers = [threading.Thread(target=lambda own=running, into=seen: into.extend(own)) for _ in range(4)]
             for worker in workers:
                 worker.start()
@@ -421,7 +274,7 @@ def test_ctrl_c_works_soon_in_every_state(folder, slow, state, threads):
 HANDLED = """
 import faulthandler, signal, sys, time
 import mmno_fast as mf
-faulthandler.dump_traceback_later(20, exit=True)
+faulthandler.dump_traceback_later(8, exit=True)
 source, images, what = sys.argv[1:]
 dataset = mf.open(source, images, image=mf.Resize(32, fit="stretch"))
 loader = mf.Loader(dataset, 2, shuffle=False, threads=1)

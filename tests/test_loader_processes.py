@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import warnings
+from typing import Any
 
 import mmno_fast as mf
 import numpy as np
@@ -66,10 +67,10 @@ def test_a_hundred_forks_while_a_loader_runs_do_not_hang(case, kind):
     """A hundred of each kind: the child uses the data set, makes a loader, and lets go of its parent's."""
     dataset = case.dataset(kind)
     expected = sums_of(mf.Loader(dataset, 4, shuffle=True, threads=2))
-    loader = mf.Loader(dataset, 4, shuffle=True, threads=2)
+    loader: Any = mf.Loader(dataset, 4, shuffle=True, threads=2)
     for cycle in range(100):
         loader.set_epoch(0)
-        running = iter(loader)
+        running: Any = iter(loader)
         begun = [next(running) for _ in range(cycle % 3)]
 
         def job(running=running, begun=begun):
@@ -119,7 +120,7 @@ def test_a_fork_while_another_thread_waits_for_a_batch_does_not_hang(tmp_path, c
     write_files(tmp_path / "images", {"large.png": encoded(pixels, compress_level=1)})
     write_rows(tmp_path / "a.jsonl", [about("large.png")] * 8)
     loader = mf.Loader(mf.open(tmp_path / "a.jsonl", tmp_path / "images", image=SPEC), 8, shuffle=False, threads=1)
-    running = iter(loader)
+    running: Any = iter(loader)
     worker = threading.Thread(target=lambda: next(running))
     worker.start()
     time.sleep(0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from typing import Any
 
 import mmno_fast as mf
 import numpy as np
@@ -95,7 +96,7 @@ def test_any_rows_come_as_promised_with_their_pictures_and_resume(
 
 def grouped(rows, kept):
     """Rows of the same first picture, in the order of the first of each; those without pictures alone."""
-    groups = {}
+    groups: dict[Any, list[int]] = {}
     for row in kept:
         groups.setdefault(rows[row][0] if rows[row] else ("alone", row), []).append(row)
     return list(groups.values())
@@ -276,6 +277,7 @@ def test_pictures_have_the_label_that_their_rows_say(pool, tmp_path, kind):
 
 
 def test_what_is_no_source_is_refused(case):
-    for source in (None, case.folder, [1, 2], case.shards[0]):
+    every: list[Any] = [None, case.folder, [1, 2], case.shards[0]]
+    for source in every:
         with pytest.raises(TypeError, match="expected a Dataset, rows or pictures of one"):
             mf.Loader(source, 4, shuffle=True)
