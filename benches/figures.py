@@ -39,8 +39,8 @@ def bars(lines: Sequence[dict[str, Any]], torch: str) -> str:
         ("JSONL with memory_bytes, 2 threads", memory["ours"], "ours"),
         ("shards, 1 thread", one["ours"] * 1e9 / BYTES_A_ROW, "ours"),
         ("shards, 2 threads", two["ours"] * 1e9 / BYTES_A_ROW, "ours"),
-        ("memcpy of the same batches, 1 thread", one["theirs"] * 1e9 / BYTES_A_ROW, "bound"),
-        ("memcpy of the same batches, 2 threads", two["theirs"] * 1e9 / BYTES_A_ROW, "bound"),
+        ("memcpy, 1 thread", one["theirs"] * 1e9 / BYTES_A_ROW, "bound"),
+        ("memcpy, 2 threads", two["theirs"] * 1e9 / BYTES_A_ROW, "bound"),
     ]
     rows = [row for row in rows if row[1]]
     left, right, top, each = 270, WIDTH - 70, 80, 30

@@ -8,10 +8,8 @@
     expect(unsafe_code, reason = "loads and stores of registers, and calls of code compiled for AVX-512")
 )]
 
-use crate::picture::PatchShape;
-
 /// Pixels that are taken apart at once: the planes stay in the nearest cache until they are looked up.
-pub const BLOCK: usize = 2048;
+const BLOCK: usize = 2048;
 
 /// A table, and its low bytes and its high ones.
 struct Lookup<'a> {
@@ -61,49 +59,6 @@ pub fn look_up_planes<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], t
         for ((plane, table), apart) in [red, green, blue].into_iter().zip(&tables).zip(&apart) {
             let bytes = if C == 3 { &apart[..plane.len()] } else { from };
             table.look_up(bytes, plane);
-        }
-    }
-}
-
-/// The patches of a picture, as [`super::output::Writer`] describes them: row by row, each piece of a row to where its patch has it.
-/// `SIDE` is the patch's, or 0 for any. A token is at most [`BLOCK`] pixels wide.
-///
-/// # Panics
-///
-/// Where `to` is shorter.
-pub fn look_up_patches<const C: usize, const SIDE: usize>(
-    tables: &[[u16; 256]; 3],
-    pixels: &[u8],
-    width: usize,
-    patches: PatchShape,
-    to: &mut [u16],
-) {
-    let [any, merge, temporal] = [patches.patch, patches.merge, patches.temporal].map(|n| n as usize);
-    let side = if SIDE == 0 { any } else { SIDE };
-    let plane = side * side;
-    let (patch, token) = (3 * temporal * plane, side * merge);
-    let (wide, tokens) = (width / token, BLOCK / token);
-    let (tables, mut apart, mut numbers) = (tables.each_ref().map(Lookup::new), [[0; BLOCK]; 3], [0; BLOCK]);
-    for (y, row) in pixels.chunks_exact(width * C).enumerate() {
-        let (down, line) = (y / side, y % side);
-        for (piece, part) in row.chunks(tokens * token * C).enumerate() {
-            let numbers = &mut numbers[..part.len() / C];
-            if C == 3 {
-                take_apart(part, &mut apart);
-            }
-            for (channel, (table, apart)) in tables.iter().zip(&apart).enumerate() {
-                let bytes = if C == 3 { &apart[..numbers.len()] } else { part };
-                table.look_up(bytes, numbers);
-                for (number, from) in (down / merge * wide + piece * tokens..).zip(numbers.chunks_exact(token)) {
-                    let first = (number * merge + down % merge) * merge;
-                    for (number, from) in (first..).zip(from.chunks_exact(side)) {
-                        let at = number * patch + channel * temporal * plane + line * side;
-                        for time in 0..temporal {
-                            to[at + time * plane..][..side].copy_from_slice(from);
-                        }
-                    }
-                }
-            }
         }
     }
 }

@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::load::lookup::{BLOCK, look_up_patches, look_up_planes};
+use crate::load::lookup::look_up_planes;
 use crate::picture::{PatchShape, Statistics, widen};
 
 /// What a number is.
@@ -102,20 +102,6 @@ pub trait Sample: Copy + Send + private::Sealed {
     {
         planar::<Self, C>(tables, pixels, out);
     }
-
-    /// Writes the patches of such pixels. `SIDE` is the patch's, or 0 for any.
-    #[doc(hidden)]
-    fn patches<const C: usize, const SIDE: usize>(
-        tables: &[[Self; 256]; 3],
-        pixels: &[u8],
-        shape: Shape,
-        patches: PatchShape,
-        out: &mut [Self],
-    ) where
-        Self: Sized,
-    {
-        patched::<Self, C, SIDE>(tables, pixels, shape, patches, out);
-    }
 }
 
 mod private {
@@ -126,7 +112,7 @@ mod private {
 }
 
 macro_rules! sample {
-    ($kind:ty, $tables:ident $(, $own:item)*) => {
+    ($kind:ty, $tables:ident $(, $own:item)?) => {
         impl Sample for $kind {
             fn tables(writer: &Writer) -> Option<&[[Self; 256]; 3]> {
                 match &writer.tables {
@@ -135,7 +121,7 @@ macro_rules! sample {
                 }
             }
 
-            $($own)*
+            $($own)?
         }
     };
 }
@@ -145,19 +131,6 @@ sample!(
     Halves,
     fn planes<const C: usize>(tables: &[[Self; 256]; 3], pixels: &[u8], out: &mut [Self]) {
         look_up_planes::<C>(tables, pixels, out);
-    },
-    fn patches<const C: usize, const SIDE: usize>(
-        tables: &[[Self; 256]; 3],
-        pixels: &[u8],
-        shape: Shape,
-        patches: PatchShape,
-        out: &mut [Self],
-    ) {
-        if patches.patch as usize * patches.merge as usize <= BLOCK {
-            look_up_patches::<C, SIDE>(tables, pixels, shape.width, patches, out);
-        } else {
-            patched::<Self, C, SIDE>(tables, pixels, shape, patches, out);
-        }
     }
 );
 sample!(f32, Singles);
@@ -355,11 +328,11 @@ fn planar<T: Copy, const C: usize>(tables: &[[T; 256]; 3], pixels: &[u8], out: &
 }
 
 /// The sides of Qwen's patches have code of their own: rows of a known length are faster.
-fn patched_by_side<T: Sample, const C: usize>(tables: &[[T; 256]; 3], pixels: &[u8], shape: Shape, patches: PatchShape, out: &mut [T]) {
+fn patched_by_side<T: Copy, const C: usize>(tables: &[[T; 256]; 3], pixels: &[u8], shape: Shape, patches: PatchShape, out: &mut [T]) {
     match patches.patch {
-        14 => T::patches::<C, 14>(tables, pixels, shape, patches, out),
-        16 => T::patches::<C, 16>(tables, pixels, shape, patches, out),
-        _ => T::patches::<C, 0>(tables, pixels, shape, patches, out),
+        14 => patched::<T, C, 14>(tables, pixels, shape, patches, out),
+        16 => patched::<T, C, 16>(tables, pixels, shape, patches, out),
+        _ => patched::<T, C, 0>(tables, pixels, shape, patches, out),
     }
 }
 
@@ -453,8 +426,7 @@ mod tests {
                 merge: 2,
                 temporal: 2,
             };
-            // Wider than what is looked up at once.
-            let [height, width] = [2 * patch as usize, 160 * patch as usize];
+            let [height, width] = [2 * patch as usize, 4 * patch as usize];
             let shape = Shape {
                 height,
                 width,
@@ -464,11 +436,6 @@ mod tests {
             let [mut own, mut any] = [1, 2].map(|ground| vec![ground; pixels.len() * 2]);
             patched_by_side::<u8, 3>(&tables, &pixels, shape, patches, &mut own);
             patched::<u8, 3, 0>(&tables, &pixels, shape, patches, &mut any);
-            assert_eq!(own, any);
-            let tables = table(|channel, byte| u16::from(byte).wrapping_mul(40_503) + channel as u16);
-            let [mut own, mut any] = [1, 2].map(|ground| vec![ground; pixels.len() * 2]);
-            patched_by_side::<u16, 3>(&tables, &pixels, shape, patches, &mut own);
-            patched::<u16, 3, 0>(&tables, &pixels, shape, patches, &mut any);
             assert_eq!(own, any);
         }
     }
