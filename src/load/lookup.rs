@@ -11,20 +11,33 @@
 /// Pixels that are taken apart at once: the planes stay in the nearest cache until they are looked up.
 const BLOCK: usize = 2048;
 
-/// `to[i] = table[from[i]]`.
-///
-/// # Panics
-///
-/// Where there are not as many of both.
-pub fn look_up(table: &[u16; 256], from: &[u8], to: &mut [u16]) {
-    assert_eq!(from.len(), to.len(), "a number for each byte");
-    #[cfg(target_arch = "x86_64")]
-    if vbmi::is_there() {
-        // SAFETY: the machine has these instructions, as was just seen (in a cached word).
-        unsafe { vbmi::look_up(table, from, to) };
-        return;
+/// A table, and its low bytes and its high ones.
+struct Lookup<'a> {
+    table: &'a [u16; 256],
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only registers look bytes up"))]
+    halves: [[u8; 256]; 2],
+}
+
+impl<'a> Lookup<'a> {
+    fn new(table: &'a [u16; 256]) -> Self {
+        let half = |byte: usize| std::array::from_fn(|i| table[i].to_le_bytes()[byte]);
+        Self {
+            table,
+            halves: [half(0), half(1)],
+        }
     }
-    look_up_portable(table, from, to);
+
+    /// `to[i] = table[from[i]]`. There are as many of both.
+    fn look_up(&self, from: &[u8], to: &mut [u16]) {
+        assert_eq!(from.len(), to.len(), "a number for each byte");
+        #[cfg(target_arch = "x86_64")]
+        if vbmi::is_there() {
+            // SAFETY: the machine has these instructions, as was just seen (in a cached word).
+            unsafe { vbmi::look_up(&self.halves, from, to) };
+            return;
+        }
+        look_up_portable(self.table, from, to);
+    }
 }
 
 /// One plane for each channel, of pixels of one channel or three: NCHW from NHWC.
@@ -38,14 +51,14 @@ pub fn look_up_planes<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], t
     let (red, rest) = to.split_at_mut(area);
     let (green, blue) = rest.split_at_mut(area);
     let planes = red.chunks_mut(BLOCK).zip(green.chunks_mut(BLOCK)).zip(blue.chunks_mut(BLOCK));
-    let mut apart = [[0; BLOCK]; 3];
+    let (tables, mut apart) = (tables.each_ref().map(Lookup::new), [[0; BLOCK]; 3]);
     for (from, ((red, green), blue)) in pixels.chunks(BLOCK * C).zip(planes) {
         if C == 3 {
             take_apart(from, &mut apart);
         }
-        for ((plane, table), apart) in [red, green, blue].into_iter().zip(tables).zip(&apart) {
+        for ((plane, table), apart) in [red, green, blue].into_iter().zip(&tables).zip(&apart) {
             let bytes = if C == 3 { &apart[..plane.len()] } else { from };
-            look_up(table, bytes, plane);
+            table.look_up(bytes, plane);
         }
     }
 }
@@ -92,7 +105,7 @@ mod vbmi {
         _mm512_permutexvar_epi64, _mm512_setr_epi64, _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpacklo_epi8,
     };
 
-    use super::{BLOCK, look_up_portable, take_apart_portable};
+    use super::{BLOCK, take_apart_portable};
 
     /// The bytes of a register.
     const LANES: usize = 64;
@@ -108,8 +121,7 @@ mod vbmi {
     impl Half {
         #[inline]
         #[target_feature(enable = "avx512bw,avx512vbmi")]
-        fn new(table: &[u16; 256], byte: usize) -> Self {
-            let bytes: [u8; 256] = std::array::from_fn(|i| table[i].to_le_bytes()[byte]);
+        fn new(bytes: &[u8; 256]) -> Self {
             let (parts, _) = bytes.as_chunks::<LANES>();
             Self([load(&parts[0]), load(&parts[1]), load(&parts[2]), load(&parts[3])])
         }
@@ -126,21 +138,31 @@ mod vbmi {
     }
 
     #[target_feature(enable = "avx512bw,avx512vbmi")]
-    pub(super) fn look_up(table: &[u16; 256], from: &[u8], to: &mut [u16]) {
-        let (low, high) = (Half::new(table, 0), Half::new(table, 1));
+    pub(super) fn look_up(halves: &[[u8; 256]; 2], from: &[u8], to: &mut [u16]) {
+        let [low, high] = [Half::new(&halves[0]), Half::new(&halves[1])];
         // Unpacking works within 16 bytes: so that numbers come out in order, the first 32 bytes are the lower halves of those.
         let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-        let (blocks, rest) = from.as_chunks::<LANES>();
-        let (to, to_rest) = to.split_at_mut(blocks.len() * LANES);
-        for (from, to) in blocks.iter().zip(to.as_chunks_mut::<LANES>().0) {
+        let both = |from: &[u8; LANES]| {
             let numbers = _mm512_permutexvar_epi64(order, load(from));
             let upper = _mm512_movepi8_mask(numbers);
             let (low, high) = (low.at(numbers, upper), high.at(numbers, upper));
-            let (first, second) = to.split_at_mut(LANES / 2);
-            store(first, _mm512_unpacklo_epi8(low, high));
-            store(second, _mm512_unpackhi_epi8(low, high));
+            [_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high)]
+        };
+        let (blocks, rest) = from.as_chunks::<LANES>();
+        let (to, to_rest) = to.split_at_mut(blocks.len() * LANES);
+        for (from, to) in blocks.iter().zip(to.as_chunks_mut::<LANES>().0) {
+            let [first, second] = both(from);
+            store(&mut to[..LANES / 2], first);
+            store(&mut to[LANES / 2..], second);
         }
-        look_up_portable(table, rest, to_rest);
+        if !rest.is_empty() {
+            let (mut from, mut last) = ([0; LANES], [0; LANES]);
+            from[..rest.len()].copy_from_slice(rest);
+            let [first, second] = both(&from);
+            store(&mut last[..LANES / 2], first);
+            store(&mut last[LANES / 2..], second);
+            to_rest.copy_from_slice(&last[..to_rest.len()]);
+        }
     }
 
     #[target_feature(enable = "avx512bw,avx512vbmi")]
@@ -206,7 +228,7 @@ mod tests {
         for length in (0..200).chain([1000, 4096, 4097]) {
             let from = noise(length);
             let (mut fast, mut slow) = (vec![1; length], vec![2; length]);
-            look_up(&tables[0], &from, &mut fast);
+            Lookup::new(&tables[0]).look_up(&from, &mut fast);
             look_up_portable(&tables[0], &from, &mut slow);
             assert_eq!(fast, slow, "{length}");
             assert!(

@@ -112,7 +112,7 @@ mod private {
 }
 
 macro_rules! sample {
-    ($kind:ty, $tables:ident $(, $planes:ident)?) => {
+    ($kind:ty, $tables:ident $(, $own:item)?) => {
         impl Sample for $kind {
             fn tables(writer: &Writer) -> Option<&[[Self; 256]; 3]> {
                 match &writer.tables {
@@ -121,14 +121,18 @@ macro_rules! sample {
                 }
             }
 
-            $(fn planes<const C: usize>(tables: &[[Self; 256]; 3], pixels: &[u8], out: &mut [Self]) {
-                $planes::<C>(tables, pixels, out);
-            })?
+            $($own)?
         }
     };
 }
 sample!(u8, Bytes);
-sample!(u16, Halves, look_up_planes);
+sample!(
+    u16,
+    Halves,
+    fn planes<const C: usize>(tables: &[[Self; 256]; 3], pixels: &[u8], out: &mut [Self]) {
+        look_up_planes::<C>(tables, pixels, out);
+    }
+);
 sample!(f32, Singles);
 
 /// The shape of a picture's pixels: height, width, and 1 or 3 channels.
