@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CorpusKey = tuple[int, int, int, int]
+
+# Those need an environment of their own: `make test-torch`.
+collect_ignore = [] if find_spec("torch") else ["torch"]
 
 
 @pytest.fixture(scope="session")
