@@ -26,7 +26,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-kernels wheel docs parity parity-check fuzz nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,9 +119,18 @@ format: $(VENV)/.develop ## rewrite the files as the formatters want them
 	ruff check --fix-only
 	ruff format
 
-bench: $(VENV)/.develop ## every step beside the reference, a training loop and the floor, in one table (PICTURES=2700)
+bench: $(VENV)/.develop ## every step, and the loader, beside the reference, training loops and the floor, in two tables (PICTURES=2700)
 	@mkdir -p .benchmarks
 	python -m benches.compare --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/compare.json
+	python -m benches.loading --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/loading.json
+
+bench-loading: $(VENV)/.develop ## the loader beside memory's bandwidth, and beside PyTorch's with Pillow where `make test-torch` has set it up (PICTURES=2700)
+	@mkdir -p .benchmarks
+	python -m benches.loading --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/loading.json
+
+figures: $(VENV)/.develop ## docs/loading.svg and docs/memory.svg, of what `make bench-loading` has found and of fifty epochs
+	python -m benches.steady --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700)
+	python -m benches.figures
 
 bench-kernels: $(VENV)/.develop ## the kernels and the steps by themselves, with criterion and pytest-benchmark; and beside their peers
 	cargo bench $(LOCKED) --features "fuzzing $(SIMD)"
@@ -149,9 +158,10 @@ fuzz: $(VENV)/.setup ## the fuzz targets with the address sanitiser, FUZZ_SECOND
 	        $(FUZZ_LIMITS) -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-nightly: $(VENV)/.develop deny fuzz ## the slow tests, a minute of each fuzz target, and many more cases of the random tests
+nightly: $(VENV)/.develop $(TORCH)/.setup deny fuzz ## the slow tests, a minute of each fuzz target, and many more cases of the random tests
 	PROPTEST_CASES=20000 cargo test --release $(LOCKED) --features "fuzzing $(SIMD)"
-	pytest -m "slow" --timeout 3600
+	pytest -m "slow and not torch and not gpu" --timeout 3600
+	PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "slow and torch" --timeout 3600 tests/torch
 	pytest --hypothesis-profile slow --timeout 3600
 
 clean: ## remove whatever make made

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -32,12 +32,11 @@ import pyarrow as pa
 from mmno_fast import _core
 from mmno_fast.reference import pictures as plain
 from mmno_fast.reference.scan import Options, Source, scan_source
-from mmno_fast.tables import listing
 from PIL import Image
-from rich.console import Console
 
 from benches.corpus import FOLDER, Corpus, corpus
 from benches.memory import peaks
+from benches.table import Line, show
 from benches.training_loop import ChatDataset
 
 IMAGE: Final = mf.Resize(448, fit="stretch")
@@ -45,20 +44,6 @@ WHOLE: Final = mf.Original()
 STRIDE: Final = 8
 """Every so many pictures and rows are taken where Pillow is slow, and where a row costs the same as any other."""
 MIB: Final = 2**20
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; `ratio` is None where nothing stands beside."""
-
-    what: str
-    unit: str
-    ours: float
-    beside: str = ""
-    theirs: float | None = None
-    ratio: float | None = None
-    wanted: str = ""
-    met: bool | None = None
 
 
 def seconds(work: Callable[[Any], object], items: Iterable[Any]) -> float:
@@ -279,10 +264,6 @@ def _features() -> list[str]:
     return ["--features", "require-simd"] if _core.build_info()["jpeg_simd"] != "none" else []
 
 
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=2700)
@@ -294,13 +275,7 @@ def main() -> None:
         bench = Bench(data, arguments.rounds, Path(work))
         lines = [line for step in (bench.parse, bench.decode, bench.resize, bench.whole) for line in step()]
     lines += memory()
-    headers = [("what", "left"), ("unit", "left"), ("ours", "right"), ("beside", "left"), ("its", "right"), ("ratio", "right")]
-    cells = [
-        [line.what, line.unit, _figure(line.ours), line.beside, _figure(line.theirs), f"{line.ratio:.2f} x" if line.ratio else "",
-         line.wanted, {None: "", True: "met", False: "NOT MET"}[line.met]]
-        for line in lines
-    ]  # fmt: skip
-    Console(width=None if os.isatty(1) else 160).print(listing([*headers, ("wanted", "left"), ("", "left")], cells))
+    show(lines)
     machine = {"cpus": os.cpu_count(), "machine": platform.platform(), "python": platform.python_version(), "pillow": PIL.__version__}
     if arguments.json:
         found = {"corpus": data.command, "rounds": arguments.rounds, **machine, "lines": [asdict(line) for line in lines]}

@@ -148,8 +148,8 @@ catalogue! {
         "cut or pad the picture, or leave it out under --allow", "picture.format";
     PictureExtension "picture.extension" Warning "the content is of another format than the name says; the content counts",
         "nothing to do here; rename it for other readers", "picture.*";
-    PictureTransparent "picture.transparent" Warning "the picture has transparency, which is dropped",
-        "nothing to do if the colour under it is meant", "picture.*";
+    PictureTransparent "picture.transparent" Warning "the picture has transparency: dropped, or laid over white, as `alpha` says",
+        "nothing to do if that is meant", "picture.*";
     PictureAnimated "picture.animated" Warning "only the first frame is used",
         "nothing to do if it is meant", "picture.*";
 }

@@ -6,6 +6,8 @@
 //! JSONL ── lines ── row ── rules ──┐
 //!                                  ├── scan ── plan ── unit: read ── decode ── colour ── resample ── shard ── commit
 //! names ── resolve ── read ── probe┘     └── findings, report                                          └── manifest.json
+//!
+//! shards, or a scan ── order ── gather ── output ── slot ── feed ── Python
 //! ```
 #![deny(unsafe_code)]
 

@@ -177,11 +177,38 @@ def test_files_can_be_kept_as_they_are(tmp_path: Path) -> None:
         assert np.array_equal(picture.rgb(), pixels)
         assert (picture.height, picture.width) == pixels.shape[:2]
     assert np.array_equal(dataset[4]["images"][0], mf.read_picture(PICTURES[0], mf.Original()))
-    with pytest.raises(TypeError, match="Original"):
-        mf.read_picture(PICTURES[0], mf.Encoded())
+    assert np.array_equal(mf.read_picture(PICTURES[0], mf.Encoded()), mf.read_picture(PICTURES[0], mf.Original()))
     again = mf.build(source, tmp_path / "images", tmp_path / "more", mf.Encoded(), shard_bytes=1)
     assert again.rows == report.rows
     updated = mf.build(source, tmp_path / "images", tmp_path / "more", mf.Encoded(), update=True)
     assert updated.decoded == 0
     same = {path.name: path.read_bytes() for path in (tmp_path / "shards").rglob("*.npy")}
     assert same == {path.name: path.read_bytes() for path in (tmp_path / "more").rglob("*.npy")}
+
+
+def test_what_is_no_picture_is_said_in_words():
+    profile = mf.Profile("hf/qwen3_vl")
+    data = PICTURES[0]
+    same = [mf.read_picture(source, mf.Original()) for source in (bytearray(data), memoryview(data), [data])]
+    assert np.array_equal(same[0], same[1])
+    assert np.array_equal(same[0], same[2][0])
+    wrongly: Any = mf  # what a type checker would refuse
+    for wrong, match in [
+        (lambda: wrongly.read_picture(data, "448"), "image: expected a spec"),
+        (lambda: wrongly.read_picture(data, mf.Original(), "float32"), "output: expected an Output"),
+        (lambda: wrongly.read_picture([7], mf.Original()), "source: expected a path"),
+        (lambda: wrongly.plan_tokens([(512, 512)], "hf/qwen3_vl"), "profile: expected a Profile"),
+        (lambda: wrongly.plan_tokens("a.png", profile), "put it into a list"),
+        (lambda: wrongly.plan_tokens([(1.5, 2)], profile), r"expected \(height, width\)"),
+    ]:
+        with pytest.raises(TypeError, match=match):
+            wrong()
+    with pytest.raises(ValueError, match="threads"):
+        mf.read_picture(data, mf.Original(), threads=-3)
+    with pytest.raises(mf.DataError, match="picture 1: ") as caught:
+        mf.read_picture([data, b"no picture"], mf.Original())
+    assert caught.value.path == "picture 1"
+    assert mf.plan_tokens(np.array([[512, 512]]), profile).tokens.tolist() == [256]
+    mf.profiles()["hf/qwen3_vl"].clear()
+    assert mf.Profile("hf/qwen3_vl", max_pixels=70_000) == mf.Profile("hf/qwen3_vl", max_pixels=70_000)
+    assert wrongly.Resize(np.int64(4), fit="stretch") == mf.Resize(4, fit="stretch")

@@ -155,7 +155,7 @@ class Stats:
 
     def __new__(cls) -> Stats: ...
     def snapshot(self) -> dict[str, Any]:
-        """`busy` (seconds by stage), `pictures`, `decoded`, `remembered`, `memory_bytes`, `skipped`, `slots`, `slot_bytes`, `full`."""
+        """`busy` (seconds by stage), `pictures`, `decoded`, `remembered`, `memory_bytes`, `skipped`, `slots`, `slot_bytes`."""
 
 @final
 class Slots:
@@ -194,15 +194,17 @@ class Feed:
         """The next batch; None at the end."""
     def is_ready(self) -> bool:
         """Whether a batch could be taken without waiting."""
+    def stop(self) -> None:
+        """Tell its threads to stop, without waiting for them."""
     def close(self) -> None:
-        """End its threads."""
+        """End its threads, and wait for them."""
 
 @final
 class Batch:
     """A batch, as the core hands it over."""
 
-    def lease(self) -> Lease | None:
-        """Its memory, once."""
+    def lease(self) -> Lease:
+        """Its memory; once, then a `ClosedError`."""
     @property
     def rows(self) -> Rows | None:
         """Its rows as Arrow; None where pictures come alone."""
@@ -212,6 +214,9 @@ class Batch:
     @property
     def bytes(self) -> int:
         """Bytes of its pictures."""
+    @property
+    def row_count(self) -> int:
+        """How many rows there are; 0 where pictures come alone."""
     @property
     def row_numbers(self) -> npt.NDArray[np.uint64]:
         """Numbers of its rows."""
@@ -256,7 +261,8 @@ def catalogue() -> list[dict[str, str]]:
 def build_info() -> dict[str, str]:
     """How this build was made and what it runs on.
 
-    Keys: version, profile, target, libjpeg_turbo, jpeg_simd (built with: avx2, neon or none), resample (here: vbmi, avx512, avx2 or portable).
+    Keys: version, profile, target, libjpeg_turbo, jpeg_simd (built with: avx2, neon or none), resample (here: vbmi, avx512, avx2 or
+    portable).
     """
 
 def check(

@@ -45,7 +45,7 @@ class Batch:
     def __init__(self, core: _core.Batch, output: Output | None, epoch: int, labels: npt.NDArray[np.int64] | None) -> None:
         self._core = core
         self._output = output
-        self._lease = core.lease()
+        self._memory: memoryview[int] | None = memoryview(core.lease())
         self._labels = labels
         self.epoch = epoch
         """The epoch, from 0."""
@@ -66,7 +66,7 @@ class Batch:
         return self._output.dtype if self._output else "uint8"
 
     @cached_property
-    def images(self) -> Array | list[Array]:
+    def images(self) -> Any:
         """The pictures.
 
         - Of one size: one array, (pictures, H, W, 3) or (pictures, 3, H, W).
@@ -74,8 +74,7 @@ class Batch:
         - As patches: one array, (patches of all pictures, 3 * temporal * patch * patch); see `image_grid_thw`.
         - With ``channels="stored"``: a list of uint8 (H, W) or (H, W, 3).
         """
-        images: Array | list[Array] = self.views(self.numbers)
-        return images
+        return self.views(self.numbers)
 
     def views(self, flat: Any) -> Any:
         """What `images` is, as views of `flat`: `numbers`, or a copy of it that lies elsewhere, a tensor on a device for example."""
@@ -175,6 +174,11 @@ class Batch:
         return len(self.image_index) != self._core.count
 
     @property
+    def row_count(self) -> int:
+        """How many rows there are; 0 where pictures come alone."""
+        return self._core.row_count
+
+    @property
     def picture_count(self) -> int:
         """How many pictures `images` has."""
         return self._core.count
@@ -187,14 +191,14 @@ class Batch:
     @cached_property
     def numbers(self) -> Array:
         """The numbers of all pictures, flat, as `dtype`: the slot itself."""
-        if self._lease is None or self._core.bytes == 0:
+        if self._memory is None or self._core.bytes == 0:
             return np.empty(0, _DTYPES[self.dtype])
-        return np.frombuffer(self._lease, _DTYPES[self.dtype])
+        return np.frombuffer(self._memory, _DTYPES[self.dtype])
 
     def without_pixels(self) -> Batch:
         """The same batch without its pictures' numbers: for whoever holds a copy of them, and wants the slot to be free again."""
         bare = copy(self)
-        bare._lease = None  # noqa: SLF001 - the same class
+        bare._memory = None  # noqa: SLF001 - the same class
         for name in ("images", "numbers"):
             bare.__dict__.pop(name, None)
         return bare

@@ -60,7 +60,7 @@ class Contents(Protocol):
 
     @property
     def pictures(self) -> Pictures:
-        """Every distinct picture once."""
+        """Every distinct picture that rows use once, in the order of first use."""
 
     def row(self, number: int) -> tuple[dict[str, Any], list[Pixels]]:
         """One row as plain values, and its pictures: uint8 (H, W, 3), the caller's own."""
@@ -85,6 +85,7 @@ class ShardContents:
 
     @property
     def core(self) -> _core.Table:
+        """As `Contents` says."""
         # A fork may have come while another thread was opening a shard: a child opens its own.
         if self._core is None or self._core[0] != os.getpid():
             entries = [(entry["folder"], entry["rows"], entry["pictures"]) for entry in self.manifest["shards"]]
@@ -94,6 +95,7 @@ class ShardContents:
 
     @cached_property
     def identity(self) -> tuple[list[tuple[str, str]], list[tuple[str, int]]]:
+        """As `Contents` says; read from the manifest and ``rejects.jsonl``."""
         sources = [(source["name"], source["blake3"]) for source in self.manifest["sources"]]
         return sources, sorted(read_rejects(self.path / "rejects.jsonl")) if self.manifest["totals"]["rejected"] else []
 
@@ -119,6 +121,7 @@ class ShardContents:
 
     @property
     def schema(self) -> pa.Schema:
+        """As `Contents` says."""
         return self.shards[0].row_table.schema if self.shards else rows_schema()
 
     @cached_property
@@ -126,23 +129,38 @@ class ShardContents:
         return distinct([shard.picture_table for shard in self.shards])
 
     @cached_property
-    def pictures(self) -> Pictures:
-        return Pictures(self, self.shards, self._distinct[0])
+    def _used(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Offsets and numbers of the rows' pictures in `pictures`; and those pictures' numbers among the distinct ones."""
+        column = columns_in_order(self.shards, self.index, self._of_shards(self._distinct[1]), ["pictures"]).column("pictures")
+        offsets, stored = offsets_and_values(column)
+        return offsets, *in_order_of_use(stored)
 
-    def _numbers(self) -> Iterator[npt.NDArray[np.uint32]]:
-        """Of each shard the numbers of its pictures in `pictures`."""
+    def _of_shards(self, numbers: npt.NDArray[np.uint32]) -> Iterator[npt.NDArray[np.uint32]]:
+        """The numbers of all stored pictures, shard by shard."""
         ends = np.cumsum([shard.pictures for shard in self.shards])
-        return iter(np.split(self._distinct[1], ends[:-1]))
+        return iter(np.split(numbers, ends[:-1]))
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """As `Contents` says; in the order in which rows first name them."""
+        return Pictures(self, self.shards, self._distinct[0][self._used[2]])
 
     @cached_property
     def rows(self) -> pa.Table:
-        return columns_in_order(self.shards, self.index, self._numbers())
+        """As `Contents` says."""
+        stored, numbers = self._distinct
+        used = self._used[2]
+        anew = np.zeros(len(stored), np.uint32)  # a picture that no row uses any more has no number
+        anew[used] = np.arange(len(used), dtype=np.uint32)
+        return columns_in_order(self.shards, self.index, self._of_shards(anew[numbers]))
 
-    @cached_property
+    @property
     def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        return offsets_and_values(columns_in_order(self.shards, self.index, self._numbers(), ["pictures"]).column("pictures"))
+        """As `Contents` says."""
+        return self._used[0], self._used[1]
 
     def row(self, number: int) -> tuple[dict[str, Any], list[Pixels]]:
+        """As `Contents` says."""
         shard, row = self.place(number)
         values: dict[str, Any] = shard.row_table.slice(row, 1).to_pylist()[0]
         return values, [widened(shard.pixels(picture)) for picture in values["pictures"]]
@@ -156,6 +174,15 @@ def read_rejects(path: Path) -> list[tuple[str, int]]:
             reject = json.loads(line)
             found.append((str(reject["source"]), int(reject["line"])))
     return found
+
+
+def in_order_of_use(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Numbers counted anew, from 0, in the order in which each comes first; and of each new number the one that it was."""
+    old, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[inverse.reshape(-1)], old[order]
 
 
 def offsets_and_values(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -86,7 +86,7 @@ def open(  # noqa: A001 - `mf.open` is the name that users expect
         )
         return Dataset(opening, RawContents(opening, threads, progress))
     if not isinstance(path, (str, os.PathLike)):
-        raise ValueError("to open JSONL, name the folder of its pictures, too: open(sources, images=…)")
+        raise ValueError("to open JSONL, name the folder of its pictures, too: open(sources, images=…)")  # noqa: TRY004 - the type is fine
     if image is not None or rejects is not None:
         raise ValueError("image and rejects go with JSONL and images=…; shards have their pixels and rows already")
     folder = Path(os.path.abspath(path))  # noqa: PTH100 - `Path.absolute` keeps `..`, `resolve` follows links
@@ -123,7 +123,7 @@ class Dataset(Rows):
     def path(self) -> Path:
         """The folder of shards, absolute; of JSONL, a `ValueError`."""
         if isinstance(self._opening, Opening):
-            raise ValueError("this data set was opened from JSONL: it has no folder of shards")
+            raise ValueError("this data set was opened from JSONL: it has no folder of shards")  # noqa: TRY004 - the type is fine
         return self._opening
 
     @property
@@ -146,7 +146,7 @@ class Dataset(Rows):
         """(source, line, codes) of each row of JSONL that is left out; `check` says more. Of shards, a `ValueError`: see rejects.jsonl."""
         contents = self.open_contents()
         if not isinstance(contents, RawContents):
-            raise ValueError("shards hold accepted rows only; rejects.jsonl beside them has the others")
+            raise ValueError("shards hold accepted rows only; rejects.jsonl beside them has the others")  # noqa: TRY004 - the type is fine
         return contents.rejected
 
     @property
@@ -229,5 +229,5 @@ class Dataset(Rows):
     def _shards(self) -> ShardContents:
         contents = self.open_contents()
         if not isinstance(contents, ShardContents):
-            raise ValueError("this data set was opened from JSONL: it has no manifest")
+            raise ValueError("this data set was opened from JSONL: it has no manifest")  # noqa: TRY004 - the type is fine
         return contents

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from threading import RLock
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
@@ -29,6 +31,7 @@ Source: TypeAlias = "Rows | Pictures | LabelledPictures"
 PREFETCH_BYTES: Final = 2**30
 """Bytes of batches that are made ahead, by default; one batch is always made, whatever it weighs."""
 _VERSION: Final = 1  # of the state
+_WORD: Final = 2**64  # the core counts below it
 _LOG: Final = logging.getLogger("mmno_fast")
 
 
@@ -201,7 +204,7 @@ class Loader:
     def hand_out(self, batch: Batch, asked: float) -> None:
         """Count `batch`, which the consumer asked for at the time `asked`: the state is behind it now."""
         self._position, self._begun = batch.position, True
-        if self._clock.handed_out(asked, len(batch.row_numbers), batch.picture_count, batch.nbytes):
+        if self._clock.handed_out(asked, batch.row_count, batch.picture_count, batch.nbytes):
             stats = self.stats()
             _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
 
@@ -213,7 +216,7 @@ class Loader:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
         self._check_open()
         feed = self.feed(self._epoch, 0)
-        kept = []
+        kept: list[_core.Batch] = []
         try:
             while len(kept) < self._prefetch and (core := feed.next()) is not None:
                 kept.append(core)
@@ -256,7 +259,7 @@ class Loader:
                 "this state belongs to other data: other rows, another selection, or another shuffle or group_by_picture "
                 f"(its fingerprint is {fingerprint}, this loader's {self._fingerprint})"
             )
-        if min(seed, epoch, position) < 0 or position > self.sample_count:
+        if min(seed, epoch, position) < 0 or max(seed, epoch) >= _WORD or position > self.sample_count:
             raise state_error(f"a state at position {position} of {self.sample_count}, epoch {epoch}, seed {seed}")
         self._check_open()
         self._end_running()
@@ -326,7 +329,16 @@ class Loader:
     def _check_open(self) -> None:
         if self._closed:
             raise _core.ClosedError("this loader was closed; make another one")
-        if self._process != os.getpid():
+        self.check_process()
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here, and not before a fork."""
+        return self._process == os.getpid()
+
+    def check_process(self) -> None:
+        """Refuse to be used in a forked child."""
+        if not self.is_of_this_process:
             raise RuntimeError("this loader belongs to the process that made it: its threads do not survive a fork. Make one here")
 
 
@@ -334,22 +346,33 @@ class _Epoch(Iterator[Batch]):
     """The batches of one epoch. It holds on to its loader, and the loader not to it: when it goes, its threads end."""
 
     def __init__(self, loader: Loader, feed: _core.Feed) -> None:
-        self._loader = loader
         self._feed: _core.Feed | None = feed
+        self._loader = loader
+        self._handing_over = RLock()  # threads may share it; a signal's handler may use it while it waits
 
     def __next__(self) -> Batch:
-        if self._feed is None:
-            raise StopIteration
-        try:
-            batch = self._loader.take(self._feed)
-        except BaseException:
-            self.close()
-            raise
-        if batch is None:
-            self.close()
-            self._loader.finish()
-            raise StopIteration
-        return batch
+        self._loader.check_process()
+        with self._handing_over:
+            if self._feed is None:
+                raise StopIteration
+            try:
+                batch: Batch | None = self._loader.take(self._feed)
+            except BaseException:
+                self.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
+                raise
+            if batch is None:
+                ended = self._feed is not None  # else another thread has closed it, and more was to come
+                self.close()
+                if ended:
+                    self._loader.finish()
+                raise StopIteration
+            return batch
+
+    def stop(self) -> None:
+        """Tell its threads to end, without waiting for them."""
+        if self._feed is not None:
+            self._feed.stop()
+            self._feed = None
 
     def begin_again(self, feed: _core.Feed) -> None:
         """Hand out other batches instead; nothing where it has ended."""
@@ -362,13 +385,18 @@ class _Epoch(Iterator[Batch]):
     def close(self) -> None:
         """End its threads."""
         if self._feed is not None:
-            self._feed.close()
-            self._feed = None
+            feed, self._feed = self._feed, None
+            if self._loader.is_of_this_process:  # else it has no threads, and one that is gone may hold its lock
+                feed.close()
 
 
 def _check(name: str, value: int, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}: expected a number of at least {least}, found {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or not least <= number < _WORD:
+        raise ValueError(f"{name}: expected a number of at least {least} and below 2**64, found {value!r}")
 
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:

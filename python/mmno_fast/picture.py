@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
+from typing import Any, Final, NamedTuple, TypeAlias, get_args, overload
 
 import numpy as np
 
 from mmno_fast import _core
 from mmno_fast.machine import thread_count
-from mmno_fast.specs import Encoded, ImageSpec, Profile
+from mmno_fast.output import Output
+from mmno_fast.specs import Encoded, ImageSpec, Profile, from_dict
 
-if TYPE_CHECKING:
-    from mmno_fast.output import Output
-
-Source: TypeAlias = bytes | str | os.PathLike[str]
+Source: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str]
 """A path, or the bytes of a file."""
+_SOURCES: Final = (bytes, bytearray, memoryview, str, os.PathLike)
 Several: TypeAlias = Sequence[Source]
 """Sources of several pictures."""
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -55,7 +55,7 @@ def read_picture(
 
     Args:
         source: A path or the bytes of a file; or a list of such.
-        image: ``Resize(…)``, ``Original(…)`` or ``Profile(…)``.
+        image: ``Resize(…)``, ``Original(…)`` or ``Profile(…)``; ``Encoded(…)`` is read as ``Original`` is, as a data set of files does.
         output: What becomes of the pixels. Default: bytes, (H, W, 3). ``Profile(…).output()`` is what a model's processor gives.
         threads: How many to use for several pictures. Default: all that this process may use.
 
@@ -80,12 +80,14 @@ def read_picture(
     >>> values.shape, values.dtype, grid.tolist()
     ((560, 1536), dtype('uint16'), [[1, 14, 20], [1, 14, 20]])
     """
-    if isinstance(image, Encoded):
-        raise TypeError("image: Encoded() keeps a file as it is; say Original() for its pixels")
-    several = not isinstance(source, (bytes, str, os.PathLike))
-    sources = [source] if isinstance(source, (bytes, str, os.PathLike)) else [*source]
-    threads = thread_count(threads) if several else 1
-    made = _core.read_pictures(sources, image.to_json(), None if output is None else output.to_json(), threads=threads)
+    _expect("image", image, get_args(ImageSpec), "a spec, such as Resize(448, fit='stretch')")
+    if output is not None:
+        _expect("output", output, Output, "an Output(…), such as Output(dtype='float32')")
+    workers = thread_count(threads)
+    several = not isinstance(source, (bytes, bytearray, memoryview, str, os.PathLike))
+    every: list[Any] = [*source] if several else [source]  # type: ignore[misc]
+    sources = [_plain(each) for each in every]
+    made = _core.read_pictures(sources, _decoded(image).to_json(), None if output is None else output.to_json(), threads=workers)
     arrays = [array.view(np.float16) if output is not None and output.dtype == "float16" else array for array, _ in made]
     if output is not None and output.layout == "patches":
         side = output.patch or 1
@@ -93,6 +95,38 @@ def read_picture(
         values = arrays[0] if len(arrays) == 1 else np.concatenate([np.empty((0, _patch_width(output)), _dtype(output)), *arrays])
         return Patches(values, grid)
     return arrays if several else arrays[0]
+
+
+def _expect(name: str, value: object, kind: Any, what: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected {what}, found {value!r}")
+
+
+def _plain(source: Any) -> bytes | str | os.PathLike[str]:
+    """A source as the core takes it."""
+    if isinstance(source, (bytearray, memoryview)):
+        return bytes(source)
+    _expect("source", source, (bytes, str, os.PathLike), "a path or the bytes of a file")
+    plain: bytes | str | os.PathLike[str] = source
+    return plain
+
+
+def _decoded(image: ImageSpec) -> ImageSpec:
+    """The spec for the pixels of what is kept as a file."""
+    return from_dict({**image.to_dict(), "kind": "original"}) if isinstance(image, Encoded) else image
+
+
+def _size_or_source(picture: Any) -> tuple[int, int] | bytes | str | os.PathLike[str]:
+    """What `plan_tokens` takes, as the core takes it."""
+    if isinstance(picture, _SOURCES):
+        return _plain(picture)
+    try:
+        height, width = (operator.index(side) for side in picture)
+    except (TypeError, ValueError):
+        raise TypeError(f"pictures: expected (height, width), a path or the bytes of a file, found {picture!r}") from None
+    if not (1 <= height < 2**32 and 1 <= width < 2**32):
+        raise ValueError(f"pictures: a picture has at least one pixel a side, found {(height, width)}")
+    return height, width
 
 
 def _patch_width(output: Output) -> int:
@@ -145,7 +179,10 @@ def plan_tokens(pictures: Iterable[tuple[int, int] | Source], profile: Profile) 
     >>> plan.tokens.tolist(), plan.image_grid_thw[0].tolist(), list(plan.refused)
     ([256, 64, 0], [1, 32, 32], [2])
     """
-    plans = _core.plan_tokens(profile.to_json(), list(pictures))
+    _expect("profile", profile, Profile, "a Profile(…), such as Profile('hf/qwen3_vl')")
+    if isinstance(pictures, _SOURCES):
+        raise TypeError("pictures: expected several, found one path or file; put it into a list")
+    plans = _core.plan_tokens(profile.to_json(), [_size_or_source(picture) for picture in pictures])
     refused = {number: plan for number, plan in enumerate(plans) if isinstance(plan, str)}
     numbers = np.array([(0,) * 5 if isinstance(plan, str) else plan for plan in plans], np.int64).reshape(-1, 5)
     grid = np.column_stack([(numbers[:, 2] > 0).astype(np.int64), numbers[:, 2:4]])

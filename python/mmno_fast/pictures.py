@@ -68,7 +68,7 @@ class Picture:
 
     @property
     def pixels(self) -> Pixels:
-        """As stored: uint8 (H, W) or (H, W, 3). A read-only view of the mapped shard, nothing copied; decoded now where there is no shard."""
+        """As stored: uint8 (H, W) or (H, W, 3). A read-only view of the mapped shard, nothing copied; of JSONL, decoded now."""
         return self._holder.pixels(self._row)
 
     @property
@@ -86,7 +86,7 @@ _HOLDER_BITS: Final = 32  # the core numbers pictures as holder << 32 | picture
 
 
 class Pictures(Sequence[Picture]):
-    """Every distinct picture of a data set once, in the order in which it is stored (or first used). Pixels are read when asked for.
+    """Every distinct picture of a data set once, in the order in which its rows first use them. Pixels are read when asked for.
 
     A source for `Loader`: each picture is a sample of its own.
     """

@@ -22,7 +22,7 @@ def rank_and_world(rank: int | None, world_size: int | None) -> tuple[int, int]:
         raise ValueError("rank and world_size go together")
     elif found is not None and found != (rank, world_size):
         message = f"rank {rank} of {world_size} was asked for, but this process is rank {found[0]} of {found[1]}"
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warnings.warn(message, UserWarning, stacklevel=3)
     if not 0 <= rank < world_size:
         raise ValueError(f"rank: expected 0 to world_size - 1 = {world_size - 1}, found {rank}")
     return rank, world_size

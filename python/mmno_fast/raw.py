@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.contents import Pixels, offsets_and_values
+from mmno_fast.contents import Pixels, in_order_of_use, offsets_and_values
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.pictures import Pictures
 from mmno_fast.schemas import pictures_schema, rows_schema
@@ -71,10 +71,12 @@ class RawContents:
 
     @cached_property
     def identity(self) -> tuple[list[tuple[str, str]], list[tuple[str, int]]]:
+        """As `Contents` says."""
         return [(name, blake3) for name, _, blake3, _ in self.core.sources()], sorted((source, line) for source, line, _ in self.rejected)
 
     @property
     def schema(self) -> pa.Schema:
+        """As `Contents` says."""
         return rows_schema()
 
     @cached_property
@@ -90,18 +92,16 @@ class RawContents:
     def _used(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Offsets and numbers of the rows' pictures in `pictures`; and those pictures' numbers in the scan, in the order of first use."""
         offsets, scanned = offsets_and_values(self._read.column("pictures"))
-        values, first, inverse = np.unique(scanned, return_index=True, return_inverse=True)
-        order = np.argsort(first, kind="stable")
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        return offsets, rank[inverse.reshape(-1)], values[order]
+        return offsets, *in_order_of_use(scanned)
 
     @property
     def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """As `Contents` says."""
         return self._used[0], self._used[1]
 
     @cached_property
     def rows(self) -> pa.Table:
+        """As `Contents` says; every line is read again."""
         import pyarrow as pa  # imported when first used: it is large
 
         offsets, numbers, _ = self._used
@@ -112,9 +112,11 @@ class RawContents:
 
     @cached_property
     def pictures(self) -> Pictures:
+        """As `Contents` says; in the order in which accepted rows first name them."""
         return Pictures(self, [_Files(self)], self._used[2])
 
     def row(self, number: int) -> tuple[dict[str, Any], list[Pixels]]:
+        """As `Contents` says; the pictures are decoded now."""
         import pyarrow as pa  # imported when first used: it is large
 
         values: dict[str, Any] = pa.record_batch(self.core.read_rows(np.array([number], np.uint64))).to_pylist()[0]
@@ -139,7 +141,7 @@ class _Files:
 
     @cached_property
     def pictures(self) -> int:
-        return self.picture_table.num_rows
+        return int(self.picture_table.num_rows)
 
     @cached_property
     def _paths(self) -> Sequence[str]:

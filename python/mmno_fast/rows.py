@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.contents import Contents, fingerprint_of_rows
+from mmno_fast.contents import Contents, fingerprint_of_rows, in_order_of_use
 
 if TYPE_CHECKING:
     import datasets
@@ -128,6 +128,7 @@ class Rows:
             kept[found] = True
         elif condition is not None:
             mask = np.asarray(condition)
+            mask = mask if mask.size else mask.astype(bool)  # an empty list says nothing of its type
             if mask.dtype != bool or mask.shape != (len(self),):
                 raise ValueError(f"where: expected {len(self):,} truth values, found {mask.dtype} {mask.shape}")
             kept &= mask
@@ -158,13 +159,12 @@ class Rows:
             raise ValueError(f'by: expected "picture" or "row", found {by!r}')
         rows = np.arange(len(self))
         groups = rows if by == "row" else self._hanging_together()
-        names, members = np.unique(groups, return_inverse=True)
-        if not len(names):
-            return self._chosen(rows), self._chosen(rows)
-        order = _core.samples_at(len(names), seed, 0, np.arange(len(names), dtype=np.uint64)).astype(np.int64)
-        sizes = np.bincount(members, minlength=len(names))[order]
+        members, _ = in_order_of_use(groups)  # however pictures are numbered, the same
+        count = int(members.max(initial=-1)) + 1
+        order = _core.samples_at(count, seed, 0, np.arange(count, dtype=np.uint64)).astype(np.int64)
+        sizes = np.bincount(members, minlength=count)[order]
         before = np.cumsum(sizes) - sizes
-        first = np.zeros(len(names), bool)
+        first = np.zeros(count, bool)
         first[order] = before + sizes / 2 < fraction * len(self)  # whichever side its middle falls on
         if fraction in {0, 1}:
             first[:] = fraction == 1
@@ -242,13 +242,10 @@ class Rows:
         first = int(values.max(initial=-1)) + 1 + np.arange(len(self), dtype=np.int64)
         has_some = np.diff(offsets) > 0
         first[has_some] = values[offsets[:-1][has_some]]
-        _, starts, members = np.unique(first, return_index=True, return_inverse=True)
-        rank = np.empty(len(starts), np.int64)
-        rank[np.argsort(starts, kind="stable")] = np.arange(len(starts))
-        groups = rank[members.reshape(-1)]
+        groups, _ = in_order_of_use(first)
         order = np.argsort(groups, kind="stable")
         numbers = np.arange(len(self), dtype=np.uint32) if self.row_numbers is None else self.row_numbers
-        counts = np.bincount(groups, minlength=len(starts))
+        counts = np.bincount(groups)
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32), numbers[order]
 
     def _chosen(self, places: npt.NDArray[np.int64]) -> Selection:

@@ -7,10 +7,11 @@ manifest whole (`docs/format.md`). Pixels are a function of the file's bytes and
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, SupportsIndex, TypeAlias, cast, get_args
 
 if TYPE_CHECKING:
     from mmno_fast.output import Dtype, Output
@@ -49,8 +50,8 @@ class _Spec:
         _one_of("alpha", self.alpha, Alpha)
         if not _is_int(self.decode_limit):
             raise TypeError(f"decode_limit: expected a number of pixels, found {self.decode_limit!r}")
-        if self.decode_limit < 1:
-            raise ValueError(f"decode_limit: expected at least 1 pixel, found {self.decode_limit}")
+        if not 1 <= self.decode_limit < 2**63:
+            raise ValueError(f"decode_limit: expected at least 1 pixel, and fewer than 2**63, found {self.decode_limit}")
         _one_of("pixels", self.pixels, Arithmetic)
 
     def __repr__(self) -> str:
@@ -198,16 +199,25 @@ class Encoded(_Spec):
         return {"kind": "encoded"}
 
 
-@cache
-def profiles() -> Mapping[str, Mapping[str, Any]]:
+def profiles() -> dict[str, dict[str, Any]]:
     """Every profile that there is, by name, with the facts that it stands for and where they were read (`cites`).
 
     >>> profiles()["hf/qwen3_vl"]["area"]
     [65536, 16777216]
     """
+    return {known["name"]: known for known in json.loads(_table())}
+
+
+@cache
+def _table() -> str:
     from mmno_fast import _core  # most specs do without it
 
-    return {known["name"]: known for known in json.loads(_core.profiles())}
+    return _core.profiles()
+
+
+@cache
+def _known(name: str) -> Mapping[str, Any]:
+    return profiles()[name]
 
 
 @dataclass(frozen=True, repr=False)
@@ -261,7 +271,7 @@ class Profile(_Spec):
     @property
     def facts(self) -> Mapping[str, Any]:
         """The profile's line of the table: rule, filter, mean and std, patches, and where they were read."""
-        return profiles()[self.name]
+        return _known(self.name)
 
     def output(self, dtype: Dtype = "float32") -> Output:
         """The numbers that the processor makes of the pixels: its normalisation, and its patches or (3, H, W).
@@ -375,8 +385,11 @@ def _is_int(value: object) -> bool:
 
 
 def _height_and_width(size: Any) -> tuple[int, int]:
-    sides = (size, size) if _is_int(size) else size
-    if not (isinstance(sides, (tuple, list)) and len(sides) == 2 and all(map(_is_int, sides))):
+    given = (size, size) if isinstance(size, SupportsIndex) else size
+    sides: list[int] = []
+    if isinstance(given, (tuple, list)):  # of NumPy's whole numbers as well
+        sides = [operator.index(side) for side in given if isinstance(side, SupportsIndex) and not isinstance(side, bool)]
+    if not (isinstance(given, (tuple, list)) and len(given) == len(sides) == 2):
         raise TypeError(f"size: expected a number of pixels or (height, width), found {size!r}")
     if not all(1 <= side <= MAX_SIDE for side in sides):
         raise ValueError(f"size: expected 1 to {MAX_SIDE:,} pixels a side, found {size!r}")

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from mmno_fast import _core
 from mmno_fast.machine import thread_count
-from mmno_fast.tables import bytes_text
 
 WARN_SHARE: Final = 0.05
 """A consumer that waits more than this share of a minute is told so."""
@@ -78,14 +77,15 @@ class LoaderStats:
     @property
     def advice(self) -> str:
         """The next thing to turn."""
-        more = f"; threads={thread_count(None)} would use every CPU of this process" if self.threads < thread_count(None) else ""
+        every = thread_count(None)
+        more = f"; threads={every} would use every CPU of this process" if self.threads < every else ""
         return {
             "consumer": "nothing: batches are there before they are asked for",
-            "hand-over": "workers idle while the consumer waits: try a larger prefetch or batch_size, and look for other work on these CPUs",
+            "hand-over": "workers idle while the consumer waits: try a larger prefetch or batch_size; is other work on these CPUs?",
             "plan": "look for a data set of many tiny pictures: a larger batch_size spreads the cost",
             "rows": "long texts: a larger batch_size spreads the cost" + more,
             "read": "the disk limits: move the pictures to a faster one, or build shards" + more,
-            "decode": "decoding limits: build shards once, or give the loader memory_bytes so that a shared picture is decoded once" + more,
+            "decode": "decoding limits: build shards once, or give the loader memory_bytes: a shared picture is then decoded once" + more,
             "output": "writing batches limits: choose a smaller dtype (uint8, and normalise on the device)" + more,
         }[self.limit]
 
@@ -103,13 +103,14 @@ class LoaderStats:
         return numbers | flat | shares
 
     def __str__(self) -> str:
+        from mmno_fast.tables import bytes_text, counted  # rich is imported when something is shown
+
         total = sum(self.busy.values())
         stages = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in self.busy.items() if total and seconds / total >= 0.005)
         lines = [
-            f"{self.batches:,} batches, {self.rows:,} rows, {self.pictures:,} pictures, {bytes_text(self.bytes)} in {self.elapsed:.2f} s "
-            f"({self.rows_per_second:,.0f} rows/s)",
-            f"the consumer waited {self.waited:.2f} s ({self.wait_share:.1%}); {self.threads} threads were busy {self.busy_share:.0%} of the "
-            f"time: {stages or 'nothing yet'}",
+            f"{self.batches:,} batches, {self.rows:,} rows, {self.pictures:,} pictures, {bytes_text(self.bytes)}",
+            f"in {self.elapsed:.2f} s ({self.rows_per_second:,.0f} rows/s); the consumer waited {self.waited:.2f} s, {self.wait_share:.1%}",
+            f"{counted(self.threads, 'thread')} busy {self.busy_share:.0%} of the time: {stages or 'nothing yet'}",
             f"limit: {self.limit}. {self.advice[0].upper()}{self.advice[1:]}",
         ]
         if self.decoded or self.remembered:

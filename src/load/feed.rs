@@ -1,32 +1,22 @@
 //! Batches ahead of their consumer: a thread of their own plans, hands out pieces, and puts what comes back in order.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Sender, unbounded};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::gather::{Filling, Plan, Recipe, Skipped, without};
 use crate::load::order::{Permutation, Steps};
+pub use crate::load::pieces::Ahead;
+use crate::load::pieces::{Maker, Making, Piece, Work};
 use crate::load::slot::{Lease, Slots};
 use crate::load::stats::Stage;
 use crate::load::table::Scratch;
-use crate::ordered::background::Background;
+use crate::ordered::background::{Background, Results};
 use crate::ordered::{self, Pool, Turn, Window};
-
-/// How far ahead of the consumer batches are made.
-#[derive(Debug, Clone, Copy)]
-pub struct Ahead {
-    /// Batches, those in the making counted; at least 1.
-    pub batches: usize,
-    /// Their bytes together. One batch is always let through, whatever it weighs.
-    pub bytes: u64,
-}
 
 /// A batch, ready.
 pub struct Batch {
@@ -48,9 +38,9 @@ pub struct Batch {
 
 /// The batches of one rank in one epoch, made ahead. Dropping it ends its threads.
 pub struct Feed {
-    background: Background<Batch>,
-    /// The bytes of a batch that the consumer took, so that another may be made.
+    /// The bytes of a batch that the consumer took, so that another may be made. Dropped first: a thread that waits for it then ends.
     taken: Option<Sender<u64>>,
+    background: Background<Batch>,
 }
 
 impl Feed {
@@ -67,22 +57,22 @@ impl Feed {
                 threads,
                 ahead,
                 returned: &returned,
+                stop,
             };
-            maker.run(give, stop)
+            maker.run(give)
         })?;
         Ok(Self {
-            background,
             taken: Some(taken),
+            background,
         })
     }
 
-    /// The next batch; `None` at the end. Waits; `monitor` is asked meanwhile whether to go on.
-    pub fn next(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<Batch>> {
-        let batch = self.background.next(monitor)?;
-        if let (Some(batch), Some(taken)) = (&batch, &self.taken) {
-            let _ = taken.send(batch.weight);
+    /// The batches, for whoever waits for them.
+    pub fn batches(&self) -> Batches {
+        Batches {
+            results: self.background.results(),
+            taken: self.taken.clone(),
         }
-        Ok(batch)
     }
 
     /// Whether a batch is ready now.
@@ -90,39 +80,34 @@ impl Feed {
         self.background.is_ready()
     }
 
-    /// Ends its threads; what was made ahead is lost.
-    pub fn close(&mut self) {
+    /// Tells its threads to stop, without waiting for them; what was made ahead is lost.
+    pub fn stop(&mut self) {
         self.taken = None;
-        self.background.close();
+        self.background.stop();
+    }
+
+    /// Ends its threads, and waits for them; `monitor` is asked meanwhile whether to go on waiting.
+    pub fn close(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.taken = None;
+        self.background.close(monitor)
     }
 }
 
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.close();
+/// Where the batches of a [`Feed`] come in. The feed may be closed meanwhile: that is then the end.
+pub struct Batches {
+    results: Results<Batch>,
+    taken: Option<Sender<u64>>,
+}
+
+impl Batches {
+    /// The next batch; `None` at the end. Waits; `monitor` is asked meanwhile whether to go on.
+    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<Batch>> {
+        let batch = self.results.next(monitor)?;
+        if let (Some(batch), Some(taken)) = (&batch, &self.taken) {
+            let _ = taken.send(batch.weight);
+        }
+        Ok(batch)
     }
-}
-
-/// What the thread of a feed works with.
-struct Maker<'a> {
-    recipe: &'a Recipe,
-    order: &'a Permutation,
-    steps: Steps,
-    slots: &'a Arc<Slots>,
-    threads: usize,
-    ahead: Ahead,
-    returned: &'a Receiver<u64>,
-}
-
-/// One piece of work of a batch.
-struct Piece {
-    filling: Arc<Filling>,
-    work: Work,
-}
-
-enum Work {
-    Rows,
-    Pictures(Range<usize>),
 }
 
 /// What came of it.
@@ -141,9 +126,13 @@ struct Gathered {
 }
 
 impl Maker<'_> {
-    fn run(&self, give: &Sender<Result<Batch>>, stop: &AtomicBool) -> Result<()> {
+    fn run(&self, give: &Sender<Result<Batch>>) -> Result<()> {
         let monitor = || {
-            if stop.load(Ordering::Relaxed) { Err(Error::interrupted()) } else { Ok(()) }
+            if self.stop.load(Ordering::Relaxed) {
+                Err(Error::interrupted())
+            } else {
+                Ok(())
+            }
         };
         let pool = Pool {
             threads: self.threads,
@@ -153,15 +142,7 @@ impl Maker<'_> {
             },
             monitor: &monitor,
         };
-        let making = Making {
-            maker: self,
-            step: Cell::new(0),
-            planned: RefCell::default(),
-            pieces: RefCell::default(),
-            under_way: Cell::new(0),
-            ahead: Cell::new((0, 0)),
-            failed: RefCell::default(),
-        };
+        let making = Making::new(self);
         let mut gathered = Gathered::default();
         ordered::map(
             pool,
@@ -170,7 +151,7 @@ impl Maker<'_> {
             Scratch::default,
             |scratch, (piece, last)| self.work(scratch, piece, last),
             |done| {
-                making.under_way.set(making.under_way.get() - 1);
+                making.came_back();
                 if let Some(rows) = done.rows {
                     gathered.rows = Some(rows?);
                 }
@@ -182,7 +163,7 @@ impl Maker<'_> {
                 Ok(())
             },
         )?;
-        making.failed.take().map_or(Ok(()), Err)
+        making.failure()
     }
 
     fn work(&self, scratch: &mut Scratch, piece: Piece, last: bool) -> Done {
@@ -205,31 +186,30 @@ impl Maker<'_> {
     /// Every piece has come back.
     fn finish(&self, filling: Arc<Filling>, gathered: Gathered) -> Result<Batch> {
         let filling = Arc::into_inner(filling).ok_or_else(|| Error::usage("a piece of a batch is still under way"))?;
-        let (mut plan, mut slot) = filling.into_parts();
+        let (mut plan, mut lease) = filling.into_parts();
         let Gathered { mut rows, pictures } = gathered;
         let (position, weight) = (self.steps.position_after(plan.step), plan.bytes as u64);
         let mut skipped = Vec::new();
         let mut channels = Vec::with_capacity(pictures.len());
-        let mut broken = vec![false; pictures.len()];
         for (at, outcome) in pictures.into_iter().enumerate() {
-            match outcome {
-                Ok(count) => channels.push(count),
+            channels.push(match outcome {
+                Ok(count) => count,
                 Err(error) => {
                     self.refuse(error, &plan, at as i64, &mut skipped)?;
-                    broken[at] = true;
+                    0
                 }
-            }
+            });
         }
         if !skipped.is_empty() {
-            (plan, rows) = without(plan, &mut slot, &broken, rows)?;
+            let memory = lease.slot_mut().map_or(&mut [][..], |slot| slot.bytes());
+            (plan, rows) = without(plan, memory, &mut channels, rows)?;
             self.recipe.stats.skipped.fetch_add(skipped.len() as u64, Ordering::Relaxed);
         }
-        channels.truncate(plan.pictures.len());
         Ok(Batch {
             plan,
             channels,
             rows,
-            lease: Some(Lease::new(slot, Arc::clone(self.slots))),
+            lease: Some(lease),
             skipped,
             position,
             weight,
@@ -286,104 +266,6 @@ impl Maker<'_> {
     }
 }
 
-/// The pieces of the batches to come, one after the other; begun only while few enough batches are ahead of the consumer.
-struct Making<'a> {
-    maker: &'a Maker<'a>,
-    step: Cell<u64>,
-    /// The next batch, when it has to wait.
-    planned: RefCell<Option<Plan>>,
-    pieces: RefCell<VecDeque<(Piece, bool)>>,
-    /// Pieces handed out and not yet taken.
-    under_way: Cell<usize>,
-    /// Batches begun and not yet taken by the consumer, and their bytes.
-    ahead: Cell<(usize, u64)>,
-    /// Why no batch could be planned; said when everything before it is done.
-    failed: RefCell<Option<Error>>,
-}
-
-impl Making<'_> {
-    /// `None`: nothing now; it is asked again when something has come back, and the end is when nothing is under way.
-    fn next_piece(&self) -> Option<(Piece, bool)> {
-        loop {
-            if let Some(piece) = self.pieces.borrow_mut().pop_front() {
-                self.under_way.set(self.under_way.get() + 1);
-                return Some(piece);
-            }
-            let mut planned = self.planned.borrow_mut();
-            if planned.is_none() {
-                let step = self.step.get();
-                if self.failed.borrow().is_some() || step >= self.maker.steps.count() {
-                    return None;
-                }
-                match self.maker.recipe.plan(self.maker.order, &self.maker.steps, step) {
-                    Ok(plan) => *planned = Some(plan),
-                    Err(error) => {
-                        *self.failed.borrow_mut() = Some(error);
-                        return None;
-                    }
-                }
-                self.step.set(step + 1);
-            }
-            let bytes = planned.as_ref().map_or(0, |plan| plan.bytes as u64);
-            if !self.admits(bytes) {
-                return None;
-            }
-            let plan = planned.take()?;
-            drop(planned);
-            if let Err(error) = self.begin(plan) {
-                *self.failed.borrow_mut() = Some(error);
-                return None;
-            }
-        }
-    }
-
-    /// Whether a batch of these bytes may begin. Waits where nothing else is left to do.
-    fn admits(&self, bytes: u64) -> bool {
-        let limit = self.maker.ahead;
-        loop {
-            while let Ok(bytes) = self.maker.returned.try_recv() {
-                self.take(bytes);
-            }
-            let (batches, held) = self.ahead.get();
-            if batches == 0 || (batches < limit.batches && held.saturating_add(bytes) <= limit.bytes) {
-                return true;
-            }
-            if self.under_way.get() > 0 {
-                return false;
-            }
-            self.maker.recipe.stats.full.fetch_add(1, Ordering::Relaxed);
-            match self.maker.returned.recv() {
-                Ok(bytes) => self.take(bytes),
-                // The consumer is gone.
-                Err(_) => return false,
-            }
-        }
-    }
-
-    fn take(&self, bytes: u64) {
-        let (batches, held) = self.ahead.get();
-        self.ahead.set((batches.saturating_sub(1), held.saturating_sub(bytes)));
-    }
-
-    fn begin(&self, plan: Plan) -> Result<()> {
-        let slot = self.maker.slots.take(plan.bytes)?;
-        let (batches, held) = self.ahead.get();
-        self.ahead.set((batches + 1, held.saturating_add(plan.bytes as u64)));
-        let mut work: Vec<Work> = Vec::new();
-        if !plan.rows.is_empty() {
-            work.push(Work::Rows);
-        }
-        work.extend(self.maker.recipe.pieces(&plan, self.maker.threads).into_iter().map(Work::Pictures));
-        if work.is_empty() {
-            work.push(Work::Pictures(0..0));
-        }
-        let filling = Arc::new(Filling::new(plan, slot));
-        let last = work.len() - 1;
-        let pieces = work.into_iter().enumerate().map(|(i, work)| {
-            let filling = Arc::clone(&filling);
-            (Piece { filling, work }, i == last)
-        });
-        self.pieces.borrow_mut().extend(pieces);
-        Ok(())
-    }
-}
+#[cfg(test)]
+#[path = "feed_tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use crate::load::order::{Permutation, Steps};
 use crate::load::output::{Dtype, Layout, Shape, Writer};
 use crate::load::remembered::Remembered;
 use crate::load::samples::Samples;
-use crate::load::slot::Slot;
+use crate::load::slot::Lease;
 use crate::load::stats::{Stage, Stats};
 use crate::load::table::{PictureId, Scratch, Table};
 
@@ -94,7 +94,7 @@ impl Recipe {
                     plan.offsets.push(pictures.len() as i64);
                 }
                 if let Samples::Groups { .. } = samples {
-                    pictures = share(pictures, &mut plan.index);
+                    pictures = self.share(pictures, &mut plan.index)?;
                 } else {
                     plan.index.extend(0..pictures.len() as i64);
                 }
@@ -122,6 +122,20 @@ impl Recipe {
         plan.bytes = at as usize;
         self.stats.add(Stage::Plan, began);
         Ok(plan)
+    }
+
+    /// Each picture once, in the order of first use; `index` says where each stands.
+    fn share(&self, pictures: Vec<PictureId>, index: &mut Vec<i64>) -> Result<Vec<PictureId>> {
+        let mut known = HashMap::new();
+        let mut once = Vec::new();
+        for picture in pictures {
+            let at = *known.entry(self.table.hash_of(picture)?).or_insert_with(|| {
+                once.push(picture);
+                once.len() as i64 - 1
+            });
+            index.push(at);
+        }
+        Ok(once)
     }
 
     /// The bytes that a picture of this size takes in a slot.
@@ -202,32 +216,19 @@ impl Recipe {
     }
 }
 
-/// Each picture once, in the order of first use; `index` says where each stands.
-fn share(pictures: Vec<PictureId>, index: &mut Vec<i64>) -> Vec<PictureId> {
-    let mut known = HashMap::new();
-    let mut once = Vec::new();
-    for picture in pictures {
-        let at = *known.entry(picture).or_insert_with(|| {
-            once.push(picture);
-            once.len() as i64 - 1
-        });
-        index.push(at);
-    }
-    once
-}
-
 /// A batch that is being filled.
 pub struct Filling {
     /// What goes where.
     pub plan: Plan,
-    slot: Slot,
+    /// The memory; back in its pool also when the batch is never finished.
+    lease: Lease,
 }
 
 impl Filling {
-    /// Puts a plan and its slot together.
-    pub fn new(plan: Plan, slot: Slot) -> Self {
-        debug_assert!(plan.bytes <= slot.len());
-        Self { plan, slot }
+    /// Puts a plan and its memory together.
+    pub fn new(plan: Plan, lease: Lease) -> Self {
+        debug_assert!(lease.slot().is_some_and(|slot| plan.bytes <= slot.len()));
+        Self { plan, lease }
     }
 
     #[expect(
@@ -238,12 +239,14 @@ impl Filling {
     fn part(&self, wanted: &Wanted) -> &mut [u8] {
         // SAFETY: the parts of a plan's pictures do not overlap; each picture is in one piece, and each piece is filled once (`fill`'s
         // contract); `into_parts` needs the only reference.
-        unsafe { self.slot.part(wanted.at..wanted.at + wanted.bytes) }
+        self.lease
+            .slot()
+            .map_or(&mut [], |slot| unsafe { slot.part(wanted.at..wanted.at + wanted.bytes) })
     }
 
     /// Both, once every piece has come back.
-    pub fn into_parts(self) -> (Plan, Slot) {
-        (self.plan, self.slot)
+    pub fn into_parts(self) -> (Plan, Lease) {
+        (self.plan, self.lease)
     }
 }
 
@@ -262,12 +265,19 @@ pub struct Skipped {
     pub message: String,
 }
 
-/// Takes pictures that could not be had out of a batch, and the rows that need them; what is left moves together.
-pub fn without(plan: Plan, slot: &mut Slot, broken: &[bool], rows: Option<RecordBatch>) -> Result<(Plan, Option<RecordBatch>)> {
-    let is_broken = |picture: i64| broken.get(picture as usize).copied().unwrap_or(false);
+/// Takes pictures that could not be had (those without channels) out of a batch, and the rows that need them; what is left moves together.
+pub fn without(plan: Plan, memory: &mut [u8], channels: &mut Vec<u32>, rows: Option<RecordBatch>) -> Result<(Plan, Option<RecordBatch>)> {
+    let stored = std::mem::take(channels);
+    let is_broken = |picture: i64| stored.get(picture as usize).is_none_or(|channels| *channels == 0);
     let alone = plan.rows.is_empty();
-    let of_row = |row: usize| plan.index.get(plan.offsets[row] as usize..plan.offsets[row + 1] as usize).unwrap_or_default();
-    let kept: Vec<usize> = (0..plan.rows.len()).filter(|row| !of_row(*row).iter().any(|picture| is_broken(*picture))).collect();
+    let of_row = |row: usize| {
+        plan.index
+            .get(plan.offsets[row] as usize..plan.offsets[row + 1] as usize)
+            .unwrap_or_default()
+    };
+    let kept: Vec<usize> = (0..plan.rows.len())
+        .filter(|row| !of_row(*row).iter().any(|picture| is_broken(*picture)))
+        .collect();
     let mut needed = vec![alone; plan.pictures.len()];
     for picture in kept.iter().flat_map(|row| of_row(*row)) {
         needed[*picture as usize] = true;
@@ -283,7 +293,8 @@ pub fn without(plan: Plan, slot: &mut Slot, broken: &[bool], rows: Option<Record
             continue;
         }
         moved[at] = left.pictures.len() as i64;
-        slot.bytes().copy_within(wanted.at..wanted.at + wanted.bytes, left.bytes);
+        memory.copy_within(wanted.at..wanted.at + wanted.bytes, left.bytes);
+        channels.push(stored[at]);
         left.pictures.push(Wanted { at: left.bytes, ..*wanted });
         left.bytes += wanted.bytes;
         if alone {

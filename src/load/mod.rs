@@ -6,6 +6,7 @@
 //! position  pictures   pixels are              goes where          leased   the consumer
 //! ```
 
+pub mod lookup;
 pub mod output;
 pub mod tokens;
 pub mod order;
@@ -17,4 +18,5 @@ pub mod raw;
 pub mod remembered;
 pub mod slot;
 pub mod gather;
+mod pieces;
 pub mod feed;

@@ -139,7 +139,10 @@ fn neighbours_are_not_correlated() {
                 let variance: f64 = (0..count).map(|p| value(p).powi(2)).sum::<f64>() / count as f64;
                 let covariance: f64 = (0..count).map(|p| value(p) * value(p + lag)).sum::<f64>() / count as f64;
                 let correlation = covariance / variance;
-                assert!(correlation.abs() < 5.0 / (count as f64).sqrt(), "{length} {seed} {lag}: {correlation}");
+                assert!(
+                    correlation.abs() < 5.0 / (count as f64).sqrt(),
+                    "{length} {seed} {lag}: {correlation}"
+                );
             }
         }
     }

@@ -7,6 +7,7 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::load::lookup::look_up_planes;
 use crate::picture::{PatchShape, Statistics, widen};
 
 /// What a number is.
@@ -92,6 +93,15 @@ pub trait Sample: Copy + Send + private::Sealed {
     fn tables(writer: &Writer) -> Option<&[[Self; 256]; 3]>
     where
         Self: Sized;
+
+    /// Writes a plane for each channel of pixels that have `C` of them.
+    #[doc(hidden)]
+    fn planes<const C: usize>(tables: &[[Self; 256]; 3], pixels: &[u8], out: &mut [Self])
+    where
+        Self: Sized,
+    {
+        planar::<Self, C>(tables, pixels, out);
+    }
 }
 
 mod private {
@@ -102,7 +112,7 @@ mod private {
 }
 
 macro_rules! sample {
-    ($kind:ty, $tables:ident) => {
+    ($kind:ty, $tables:ident $(, $own:item)?) => {
         impl Sample for $kind {
             fn tables(writer: &Writer) -> Option<&[[Self; 256]; 3]> {
                 match &writer.tables {
@@ -110,11 +120,19 @@ macro_rules! sample {
                     _ => None,
                 }
             }
+
+            $($own)?
         }
     };
 }
 sample!(u8, Bytes);
-sample!(u16, Halves);
+sample!(
+    u16,
+    Halves,
+    fn planes<const C: usize>(tables: &[[Self; 256]; 3], pixels: &[u8], out: &mut [Self]) {
+        look_up_planes::<C>(tables, pixels, out);
+    }
+);
 sample!(f32, Singles);
 
 /// The shape of a picture's pixels: height, width, and 1 or 3 channels.
@@ -229,8 +247,8 @@ impl Writer {
         match (self.output.layout, shape.channels) {
             (Layout::Nhwc, 1) => interleaved::<T, 1>(tables, pixels, out),
             (Layout::Nhwc, _) => interleaved::<T, 3>(tables, pixels, out),
-            (Layout::Nchw, 1) => planar::<T, 1>(tables, pixels, out),
-            (Layout::Nchw, _) => planar::<T, 3>(tables, pixels, out),
+            (Layout::Nchw, 1) => T::planes::<1>(tables, pixels, out),
+            (Layout::Nchw, _) => T::planes::<3>(tables, pixels, out),
             (Layout::Patches, 1) => patched_by_side::<T, 1>(tables, pixels, shape, self.patches, out),
             (Layout::Patches, _) => patched_by_side::<T, 3>(tables, pixels, shape, self.patches, out),
         }

@@ -45,7 +45,12 @@ impl Raw {
         }
         let mut withdrawn = Vec::new();
         if !rejects.is_empty() {
-            let numbers: HashMap<&str, u32> = scan.sources.iter().zip(0..).map(|(source, number)| (source.name.as_str(), number)).collect();
+            let numbers: HashMap<&str, u32> = scan
+                .sources
+                .iter()
+                .zip(0..)
+                .map(|(source, number)| (source.name.as_str(), number))
+                .collect();
             for (source, line) in rejects {
                 let known = numbers.get(source.as_str()).copied();
                 let row = known.and_then(|own| scan.rows.binary_search_by_key(&(own, *line), |row| (row.source, row.line)).ok());
@@ -59,8 +64,14 @@ impl Raw {
                 }
             }
         }
-        let accepted = (0..scan.rows.len() as u32).filter(|row| !scan.rows[*row as usize].rejected).collect();
-        let files = scan.sources.iter().map(|source| open_source(&source.path).map(|(file, _)| file)).collect::<Result<_>>()?;
+        let accepted = (0..scan.rows.len() as u32)
+            .filter(|row| !scan.rows[*row as usize].rejected)
+            .collect();
+        let files = scan
+            .sources
+            .iter()
+            .map(|source| open_source(&source.path).map(|(file, _)| file))
+            .collect::<Result<_>>()?;
         Ok(Self {
             scan,
             options,
@@ -145,7 +156,9 @@ impl Raw {
             pictures.extend(self.scan.names_of(entry).iter().filter_map(|name| self.scan.picture_of(*name)));
             builder.push(entry.source, entry.line, &parsed, &meaning, &pictures);
         }
-        builder.finish().map_err(|error| Error::usage(format!("rows cannot be read: {error}")))
+        builder
+            .finish()
+            .map_err(|error| Error::usage(format!("rows cannot be read: {error}")))
     }
 }
 
@@ -171,6 +184,10 @@ impl Table for Raw {
 
     fn size_of(&self, picture: PictureId) -> Result<(u32, u32)> {
         Ok(self.planned_size(self.picture(picture)?))
+    }
+
+    fn hash_of(&self, picture: PictureId) -> Result<[u8; 32]> {
+        Ok(self.picture(picture)?.hash)
     }
 
     fn decodes(&self) -> bool {

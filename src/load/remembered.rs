@@ -36,7 +36,9 @@ impl Remembered {
             return;
         };
         let bytes = pixels.len() as u64;
-        let fits = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        let fits = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         if fits.is_err() {
             return;
         }

@@ -91,10 +91,10 @@ impl Shards {
         let view = View::open(&self.folder.join(&entry.folder), entry.rows, entry.pictures)?;
         Ok(place.get_or_init(|| view))
     }
+}
 
-    fn fault(&self, shard: &View, what: &str) -> Error {
-        Error::shard(shard.folder(), format!("{what} is not there; run mmno-fast verify"))
-    }
+fn fault(shard: &View, what: &str) -> Error {
+    Error::shard(shard.folder(), format!("{what} is not there; run mmno-fast verify"))
 }
 
 impl Table for Shards {
@@ -105,15 +105,21 @@ impl Table for Shards {
     fn pictures_of(&self, row: u64, into: &mut Vec<PictureId>) -> Result<()> {
         let (number, at) = self.place(row)?;
         let shard = self.shard(number)?;
-        let pictures = shard.pictures_of(at).ok_or_else(|| self.fault(shard, "a row"))?;
+        let pictures = shard.pictures_of(at).ok_or_else(|| fault(shard, "a row"))?;
         into.extend(pictures.iter().map(|picture| u64::from(number) << WITHIN | u64::from(*picture)));
         Ok(())
     }
 
     fn size_of(&self, picture: PictureId) -> Result<(u32, u32)> {
         let shard = self.shard((picture >> WITHIN) as u32)?;
-        let found = shard.picture(picture as u32).ok_or_else(|| self.fault(shard, "a picture"))?;
+        let found = shard.picture(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
         Ok(found.0.size)
+    }
+
+    fn hash_of(&self, picture: PictureId) -> Result<[u8; 32]> {
+        let shard = self.shard((picture >> WITHIN) as u32)?;
+        let found = shard.picture(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
+        Ok(found.0.hash)
     }
 
     fn decodes(&self) -> bool {
@@ -122,7 +128,7 @@ impl Table for Shards {
 
     fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
         let shard = self.shard((picture >> WITHIN) as u32)?;
-        let (stored, bytes) = shard.picture(picture as u32).ok_or_else(|| self.fault(shard, "a picture"))?;
+        let (stored, bytes) = shard.picture(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
         let shape = |height: u32, width: u32, channels: u32| Shape {
             height: height as usize,
             width: width as usize,
@@ -156,7 +162,7 @@ impl Table for Shards {
         for row in rows {
             let (number, at) = self.place(*row)?;
             let shard = self.shard(number)?;
-            let (batch, at) = shard.row(at).ok_or_else(|| self.fault(shard, "a row"))?;
+            let (batch, at) = shard.row(at).ok_or_else(|| fault(shard, "a row"))?;
             let known = batches.iter().position(|other| std::ptr::eq(*other, batch));
             places.push((known.unwrap_or(batches.len()), at));
             if known.is_none() {
@@ -169,15 +175,20 @@ impl Table for Shards {
     fn identity(&self, row: u64) -> Result<(String, u64)> {
         let (number, at) = self.place(row)?;
         let shard = self.shard(number)?;
-        let (batch, at) = shard.row(at).ok_or_else(|| self.fault(shard, "a row"))?;
-        let line = batch.column_by_name("line").map(|column| column.as_primitive::<UInt64Type>().value(at));
+        let (batch, at) = shard.row(at).ok_or_else(|| fault(shard, "a row"))?;
+        let line = batch
+            .column_by_name("line")
+            .map(|column| column.as_primitive::<UInt64Type>().value(at));
         let source = batch.column_by_name("source").and_then(|column| {
             let column = column.as_dictionary::<Int32Type>();
             let names = column.values().as_string::<i32>();
-            column.key(at).filter(|key| *key < arrow_array::Array::len(names)).map(|key| names.value(key).to_owned())
+            column
+                .key(at)
+                .filter(|key| *key < arrow_array::Array::len(names))
+                .map(|key| names.value(key).to_owned())
         });
         line.zip(source)
             .map(|(line, source)| (source, line))
-            .ok_or_else(|| self.fault(shard, "a row's source"))
+            .ok_or_else(|| fault(shard, "a row's source"))
     }
 }

@@ -52,8 +52,6 @@ pub struct Stats {
     pub slots: AtomicU64,
     /// Bytes of all slots.
     pub slot_bytes: AtomicU64,
-    /// How often a batch could not begin because enough were ready: the loader waited for its consumer.
-    pub full: AtomicU64,
 }
 
 impl Stats {

@@ -32,6 +32,9 @@ pub trait Table: Send + Sync {
     /// Height and width of a picture's pixels, known before it is decoded.
     fn size_of(&self, picture: PictureId) -> Result<(u32, u32)>;
 
+    /// BLAKE3 of the file that a picture came from: a table may hold one picture under several numbers.
+    fn hash_of(&self, picture: PictureId) -> Result<[u8; 32]>;
+
     /// Whether pixels are made, and not only copied.
     fn decodes(&self) -> bool;
 

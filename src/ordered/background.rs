@@ -5,13 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::POLL;
 use crate::error::{Error, Result};
 
-/// A thread and what it has made. Dropping it tells the thread to stop, and waits until it has.
+/// How often a thread that was told to stop is looked for.
+const STOPPING: Duration = Duration::from_millis(1);
+
+/// How long dropping waits for the thread; what it has in hand is nearly always shorter.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A thread and what it has made. Dropping it tells the thread to stop, and waits for it, but not long.
 ///
 /// In a forked child there is no such thread, and its locks may be held for ever: there nothing is touched, and nothing waited for.
 pub struct Background<R> {
@@ -34,7 +41,10 @@ impl<R: Send + 'static> Background<R> {
         let stopped = Arc::clone(&stop);
         let run = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| job(&give, &stopped))).unwrap_or_else(|payload| Err(Error::panic(&*payload)));
-            if let Err(error) = outcome {
+            // Whoever told it to stop knows; for others that wait, it is the end.
+            if let Err(error) = outcome
+                && !stopped.load(Ordering::Relaxed)
+            {
                 let _ = give.send(Err(error));
             }
         };
@@ -48,20 +58,11 @@ impl<R: Send + 'static> Background<R> {
         })
     }
 
-    /// The next result; `None` when there will be none. Waits; `monitor` is asked meanwhile whether to go on.
-    pub fn next(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<R>> {
-        if std::process::id() != self.process {
-            return Err(Error::usage(
-                "this iterator belongs to the process that made it: its threads do not survive a fork",
-            ));
-        }
-        let Some(inner) = &self.inner else { return Ok(None) };
-        loop {
-            match inner.results.recv_timeout(POLL) {
-                Ok(result) => return result.map(Some),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => monitor()?,
-            }
+    /// The results, for whoever waits for them. Several may; each result goes to one.
+    pub fn results(&self) -> Results<R> {
+        Results {
+            receiver: self.inner.as_ref().map(|inner| inner.results.clone()),
+            process: self.process,
         }
     }
 
@@ -73,35 +74,81 @@ impl<R: Send + 'static> Background<R> {
     }
 }
 
-impl<R> Background<R> {
-    /// Stops the thread and waits for it; results that nobody took are dropped.
-    pub fn close(&mut self) {
-        let Some(inner) = self.inner.take() else { return };
+/// Where a [`Background`]'s results come in. It may be closed meanwhile: that is then the end.
+pub struct Results<R> {
+    receiver: Option<Receiver<Result<R>>>,
+    process: u32,
+}
+
+impl<R> Results<R> {
+    /// The next result; `None` when there will be none. Waits; `monitor` is asked meanwhile whether to go on.
+    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<R>> {
         if std::process::id() != self.process {
-            std::mem::forget(inner);
-            return;
+            return Err(Error::usage(
+                "this iterator belongs to the process that made it: its threads do not survive a fork",
+            ));
         }
-        inner.stop.store(true, Ordering::Relaxed);
-        // Its panics were caught and sent.
-        let _ = inner.thread.join();
+        let Some(receiver) = &self.receiver else { return Ok(None) };
+        loop {
+            match receiver.recv_timeout(POLL) {
+                Ok(result) => return result.map(Some),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => monitor()?,
+            }
+        }
+    }
+}
+
+impl<R> Background<R> {
+    /// Tells the thread to stop, without waiting: it ends once it has finished what it has in hand. Results that nobody took are dropped.
+    pub fn stop(&mut self) {
+        if let Some(inner) = &mut self.inner {
+            inner.stop.store(true, Ordering::Relaxed);
+            inner.results = crossbeam_channel::never();
+        }
+    }
+
+    /// Stops the thread and waits for it; `monitor` is asked meanwhile whether to go on waiting.
+    pub fn close(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
+        if std::process::id() != self.process {
+            std::mem::forget(self.inner.take());
+            return Ok(());
+        }
+        self.stop();
+        while self.inner.as_ref().is_some_and(|inner| !inner.thread.is_finished()) {
+            monitor()?;
+            std::thread::sleep(STOPPING);
+        }
+        if let Some(inner) = self.inner.take() {
+            // Its panics were caught and sent.
+            let _ = inner.thread.join();
+        }
+        Ok(())
     }
 }
 
 impl<R> Drop for Background<R> {
     fn drop(&mut self) {
-        self.close();
+        let began = Instant::now();
+        let patient = || {
+            if began.elapsed() < PATIENCE {
+                Ok(())
+            } else {
+                Err(Error::interrupted())
+            }
+        };
+        // Whoever is too long at work ends by itself: it holds on to all that it uses.
+        let _ = self.close(&patient);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     #[test]
     fn results_come_in_order_and_then_the_error_or_the_end() {
-        let mut counting = Background::start("test", |give, _| {
+        let counting = Background::start("test", |give, _| {
             for i in 0..3 {
                 let _ = give.send(Ok(i));
             }
@@ -109,14 +156,14 @@ mod tests {
         })
         .unwrap();
         let mut seen = Vec::new();
-        while let Some(i) = counting.next(&|| Ok(())).unwrap() {
+        while let Some(i) = counting.results().next(&|| Ok(())).unwrap() {
             seen.push(i);
         }
         assert_eq!(seen, [0, 1, 2]);
-        assert!(counting.next(&|| Ok(())).unwrap().is_none());
+        assert!(counting.results().next(&|| Ok(())).unwrap().is_none());
 
-        let mut panicking = Background::<()>::start("test", |_, _| panic!("on purpose")).unwrap();
-        let error = panicking.next(&|| Ok(())).unwrap_err();
+        let panicking = Background::<()>::start("test", |_, _| panic!("on purpose")).unwrap();
+        let error = panicking.results().next(&|| Ok(())).unwrap_err();
         assert!(error.to_string().contains("on purpose"));
     }
 
@@ -130,10 +177,25 @@ mod tests {
         })
         .unwrap();
         let began = Instant::now();
-        assert!(idle.next(&|| Err(Error::interrupted())).is_err());
+        assert!(idle.results().next(&|| Err(Error::interrupted())).is_err());
         assert!(began.elapsed() < Duration::from_millis(100));
         assert!(!idle.is_ready());
-        idle.close();
-        assert!(idle.next(&|| Ok(())).unwrap().is_none());
+        idle.close(&|| Ok(())).unwrap();
+        assert!(idle.results().next(&|| Ok(())).unwrap().is_none());
+    }
+
+    #[test]
+    fn nobody_waits_long_for_a_thread_that_is_at_work() {
+        let (finish, finished) = unbounded::<()>();
+        let job = move |_: &Sender<Result<()>>, _: &AtomicBool| {
+            let _ = finished.recv();
+            Ok(())
+        };
+        let mut busy = Background::start("test", job).unwrap();
+        let began = Instant::now();
+        assert!(busy.close(&|| Err(Error::interrupted())).is_err());
+        drop(busy);
+        assert!(began.elapsed() < Duration::from_secs(5));
+        drop(finish);
     }
 }

@@ -35,8 +35,8 @@ pub use prepare::{Prepared, Preparer};
 pub use probe::{Format, Mode, Probe, probe};
 pub use profile::{Backend, CLIP, HALF, Known, PROFILES, PatchShape, Profile, Statistics};
 pub use resample::name_of_path as resample_path;
-pub use widen::widen;
 pub use spec::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, ImageSpec, MAX_SIDE, Pixels, SixteenBit, Size};
+pub use widen::widen;
 
 use crate::finding::Code;
 

@@ -31,7 +31,7 @@ fn widen_portable(gray: &[u8], rgb: &mut [u8]) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "ssse3")]
 fn widen_ssse3(gray: &[u8], rgb: &mut [u8]) {
-    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_setr_epi8, _mm_shuffle_epi8, _mm_storeu_si128};
+    use std::arch::x86_64::{_mm_loadu_si128, _mm_setr_epi8, _mm_shuffle_epi8, _mm_storeu_si128};
 
     let thirds = [
         _mm_setr_epi8(0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5),
@@ -42,11 +42,11 @@ fn widen_ssse3(gray: &[u8], rgb: &mut [u8]) {
     let (to, to_rest) = rgb.split_at_mut(blocks.len() * 48);
     for (from, to) in blocks.iter().zip(to.as_chunks_mut::<48>().0) {
         // SAFETY: 16 bytes that are there; the load needs no alignment.
-        let pixels = unsafe { _mm_loadu_si128(from.as_ptr().cast::<__m128i>()) };
+        let pixels = unsafe { _mm_loadu_si128(from.as_ptr().cast()) };
         for (third, to) in thirds.into_iter().zip(to.as_chunks_mut::<16>().0) {
             let spread = _mm_shuffle_epi8(pixels, third);
             // SAFETY: 16 bytes that are ours; the store needs no alignment.
-            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast::<__m128i>(), spread) };
+            unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), spread) };
         }
     }
     widen_portable(rest, to_rest);

@@ -1,28 +1,27 @@
-//! Feeds, their batches, and the memory that arrays in Python are views of.
+//! Feeds, and the memory that a caller gives for their batches.
 
-#![expect(unsafe_code, reason = "Python's buffer protocol, in both directions")]
+#![expect(unsafe_code, reason = "memory that Python's buffer protocol gives")]
 
-use std::ffi::c_int;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::Error;
-use crate::load::feed::{Ahead, Batch as CoreBatch, Feed as CoreFeed};
+use crate::load::feed::{Ahead, Feed as CoreFeed};
 use crate::load::gather::Recipe as CoreRecipe;
 use crate::load::order::{Permutation, Steps, Uneven};
 use crate::load::output::{Output, Writer};
 use crate::load::remembered::Remembered;
-use crate::load::slot::{Given, Lease as CoreLease, Slots as CoreSlots};
+use crate::load::slot::{Given, Slots as CoreSlots};
 use crate::load::stats::{Stage, Stats as CoreStats};
+use crate::python::batches::Batch;
 use crate::python::gate::{enter, raise};
-use crate::python::tables::{Rows, Samples, Table};
+use crate::python::tables::{Samples, Table};
 
 /// Counters of one loader.
 #[pyclass(frozen, module = "mmno_fast._core")]
@@ -54,7 +53,6 @@ impl Stats {
             ("skipped", &stats.skipped),
             ("slots", &stats.slots),
             ("slot_bytes", &stats.slot_bytes),
-            ("full", &stats.full),
         ];
         for (name, counter) in counters {
             dict.set_item(name, counter.load(std::sync::atomic::Ordering::Relaxed))?;
@@ -244,8 +242,14 @@ impl Feed {
     /// The next batch; `None` at the end.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
         let batch = enter(py, |monitor| {
-            let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
-            feed.as_mut().map_or(Ok(None), |feed| feed.next(monitor))
+            // The lock is not held while this waits: a signal's handler may close the feed, on this very thread.
+            let batches = self
+                .feed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_ref()
+                .map(CoreFeed::batches);
+            batches.map_or(Ok(None), |batches| batches.next(monitor))
         })?;
         Ok(batch.map(Batch::new))
     }
@@ -256,128 +260,22 @@ impl Feed {
         feed.is_ok_and(|feed| feed.as_ref().is_none_or(CoreFeed::is_ready))
     }
 
-    /// Ends its threads.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
+    /// Tells its threads to stop, without waiting for them.
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        // Without the interpreter: whoever holds the lock may want it.
         enter(py, |_| {
-            let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(feed);
+            if let Some(feed) = self.feed.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                feed.stop();
+            }
             Ok(())
         })
     }
-}
 
-/// A batch, as the core hands it over.
-#[pyclass(frozen, module = "mmno_fast._core")]
-pub(super) struct Batch {
-    batch: CoreBatch,
-    lease: Mutex<Option<CoreLease>>,
-}
-
-impl Batch {
-    fn new(mut batch: CoreBatch) -> Self {
-        let lease = Mutex::new(batch.lease.take());
-        Self { batch, lease }
-    }
-}
-
-#[pymethods]
-impl Batch {
-    /// The memory, once: whoever holds it keeps it from being used again.
-    fn lease(&self) -> Option<Lease> {
-        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let bytes = self.batch.plan.bytes;
-        Some(Lease { lease, bytes })
-    }
-
-    #[getter]
-    fn rows(&self) -> Option<Rows> {
-        self.batch.rows.clone().map(Rows::new)
-    }
-
-    #[getter]
-    fn position(&self) -> u64 {
-        self.batch.position
-    }
-
-    #[getter]
-    fn bytes(&self) -> usize {
-        self.batch.plan.bytes
-    }
-
-    #[getter]
-    fn row_numbers<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
-        PyArray1::from_slice(py, &self.batch.plan.rows)
-    }
-
-    #[getter]
-    fn samples<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
-        PyArray1::from_slice(py, &self.batch.plan.samples)
-    }
-
-    #[getter]
-    fn offsets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        PyArray1::from_slice(py, &self.batch.plan.offsets)
-    }
-
-    #[getter]
-    fn index<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        PyArray1::from_slice(py, &self.batch.plan.index)
-    }
-
-    /// (byte in the slot, height, width, channels as stored) of each picture.
-    #[getter]
-    fn pictures(&self) -> Vec<(usize, u32, u32, u32)> {
-        let pictures = self.batch.plan.pictures.iter().zip(&self.batch.channels);
-        pictures
-            .map(|(wanted, channels)| (wanted.at, wanted.size.0, wanted.size.1, *channels))
-            .collect()
-    }
-
-    /// (height, width) where all pictures have the same.
-    #[getter]
-    fn size(&self) -> Option<(u32, u32)> {
-        let (first, rest) = self.batch.plan.pictures.split_first()?;
-        rest.iter().all(|wanted| wanted.size == first.size).then_some(first.size)
-    }
-
-    #[getter]
-    fn count(&self) -> usize {
-        self.batch.plan.pictures.len()
-    }
-
-    /// (row number, source, line, code, message) of each row that was left out.
-    #[getter]
-    fn skipped(&self) -> Vec<(Option<u64>, &str, u64, &str, &str)> {
-        let skipped = self.batch.skipped.iter();
-        skipped
-            .map(|row| (row.row, row.source.as_str(), row.line, row.code, row.message.as_str()))
-            .collect()
-    }
-}
-
-/// The memory of one batch. Arrays are views of it; when the last one is gone, it is used again.
-#[pyclass(frozen, module = "mmno_fast._core")]
-pub(super) struct Lease {
-    lease: CoreLease,
-    bytes: usize,
-}
-
-#[pymethods]
-impl Lease {
-    fn __len__(&self) -> usize {
-        self.bytes
-    }
-
-    /// # Safety
-    ///
-    /// `view` is what the interpreter gives, as its protocol says.
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        let own = slf.get();
-        let Some(slot) = own.lease.slot() else {
-            return Err(PyBufferError::new_err("the memory was given back"));
-        };
-        // SAFETY: the memory is valid while the lease lives, which the view holds on to; nobody but the views' owner touches it meanwhile.
-        let code = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), slot.start().cast(), own.bytes as ffi::Py_ssize_t, 0, flags) };
-        if code == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    /// Ends its threads, and waits for them.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, |monitor| {
+            let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            feed.map_or(Ok(()), |mut feed| feed.close(monitor))
+        })
     }
 }

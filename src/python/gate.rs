@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::ErrorKind;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::create_exception;
@@ -41,6 +42,8 @@ const SIGNALS_EVERY: Duration = Duration::from_millis(40);
 
 /// Runs `job` without the interpreter. The job is given a monitor that it must call between items.
 pub(super) fn enter<T: Send>(py: Python<'_>, job: impl FnOnce(&dyn Fn() -> Result<()>) -> Result<T> + Send) -> PyResult<T> {
+    // What a signal's handler has raised: KeyboardInterrupt, or whatever the program's own handler raises.
+    let raised = Mutex::new(None);
     let outcome = py.detach(|| {
         let last = Cell::new(Instant::now());
         let monitor = || {
@@ -53,11 +56,18 @@ pub(super) fn enter<T: Send>(py: Python<'_>, job: impl FnOnce(&dyn Fn() -> Resul
                 reason = "the method is not general enough over lifetimes"
             )]
             let signals = Python::attach(|py| py.check_signals());
-            signals.map_err(|_| Error::interrupted())
+            signals.map_err(|error| {
+                *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Error::interrupted()
+            })
         };
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&monitor))).unwrap_or_else(|payload| Err(Error::panic(&*payload)))
     });
-    outcome.map_err(|error| raise(py, &error))
+    let raised = raised.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcome.map_err(|error| match (error.kind(), raised) {
+        (Kind::Interrupted, Some(raised)) => raised,
+        _ => raise(py, &error),
+    })
 }
 
 /// An error as the exception that a Python programmer expects.

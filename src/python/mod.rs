@@ -2,6 +2,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "arguments of Python functions are owned")]
 
+mod batches;
 mod feeds;
 mod gate;
 mod jobs;
@@ -30,8 +31,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<feeds::Slots>()?;
     module.add_class::<feeds::Recipe>()?;
     module.add_class::<feeds::Feed>()?;
-    module.add_class::<feeds::Batch>()?;
-    module.add_class::<feeds::Lease>()?;
+    module.add_class::<batches::Batch>()?;
+    module.add_class::<batches::Lease>()?;
     module.add_function(wrap_pyfunction!(feeds::count_batches, module)?)?;
     module.add_function(wrap_pyfunction!(feeds::samples_at, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::catalogue, module)?)?;

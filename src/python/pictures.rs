@@ -179,8 +179,11 @@ fn read_as<'py, T: Element + Send>(
             },
             monitor,
         };
-        let work = |preparer: &mut Preparer, input: &Input| -> Result<(Made<T>, (usize, usize))> {
-            let (bytes, path) = input.read()?;
+        let work = |preparer: &mut Preparer, (number, input): (usize, &Input)| -> Result<(Made<T>, (usize, usize))> {
+            let (bytes, mut path) = input.read()?;
+            if let (Input::Bytes(_), true) = (input, sources.len() > 1) {
+                path = PathBuf::from(format!("picture {number}"));
+            }
             let fault = |fault: Fault| refuse(&path, &fault);
             let header = probe(&bytes).map_err(fault)?;
             let mut pixels = Vec::new();
@@ -192,7 +195,7 @@ fn read_as<'py, T: Element + Send>(
         let mut all = Vec::with_capacity(sources.len());
         ordered::map(
             pool,
-            sources.iter(),
+            sources.iter().enumerate(),
             |_| Turn::InOrder(0),
             Preparer::new,
             work,

@@ -17,9 +17,10 @@ use crate::load::shards::{ShardEntry, Shards};
 use crate::load::stats::Stats;
 use crate::load::table::{Scratch, Table as CoreTable};
 use crate::picture::ImageSpec;
+use crate::picture::store::Store;
 use crate::python::gate::{enter, raise};
-use crate::python::pictures::plain;
 use crate::python::jobs::{Progress, counters, placeholders_of, pool, sources_of};
+use crate::python::pictures::plain;
 use crate::scan;
 
 /// Rows as Arrow: pass it to pyarrow.
@@ -92,7 +93,9 @@ impl Table {
     #[staticmethod]
     fn open_shards(py: Python<'_>, folder: PathBuf, entries: Vec<(String, u64, u64)>, spec: &str) -> PyResult<Self> {
         let shards = enter(py, |_| {
-            let entries = entries.into_iter().map(|(folder, rows, pictures)| ShardEntry { folder, rows, pictures });
+            let entries = entries
+                .into_iter()
+                .map(|(folder, rows, pictures)| ShardEntry { folder, rows, pictures });
             Shards::open(&folder, entries.collect(), &ImageSpec::from_json(spec)?)
         })?;
         Ok(Self {
@@ -230,7 +233,7 @@ impl Table {
             let scan = self.raw()?.scan();
             let path = |picture: &scan::Picture| {
                 let store = scan.resolver.as_ref().and_then(|resolver| resolver.store(picture.root));
-                let root = store.map(|store| store.describe()).unwrap_or_default();
+                let root = store.map(Store::describe).unwrap_or_default();
                 PathBuf::from(root).join(&picture.file).display().to_string()
             };
             Ok(scan.pictures.iter().map(path).collect())

@@ -10,7 +10,7 @@ use crate::jsonl::rules::{check_name, strip};
 use crate::ordered::{self, Pool, Turn};
 use crate::picture::resolve::{Resolved, Resolver};
 use crate::picture::store::{FolderStore, Store};
-use crate::picture::{Fault, Format, Preparer, Probe, probe};
+use crate::picture::{Alpha, Fault, Format, Preparer, Probe, probe};
 use crate::scan::{Counters, Located, Options, Picture, Scan};
 
 /// A file that a name came to.
@@ -110,7 +110,7 @@ pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool
             *outcome = Err(fault.clone());
         }
     }
-    say(scan, &outcomes, &pictures, &renamed, &well_formed);
+    say(scan, &outcomes, &pictures, &renamed, options.spec.alpha, &well_formed);
     scan.outcomes = outcomes;
     scan.pictures = pictures;
     scan.resolver = Some(resolver);
@@ -185,6 +185,7 @@ fn say(
     outcomes: &[std::result::Result<u32, Fault>],
     pictures: &[Picture],
     renamed: &HashMap<u32, String>,
+    alpha: Alpha,
     well_formed: &dyn Fn(&str) -> bool,
 ) {
     let mut findings = Vec::new();
@@ -224,7 +225,9 @@ fn say(
                         }
                         // Of a file found under another suffix, that one counts: one fault, one code.
                         let name = file.map_or(text, String::as_str);
-                        warn(&pictures[*number as usize].probe, name, &mut |code, message| say(i, code, message));
+                        warn(&pictures[*number as usize].probe, name, alpha, &mut |code, message| {
+                            say(i, code, message);
+                        });
                     }
                 }
             }
@@ -233,13 +236,17 @@ fn say(
     scan.findings.append(&mut findings);
 }
 
-fn warn(probe: &Probe, name: &str, say: &mut dyn FnMut(Code, String)) {
+fn warn(probe: &Probe, name: &str, alpha: Alpha, say: &mut dyn FnMut(Code, String)) {
     let suffix = name.rfind('.').and_then(|dot| name.get(dot..)).unwrap_or_default();
     if Format::from_suffix(suffix) != Some(probe.format) {
         say(Code::PictureExtension, format!("{name:?} holds {}", probe.format.as_str()));
     }
     if probe.transparent {
-        say(Code::PictureTransparent, format!("{name:?} has transparency, which is dropped"));
+        let fate = match alpha {
+            Alpha::Drop => "dropped",
+            Alpha::White => "laid over white",
+        };
+        say(Code::PictureTransparent, format!("{name:?} has transparency, which is {fate}"));
     }
     if probe.animated {
         say(Code::PictureAnimated, format!("only the first frame of {name:?} is used"));

@@ -8,35 +8,18 @@ use std::sync::Arc;
 use arrow_array::builder::{FixedSizeBinaryBuilder, ListBuilder, StringBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::jsonl::row::Row;
 use crate::jsonl::rules::Meaning;
-use crate::shard::rows::{RowsBuilder, rows_schema};
+use crate::shard::rows::{RowsBuilder, dictionary, list, rows_schema, schema};
 
 /// The most rows of a batch.
 const BATCH_ROWS: usize = 65_536;
 
 /// The most text of a batch, in bytes: far below what 32-bit offsets reach.
 const BATCH_BYTES: usize = 256 << 20;
-
-pub(super) fn dictionary() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
-pub(super) fn list(item: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("item", item, true)))
-}
-
-pub(super) fn schema(columns: Vec<(&str, DataType)>) -> SchemaRef {
-    Arc::new(Schema::new(
-        columns
-            .into_iter()
-            .map(|(name, kind)| Field::new(name, kind, true))
-            .collect::<Vec<_>>(),
-    ))
-}
 
 /// The schema of `pictures.arrow`.
 pub fn pictures_schema() -> SchemaRef {

@@ -11,8 +11,8 @@ use arrow_ipc::reader::FileReader;
 
 use crate::error::{Error, Result};
 use crate::shard::columns::{Place, pictures_schema};
-use crate::shard::rows::rows_schema;
 use crate::shard::npy::DATA_OFFSET;
+use crate::shard::rows::rows_schema;
 
 /// What `pictures.arrow` says about one picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +27,22 @@ pub struct StoredPicture {
     pub place: Place,
 }
 
+/// Reads an Arrow file by way of `read`. `arrow-ipc` checks nearly everything, but some lengths of a damaged file make it panic.
+pub(super) fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(Error::shard(
+            path,
+            "expected an Arrow file, found lengths that cannot be; run mmno-fast verify",
+        ))
+    })
+}
+
 /// The batches of an Arrow file, of the expected columns.
 fn batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBatch>> {
+    guarded(path, || read_batches(path, expected))
+}
+
+fn read_batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBatch>> {
     let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
     let refuse = |error: &dyn std::fmt::Display| Error::shard(path, format!("expected an Arrow file, found: {error}"));
     let reader = FileReader::try_new(file, None).map_err(|error| refuse(&error))?;
@@ -39,7 +53,9 @@ fn batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBat
 /// Refuses a file that lacks a column, or has it of another type; others may be there.
 pub(super) fn check_columns(path: &Path, found: &arrow_schema::Schema, expected: &arrow_schema::Schema) -> Result<()> {
     for field in expected.fields() {
-        let same = found.field_with_name(field.name()).is_ok_and(|own| own.data_type() == field.data_type());
+        let same = found
+            .field_with_name(field.name())
+            .is_ok_and(|own| own.data_type() == field.data_type());
         if !same {
             return Err(Error::shard(
                 path,

@@ -4,11 +4,27 @@ use std::sync::Arc;
 
 use arrow_array::builder::{ArrayBuilder, Int32Builder, ListBuilder, StringBuilder, StructBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, StringArray};
-use arrow_schema::{ArrowError, DataType, Field, Fields, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 
 use crate::jsonl::row::Row;
 use crate::jsonl::rules::{Meaning, Variant};
-use crate::shard::columns::{dictionary, list, schema};
+
+pub(super) fn dictionary() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+pub(super) fn list(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", item, true)))
+}
+
+pub(super) fn schema(columns: Vec<(&str, DataType)>) -> SchemaRef {
+    Arc::new(Schema::new(
+        columns
+            .into_iter()
+            .map(|(name, kind)| Field::new(name, kind, true))
+            .collect::<Vec<_>>(),
+    ))
+}
 
 fn pair(first: &str, second: &str) -> Fields {
     Fields::from(vec![

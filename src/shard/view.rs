@@ -17,7 +17,7 @@ use memmap2::{Advice, Mmap};
 use crate::error::{Error, Result};
 use crate::shard::columns::Place;
 use crate::shard::npy::DATA_OFFSET;
-use crate::shard::read::{StoredPicture, check_columns, read_pictures};
+use crate::shard::read::{StoredPicture, check_columns, guarded, read_pictures};
 use crate::shard::rows::rows_schema;
 
 /// What stands behind the footer of an Arrow file: its length, and the magic.
@@ -56,10 +56,13 @@ impl View {
     /// Opens the shard in `folder`, which has so many rows and pictures.
     pub fn open(folder: &Path, rows: u64, pictures: u64) -> Result<Self> {
         let path = folder.join("rows.arrow");
-        let parts = read_parts(&path)?;
+        let parts = guarded(&path, || read_parts(&path))?;
         let found: usize = parts.iter().map(|part| part.batch.num_rows()).sum();
         if found as u64 != rows {
-            return Err(Error::shard(&path, format!("expected {rows} rows, found {found}; run mmno-fast verify")));
+            return Err(Error::shard(
+                &path,
+                format!("expected {rows} rows, found {found}; run mmno-fast verify"),
+            ));
         }
         let view = Self {
             folder: folder.to_owned(),
@@ -124,7 +127,9 @@ impl View {
 
     /// Asks the system to read a picture's bytes.
     pub fn will_need(&self, number: u32) {
-        let Some(picture) = self.pictures.get(number as usize) else { return };
+        let Some(picture) = self.pictures.get(number as usize) else {
+            return;
+        };
         let store = match picture.place {
             Place::Gray(_) => &self.gray,
             Place::Rgb(_) => &self.rgb,
@@ -179,7 +184,8 @@ fn map_store(folder: &Path, name: &str) -> Result<Option<Mmap>> {
 
 /// `rows.arrow`, its buffers in the mapped file.
 fn read_parts(path: &Path) -> Result<Vec<Part>> {
-    let refuse = |error: &dyn std::fmt::Display| Error::shard(path, format!("expected an Arrow file, found: {error}; run mmno-fast verify"));
+    let refuse =
+        |error: &dyn std::fmt::Display| Error::shard(path, format!("expected an Arrow file, found: {error}; run mmno-fast verify"));
     let buffer = Buffer::from(Bytes::from_owner(map(path)?));
     let cut = || refuse(&"it is cut off");
     let footer_end = buffer.len().checked_sub(TRAILER).ok_or_else(cut)?;
@@ -191,7 +197,9 @@ fn read_parts(path: &Path) -> Result<Vec<Part>> {
     check_columns(path, &schema, &rows_schema())?;
     let mut decoder = FileDecoder::new(schema.into(), footer.version());
     let part = |block: &arrow_ipc::Block| -> Result<Buffer> {
-        let length = usize::try_from(block.bodyLength()).ok().zip(usize::try_from(block.metaDataLength()).ok());
+        let length = usize::try_from(block.bodyLength())
+            .ok()
+            .zip(usize::try_from(block.metaDataLength()).ok());
         let (offset, length) = usize::try_from(block.offset())
             .ok()
             .zip(length.and_then(|(body, head)| body.checked_add(head)))
@@ -208,7 +216,9 @@ fn read_parts(path: &Path) -> Result<Vec<Part>> {
     for block in footer.recordBatches().into_iter().flatten() {
         let batch = decoder.read_record_batch(block, &part(block)?).map_err(|error| refuse(&error))?;
         let Some(batch) = batch else { continue };
-        let Some(pictures) = batch.column_by_name("pictures").cloned() else { continue };
+        let Some(pictures) = batch.column_by_name("pictures").cloned() else {
+            continue;
+        };
         // Columns that a later version may have added are left out.
         let shown: Vec<usize> = known
             .fields()

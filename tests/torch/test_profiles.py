@@ -116,7 +116,7 @@ def test_what_the_processor_refuses(name: str) -> None:
 
 @pytest.mark.parametrize("factor", [28, 32])
 def test_smart_resize_for_every_size(factor: int) -> None:
-    """Sampled; `benches/smart_resize.py` goes through all sizes from 1 to 2,000."""
+    """Sampled; `test_smart_resize_for_all_sizes` goes through all from 1 to 2,000."""
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
     rng = np.random.default_rng(factor)

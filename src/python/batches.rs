@@ -1,0 +1,139 @@
+//! Batches, and the memory that arrays in Python are views of.
+
+#![expect(unsafe_code, reason = "Python's buffer protocol")]
+
+use std::ffi::c_int;
+use std::sync::{Mutex, PoisonError};
+
+use numpy::PyArray1;
+use pyo3::exceptions::PyBufferError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::load::feed::Batch as CoreBatch;
+use crate::load::slot::Lease as CoreLease;
+use crate::python::gate::ClosedError;
+use crate::python::tables::Rows;
+
+/// A batch, as the core hands it over.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Batch {
+    batch: CoreBatch,
+    lease: Mutex<Option<CoreLease>>,
+}
+
+impl Batch {
+    pub(super) fn new(mut batch: CoreBatch) -> Self {
+        let lease = Mutex::new(batch.lease.take());
+        Self { batch, lease }
+    }
+}
+
+#[pymethods]
+impl Batch {
+    /// The memory, once: whoever holds it keeps it from being used again.
+    fn lease(&self) -> PyResult<Lease> {
+        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let bytes = self.batch.plan.bytes;
+        lease
+            .map(|lease| Lease { lease, bytes })
+            .ok_or_else(|| ClosedError::new_err("the memory of this batch was taken before"))
+    }
+
+    #[getter]
+    fn rows(&self) -> Option<Rows> {
+        self.batch.rows.clone().map(Rows::new)
+    }
+
+    #[getter]
+    fn position(&self) -> u64 {
+        self.batch.position
+    }
+
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.batch.plan.bytes
+    }
+
+    #[getter]
+    fn row_count(&self) -> usize {
+        self.batch.plan.rows.len()
+    }
+
+    #[getter]
+    fn row_numbers<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
+        PyArray1::from_slice(py, &self.batch.plan.rows)
+    }
+
+    #[getter]
+    fn samples<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
+        PyArray1::from_slice(py, &self.batch.plan.samples)
+    }
+
+    #[getter]
+    fn offsets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        PyArray1::from_slice(py, &self.batch.plan.offsets)
+    }
+
+    #[getter]
+    fn index<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        PyArray1::from_slice(py, &self.batch.plan.index)
+    }
+
+    /// (byte in the slot, height, width, channels as stored) of each picture.
+    #[getter]
+    fn pictures(&self) -> Vec<(usize, u32, u32, u32)> {
+        let pictures = self.batch.plan.pictures.iter().zip(&self.batch.channels);
+        pictures
+            .map(|(wanted, channels)| (wanted.at, wanted.size.0, wanted.size.1, *channels))
+            .collect()
+    }
+
+    /// (height, width) where all pictures have the same.
+    #[getter]
+    fn size(&self) -> Option<(u32, u32)> {
+        let (first, rest) = self.batch.plan.pictures.split_first()?;
+        rest.iter().all(|wanted| wanted.size == first.size).then_some(first.size)
+    }
+
+    #[getter]
+    fn count(&self) -> usize {
+        self.batch.plan.pictures.len()
+    }
+
+    /// (row number, source, line, code, message) of each row that was left out.
+    #[getter]
+    fn skipped(&self) -> Vec<(Option<u64>, &str, u64, &str, &str)> {
+        let skipped = self.batch.skipped.iter();
+        skipped
+            .map(|row| (row.row, row.source.as_str(), row.line, row.code, row.message.as_str()))
+            .collect()
+    }
+}
+
+/// The memory of one batch. Arrays are views of it; when the last one is gone, it is used again.
+#[pyclass(frozen, module = "mmno_fast._core")]
+pub(super) struct Lease {
+    lease: CoreLease,
+    bytes: usize,
+}
+
+#[pymethods]
+impl Lease {
+    fn __len__(&self) -> usize {
+        self.bytes
+    }
+
+    /// # Safety
+    ///
+    /// `view` is what the interpreter gives, as its protocol says.
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let own = slf.get();
+        let Some(slot) = own.lease.slot() else {
+            return Err(PyBufferError::new_err("the memory was given back"));
+        };
+        // SAFETY: the memory is valid while the lease lives, which the view holds on to; nobody but the views' owner touches it meanwhile.
+        let code = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), slot.start().cast(), own.bytes as ffi::Py_ssize_t, 0, flags) };
+        if code == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+    }
+}
