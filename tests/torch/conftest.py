@@ -9,8 +9,16 @@ from mmno_fast.demo import Drawn, draw
 
 torch.set_num_threads(1)  # the machine has other work; nothing here is large
 
+FORKS = r"ignore:os\.fork\(\) was called:RuntimeWarning"
+"""JAX warns of every fork, once a test of it was imported in the same process."""
 SIDE = 64
 """Of every picture [pixels]: four tokens of Qwen3-VL."""
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Forks are what some tests are about."""
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings(FORKS))
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ class Loader(loader.Loader):
     **Trainers.** It is an iterable with a length, `set_epoch`, `state_dict` and `load_state_dict`: Lightning's ``Trainer.fit`` takes it as
     a data loader, saves its state in checkpoints and sets its epoch; Accelerate's ``prepare`` leaves it as it is (it knows its rank
     already), and ``register_for_checkpointing`` saves its state; the Hugging Face `Trainer` takes it from `get_train_dataloader`, with a
-    `Collator` as `collate`.
+    `Collator` as `collate`; but to resume in the middle of an epoch it skips batches of a `DataLoader`, so there a `MapDataset` is right.
 
     Args:
         source: As of `mmno_fast.Loader`, like `batch_size` and `shuffle`.
