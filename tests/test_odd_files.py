@@ -1,0 +1,189 @@
+"""Files that are odd, but that somebody's program writes or a fault of a disk leaves: refused where Pillow refuses them, and else its pixels."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+
+import mmno_fast as mf
+import numpy as np
+import PIL
+import pytest
+from PIL import Image, PngImagePlugin
+
+from tests.test_pixels import assert_equal, saved
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about the files
+UPRIGHT = mf.Original(exif=True, pixels="pillow12" if PIL.__version__.startswith("12.") else "pillow13")
+STORED = mf.Original()
+WHITE = mf.Original(alpha="white")
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 20, 3), np.uint8))
+
+
+def entry(tag: int, kind: int, count: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", tag, kind, count) + value.ljust(4, b"\0")
+
+
+def exif(*entries: bytes, late: bytes = b"") -> bytes:
+    """A block of these entries; what does not fit in them stands at byte 26 of the first one's TIFF."""
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4) + late
+
+
+def turned(kind: int, count: int, value: bytes) -> bytes:
+    """One orientation of this type."""
+    if len(value) <= 4:
+        return exif(entry(274, kind, count, value))
+    return exif(entry(274, kind, count, struct.pack("<I", 26)), late=value)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def with_chunk(name: bytes, content: bytes, *, late: bool = False) -> bytes:
+    data = saved(picture(), "PNG")
+    at = len(data) - 12 if late else 33
+    return data[:at] + chunk(name, content) + data[at:]
+
+
+def raw_profile(block: bytes) -> str:
+    digits = block.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    return f"\nexif\n{len(block):8}\n{lines}\n"
+
+
+def test_orientations_of_every_type() -> None:
+    six = [
+        (3, 1, b"\6\0"),
+        (3, 2, b"\6\0\3\0"),
+        (3, 0, b"\6\0"),
+        (3, 3, b"\6\0\3\0\3\0"),
+        (4, 1, b"\6\0\0\0"),
+        (13, 1, b"\6\0\0\0"),
+        (9, 1, b"\6\0\0\0"),
+        (8, 1, b"\6\0"),
+        (6, 1, b"\6"),
+        (1, 1, b"\6"),
+        (7, 1, b"\6"),
+        (2, 2, b"6\0"),
+        (11, 1, struct.pack("<f", 6)),
+        (11, 1, struct.pack("<f", 6.5)),
+        (12, 1, struct.pack("<d", 6)),
+        (5, 1, struct.pack("<II", 6, 1)),
+        (5, 1, struct.pack("<II", 12, 2)),
+        (5, 1, struct.pack("<II", 6, 0)),
+        (5, 1, struct.pack("<II", 13, 2)),
+        (10, 1, struct.pack("<ii", -6, -1)),
+        (16, 1, struct.pack("<Q", 6)),
+        (17, 1, b"\6\0\0\0"),
+        (99, 1, b"\6\0"),
+        (4, 1, b"\6\0\0\1"),
+    ]
+    blocks = [turned(*each) for each in six]
+    blocks += [block[:6] + b"MM\0\x2a" + block[10:] for block in blocks[:2]]
+    blocks += [exif(entry(274, 3, 1, b"\6\0"), entry(274, 3, 1, b"\3\0")), exif(entry(274, 99, 1, b"\3\0"), entry(274, 3, 1, b"\6\0"))]
+    blocks += [exif(entry(274, 3, 0, b"\3\0"), entry(274, 3, 1, b"\6\0")), exif(entry(274, 5, 1, b"\xff\xff\0\0"), entry(274, 3, 1, b"\6\0"))]
+    # Together longer than the file: Pillow 13 leaves out what is too much.
+    blocks += [exif(*[entry(tag, 7, 40, struct.pack("<I", 8)) for tag in (60000, 60001, 274)], entry(274, 3, 1, b"\6\0"))]
+    assert_equal(((kind, saved(picture(), kind, exif=block)) for kind in ("JPEG", "PNG", "WEBP") for block in blocks), UPRIGHT, least=80)
+
+
+def test_exif_in_texts_of_a_png() -> None:
+    block = exif(entry(274, 3, 1, b"\6\0"))
+    packet = '<x tiff:Orientation="8"/>'
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for text in (raw_profile(block), raw_profile(block[6:]), raw_profile(block).upper(), raw_profile(b""), raw_profile(block)[:-3], "\n\n\n0", ""):
+            for form in (b"tEXt", b"zTXt", b"iTXt"):
+                for late in (False, True):
+                    key = b"Raw profile type exif\0"
+                    value = {b"tEXt": text.encode(), b"zTXt": b"\0" + zlib.compress(text.encode()), b"iTXt": b"\0\0\0\0" + text.encode()}[form]
+                    yield (text, form, late), with_chunk(form, key + value, late=late)
+        for key in ("exif", "XML:com.adobe.xmp", "xmp", "other"):
+            for text in (packet, "", "\xe9" + packet):
+                for packed in (False, True):
+                    info = PngImagePlugin.PngInfo()
+                    info.add_text(key, text, zip=packed)
+                    yield (key, text, packed), saved(picture(), "PNG", pnginfo=info)
+                    yield (key, text, packed, "beside EXIF"), saved(picture(), "PNG", pnginfo=info, exif=block)
+                    info = PngImagePlugin.PngInfo()
+                    info.add_itxt(key, text, zip=packed)
+                    yield (key, text, packed, "international"), saved(picture(), "PNG", pnginfo=info)
+        yield "exif", with_chunk(b"tEXt", b"exif\0" + block)
+        yield "no text", with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\xff\0\0" + packet.encode())
+
+    assert_equal(pictures(), UPRIGHT, STORED, least=150)
+
+
+def test_exif_that_is_junk() -> None:
+    blocks = [b"junkjunkjunk", b"Exif\0\0", b"Exif\0\0junk", b"Exif\0\0II*\0\x08\0", b"Exif\0\0II+\0\x08\0\0\0\0\0\0\0", b"Exif\0\0" * 3, b"x"]
+    blocks += [mark + exif(entry(274, 3, 1, b"\6\0"))[10:] for mark in (b"Exif\0\0II\0*", b"Exif\0\0MM*\0", b"Exif\0\0Exif\0\0II*\0")]
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for block in blocks:
+            yield ("PNG", block), with_chunk(b"eXIf", block)
+            yield ("PNG", block), with_chunk(b"eXIf", block, late=True)
+            yield ("WEBP", block), saved(picture(), "WEBP", exif=block)
+            for dpi in ((0, 0), (72, 72)):
+                yield ("JPEG", block, dpi), saved(picture(), "JPEG", exif=block, dpi=dpi)
+                yield ("JPEG", block, dpi, "XMP"), saved(picture(), "JPEG", exif=block, dpi=dpi, xmp=b'<x tiff:Orientation="8"/>')
+
+    assert_equal(pictures(), UPRIGHT, STORED, least=100)
+
+
+def plain_png(kind: int, bits: int, middle: bytes, behind: bytes) -> bytes:
+    rng = np.random.default_rng(33)
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
+    row = -(-9 * samples * bits // 8)
+    lines = b"".join(b"\0" + rng.integers(0, 256, row, np.uint8).tobytes() for _ in range(8))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 8, bits, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + middle + chunk(b"IDAT", zlib.compress(lines)) + behind + chunk(b"IEND", b"")
+
+
+def test_transparency_behind_the_data() -> None:
+    rng = np.random.default_rng(34)
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for kind, depths in ((0, (1, 2, 4, 8, 16)), (2, (8, 16)), (3, (1, 2, 4, 8)), (4, (8, 16)), (6, (8, 16))):
+            for bits in depths:
+                middle = chunk(b"PLTE", rng.integers(0, 256, 3 << bits, np.uint8).tobytes()) if kind == 3 else b""
+                for content in (b"\0", b"\0\1", b"\0\0", b"\xff\0", b"\1\2\3", b"\0\1\0\2\0\3", bytes(range(1 << min(bits, 8)))):
+                    key = chunk(b"tRNS", content)
+                    yield (kind, bits, content, "late"), plain_png(kind, bits, middle, key)
+                    yield (kind, bits, content, "twice"), plain_png(kind, bits, middle + chunk(b"tRNS", content[::-1]), key)
+                    yield (kind, bits, content, "early"), plain_png(kind, bits, middle + key, b"")
+
+    assert_equal(pictures(), mf.Original(alpha="white", sixteen_bit="pillow"), mf.Original(sixteen_bit="pillow"), least=300)
+
+
+def test_texts_of_about_a_mebibyte() -> None:
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for more in (-1, 0, 1, 2, 100, 258, 259, 1000, 1001, 40_000, 1 << 20):
+            for level in (1, 9):
+                text = zlib.compress(b"x" * ((1 << 20) + more), level)
+                for late in (False, True):
+                    yield (more, level, late, "zTXt"), with_chunk(b"zTXt", b"k\0\0" + text, late=late)
+                    yield (more, level, late, "iTXt"), with_chunk(b"iTXt", b"k\0\1\0\0\0" + text, late=late)
+                    yield (more, level, late, "iCCP"), with_chunk(b"iCCP", b"k\0\0" + text, late=late)
+
+    assert_equal(pictures(), STORED, least=100)
+
+
+def test_pictures_of_one_colour() -> None:
+    """Of which a few bytes say everything."""
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for side in (100, 255, 256, 257, 300, 500, 512, 777, 1000, 1024, 1048, 1500, 2048):
+            for mode in ("1", "L", "RGB"):
+                for value in (0, 255):
+                    image = Image.new(mode, (side, side), value if mode != "RGB" else (value, value, value))
+                    for level in (1, 6, 9):
+                        yield (side, mode, value, level), saved(image, "PNG", compress_level=level)
+                    yield (side, mode, value, "TIFF"), saved(image, "TIFF", compression="tiff_adobe_deflate")
+
+    assert_equal(pictures(), STORED, least=300)
