@@ -136,6 +136,32 @@ def test_exif_that_is_junk() -> None:
     assert_equal(pictures(), UPRIGHT, STORED, least=100)
 
 
+def test_jpegs_without_their_end() -> None:
+    rng = np.random.default_rng(31)
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for mode, options in (
+            ("RGB", {}),
+            ("RGB", {"subsampling": 0}),
+            ("RGB", {"progressive": True}),
+            ("RGB", {"restart_marker_blocks": 1}),
+            ("L", {}),
+            ("CMYK", {}),
+        ):
+            data = saved(picture().convert(mode), "JPEG", **options)
+            ends = [b"", b"\xff", b"\xff\xff", *(b"\xff" + bytes([code]) for code in range(0xC0, 0x100))]
+            ends += [b"\xff\xdd\0\4", b"\xff\xdd\0\5\0\0\0", b"\xff\xdb\0\3\1", b"\xff\xc4\0\2", b"\xff\xfe\0\x20abc", b"\xff\xd0\xff\xd9", b"abc"]
+            # JFIF of a revision that is not known: a warning before anything else.
+            for start in (data[:11], data[:11] + b"\2"):
+                whole = start + data[len(start) :]
+                for end in ends:
+                    yield (mode, options, len(start), end), whole[:-2] + end
+                for cut in (*range(1, 16), *rng.integers(16, len(data) // 2, 10).tolist()):
+                    yield (mode, options, len(start), cut), whole[:-cut]
+
+    assert_equal(pictures(), STORED, least=1000)
+
+
 def plain_png(kind: int, bits: int, middle: bytes, behind: bytes) -> bytes:
     rng = np.random.default_rng(33)
     samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
