@@ -162,6 +162,53 @@ def test_jpegs_without_their_end() -> None:
     assert_equal(pictures(), STORED, least=1000)
 
 
+def hand_made_gif(side: int, bits: int, codes: Iterator[int]) -> bytes:
+    """A gray picture of these codes, each of one bit more than a sample."""
+    held, count, data = 0, 0, bytearray()
+    for code in codes:
+        held |= code << count
+        count += bits + 1
+        while count >= 8:
+            data.append(held & 255)
+            held, count = held >> 8, count - 8
+    data += bytes([held & 255, 0])
+    blocks = b"".join(bytes([len(data[at : at + 255])]) + data[at : at + 255] for at in range(0, len(data), 255))
+    frame = b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + bytes([bits])
+    return b"GIF89a" + struct.pack("<HHBBB", side, side, 0x81, 0, 0) + bytes(range(12)) + frame + blocks + b"\0;"
+
+
+def test_gifs_whose_codes_do_not_fit() -> None:
+    rng = np.random.default_rng(32)
+
+    def codes(side: int, ends: dict[int, int]) -> Iterator[int]:
+        for at in range(side * side):
+            yield from [5] * ends.get(at, 0)
+            yield 4
+            yield at * 7 % 4
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for side in (5, 230, 400):
+            count = side * side
+            for ends in ({}, {0: 1}, {10: 1}, {10: 2}, {10: 1, 20: 1}, {count // 2: 1}, {count - 2: 1}, {10: 1, count - 2: 1}):
+                data = hand_made_gif(side, 2, codes(side, ends))
+                yield (side, ends), data
+                yield (side, ends, "more behind"), data + bytes(70_000)
+                yield (side, ends, "cut"), data[:-300]
+        for mode, colors in (("L", 256), ("P", 16), ("P", 3)):
+            image = Image.fromarray(rng.integers(0, colors, (11, 13), np.uint8))
+            data = bytearray(saved(image if mode == "L" else image.quantize(colors), "GIF"))
+            at = data.find(b",\0\0\0\0\x0d\0") + 10
+            for bits in range(14):
+                yield (mode, colors, bits), bytes(data[:at]) + bytes([bits]) + bytes(data[at + 1 :])
+                for _ in range(20):
+                    bent = bytearray(data)
+                    bent[at] = bits
+                    bent[int(rng.integers(at + 2, len(bent) - 2))] = int(rng.integers(0, 256))
+                    yield (mode, colors, bits, bytes(bent)), bytes(bent)
+
+    assert_equal(pictures(), STORED, least=500)
+
+
 def plain_png(kind: int, bits: int, middle: bytes, behind: bytes) -> bytes:
     rng = np.random.default_rng(33)
     samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
