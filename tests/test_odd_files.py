@@ -247,6 +247,54 @@ def test_texts_of_about_a_mebibyte() -> None:
     assert_equal(pictures(), STORED, least=100)
 
 
+def plain_tiff(height: int, tags: dict[int, tuple[int, int, int]], data: bytes = bytes(range(35))) -> bytes:
+    """Seven columns of gray in one strip of five rows; `tags` replace and add: type, count, value or place."""
+    own = {256: (3, 1, 7), 257: (3, 1, height), 258: (3, 1, 8), 259: (3, 1, 1), 262: (3, 1, 1), 273: (4, 1, 0), 277: (3, 1, 1), 278: (3, 1, 5)}
+    own = {**own, 279: (4, 1, len(data)), **tags}
+    start = 8 + 2 + 12 * len(own) + 4
+    if 273 not in tags:
+        own[273] = (4, 1, start)
+    entries = b"".join(struct.pack("<HHII", tag, kind, count, value) for tag, (kind, count, value) in sorted(own.items()))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(own)) + entries + bytes(4) + data
+
+
+def test_tags_of_unusual_types_in_a_tiff() -> None:
+    packed = zlib.compress(bytes(range(35)))
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        values = {256: 7, 257: 5, 258: 8, 259: 1, 262: 1, 266: 1, 274: 6, 277: 1, 278: 5, 284: 1, 339: 1}
+        for tag, value in values.items():
+            for kind in (1, 3, 4, 6, 7, 8, 9, 13, 99):
+                yield (tag, kind), plain_tiff(5, {tag: (kind, 1, value)})
+            yield (tag, "none"), plain_tiff(5, {tag: (3, 0, value)})
+            if tag != 262 or not PIL.__version__.startswith("12."):
+                yield (tag, "two"), plain_tiff(5, {tag: (3, 2, value | value << 16)})
+            for kind in (1, 3, 4):
+                stored = {259: 8}.get(tag, value)
+                yield (tag, kind, "packed"), plain_tiff(5, {259: (3, 1, 8), tag: (kind, 1, stored)}, packed)
+        for tag in (256, 257):
+            yield (tag, "negative"), plain_tiff(5, {tag: (9, 1, 0xFFFFFFF9)})
+
+    assert_equal(pictures(), STORED, least=100)
+
+
+def test_more_and_fewer_strips_than_a_tiff_has_rows() -> None:
+    noise = np.random.default_rng(35).integers(0, 256, 200, np.uint8).tobytes()
+
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for height in (1, 4, 5, 6, 10, 14, 20):
+            for rows in (1, 3, 5, height, 40):
+                for count in range(1, 5):
+                    places = [120 + 4 * 8 + 30 * at for at in range(count)]
+                    for order in (places, places[::-1]):
+                        late = struct.pack(f"<{count}I", *order).ljust(32, b"\0")
+                        start = 8 + 2 + 12 * 9 + 4
+                        where = (4, count, start if count > 1 else order[0])
+                        yield (height, rows, count, order), plain_tiff(height, {278: (3, 1, rows), 273: where}, late + noise)
+
+    assert_equal(pictures(), STORED, least=200)
+
+
 def test_pictures_of_one_colour() -> None:
     """Of which a few bytes say everything."""
 
