@@ -308,3 +308,17 @@ def test_pictures_of_one_colour() -> None:
                     yield (side, mode, value, "TIFF"), saved(image, "TIFF", compression="tiff_adobe_deflate")
 
     assert_equal(pictures(), STORED, least=300)
+
+
+@pytest.mark.skipif(PIL.__version__.startswith("12."), reason="mended in Pillow 13")
+def test_run_lengths_in_black_and_white() -> None:
+    def pictures() -> Iterator[tuple[object, bytes]]:
+        for bits, packing in ((8, 1), (4, 2), (1, 1), (24, 1)):
+            for palette in ((0,), (0, 255), (255, 0)):
+                for runs in (b"\3\0\0\0\3\1\0\0\3\xff\0\1", b"\3\1\0\0\0\3\0\1\2\0\0\0\2\7\1\0\0\1", b"\3\1"):
+                    colors = b"".join(bytes([gray] * 3) + b"\0" for gray in palette)
+                    head = struct.pack("<IiiHHIIiiII", 40, 3, 3, 1, bits, packing, 0, 0, 0, len(palette), 0)
+                    place = 14 + len(head) + len(colors)
+                    yield (bits, palette, runs), b"BM" + struct.pack("<IHHI", place + len(runs), 0, 0, place) + head + colors + runs
+
+    assert_equal(pictures(), STORED, least=30)
