@@ -1,8 +1,7 @@
-"""Files that are odd, but that somebody's program writes or a fault of a disk leaves: refused where Pillow refuses them, and else its pixels."""
+"""Odd files, which somebody's program writes or a fault of a disk leaves: refused where Pillow refuses them, and else its pixels."""
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -87,7 +86,10 @@ def test_orientations_of_every_type() -> None:
     blocks = [turned(*each) for each in six]
     blocks += [block[:6] + b"MM\0\x2a" + block[10:] for block in blocks[:2]]
     blocks += [exif(entry(274, 3, 1, b"\6\0"), entry(274, 3, 1, b"\3\0")), exif(entry(274, 99, 1, b"\3\0"), entry(274, 3, 1, b"\6\0"))]
-    blocks += [exif(entry(274, 3, 0, b"\3\0"), entry(274, 3, 1, b"\6\0")), exif(entry(274, 5, 1, b"\xff\xff\0\0"), entry(274, 3, 1, b"\6\0"))]
+    blocks += [
+        exif(entry(274, 3, 0, b"\3\0"), entry(274, 3, 1, b"\6\0")),
+        exif(entry(274, 5, 1, b"\xff\xff\0\0"), entry(274, 3, 1, b"\6\0")),
+    ]
     # Together longer than the file: Pillow 13 leaves out what is too much.
     blocks += [exif(*[entry(tag, 7, 40, struct.pack("<I", 8)) for tag in (60000, 60001, 274)], entry(274, 3, 1, b"\6\0"))]
     assert_equal(((kind, saved(picture(), kind, exif=block)) for kind in ("JPEG", "PNG", "WEBP") for block in blocks), UPRIGHT, least=80)
@@ -98,22 +100,31 @@ def test_exif_in_texts_of_a_png() -> None:
     packet = '<x tiff:Orientation="8"/>'
 
     def pictures() -> Iterator[tuple[object, bytes]]:
-        for text in (raw_profile(block), raw_profile(block[6:]), raw_profile(block).upper(), raw_profile(b""), raw_profile(block)[:-3], "\n\n\n0", ""):
+        for text in (
+            raw_profile(block),
+            raw_profile(block[6:]),
+            raw_profile(block).upper(),
+            raw_profile(b""),
+            raw_profile(block)[:-3],
+            "\n\n\n0",
+            "",
+        ):
             for form in (b"tEXt", b"zTXt", b"iTXt"):
                 for late in (False, True):
                     key = b"Raw profile type exif\0"
-                    value = {b"tEXt": text.encode(), b"zTXt": b"\0" + zlib.compress(text.encode()), b"iTXt": b"\0\0\0\0" + text.encode()}[form]
+                    plain = text.encode()
+                    value = {b"tEXt": plain, b"zTXt": b"\0" + zlib.compress(plain), b"iTXt": bytes(4) + plain}[form]
                     yield (text, form, late), with_chunk(form, key + value, late=late)
-        for key in ("exif", "XML:com.adobe.xmp", "xmp", "other"):
+        for name in ("exif", "XML:com.adobe.xmp", "xmp", "other"):
             for text in (packet, "", "\xe9" + packet):
                 for packed in (False, True):
                     info = PngImagePlugin.PngInfo()
-                    info.add_text(key, text, zip=packed)
-                    yield (key, text, packed), saved(picture(), "PNG", pnginfo=info)
-                    yield (key, text, packed, "beside EXIF"), saved(picture(), "PNG", pnginfo=info, exif=block)
+                    info.add_text(name, text, zip=packed)
+                    yield (name, text, packed), saved(picture(), "PNG", pnginfo=info)
+                    yield (name, text, packed, "beside EXIF"), saved(picture(), "PNG", pnginfo=info, exif=block)
                     info = PngImagePlugin.PngInfo()
-                    info.add_itxt(key, text, zip=packed)
-                    yield (key, text, packed, "international"), saved(picture(), "PNG", pnginfo=info)
+                    info.add_itxt(name, text, zip=packed)
+                    yield (name, text, packed, "international"), saved(picture(), "PNG", pnginfo=info)
         yield "exif", with_chunk(b"tEXt", b"exif\0" + block)
         yield "no text", with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\xff\0\0" + packet.encode())
 
@@ -121,7 +132,15 @@ def test_exif_in_texts_of_a_png() -> None:
 
 
 def test_exif_that_is_junk() -> None:
-    blocks = [b"junkjunkjunk", b"Exif\0\0", b"Exif\0\0junk", b"Exif\0\0II*\0\x08\0", b"Exif\0\0II+\0\x08\0\0\0\0\0\0\0", b"Exif\0\0" * 3, b"x"]
+    blocks = [
+        b"junkjunkjunk",
+        b"Exif\0\0",
+        b"Exif\0\0junk",
+        b"Exif\0\0II*\0\x08\0",
+        b"Exif\0\0II+\0\x08\0\0\0\0\0\0\0",
+        b"Exif\0\0" * 3,
+        b"x",
+    ]
     blocks += [mark + exif(entry(274, 3, 1, b"\6\0"))[10:] for mark in (b"Exif\0\0II\0*", b"Exif\0\0MM*\0", b"Exif\0\0Exif\0\0II*\0")]
 
     def pictures() -> Iterator[tuple[object, bytes]]:
@@ -150,7 +169,15 @@ def test_jpegs_without_their_end() -> None:
         ):
             data = saved(picture().convert(mode), "JPEG", **options)
             ends = [b"", b"\xff", b"\xff\xff", *(b"\xff" + bytes([code]) for code in range(0xC0, 0x100))]
-            ends += [b"\xff\xdd\0\4", b"\xff\xdd\0\5\0\0\0", b"\xff\xdb\0\3\1", b"\xff\xc4\0\2", b"\xff\xfe\0\x20abc", b"\xff\xd0\xff\xd9", b"abc"]
+            ends += [
+                b"\xff\xdd\0\4",
+                b"\xff\xdd\0\5\0\0\0",
+                b"\xff\xdb\0\3\1",
+                b"\xff\xc4\0\2",
+                b"\xff\xfe\0\x20abc",
+                b"\xff\xd0\xff\xd9",
+                b"abc",
+            ]
             # JFIF of a revision that is not known: a warning before anything else.
             for start in (data[:11], data[:11] + b"\2"):
                 whole = start + data[len(start) :]
@@ -196,12 +223,12 @@ def test_gifs_whose_codes_do_not_fit() -> None:
                 yield (side, ends, "cut"), data[:-300]
         for mode, colors in (("L", 256), ("P", 16), ("P", 3)):
             image = Image.fromarray(rng.integers(0, colors, (11, 13), np.uint8))
-            data = bytearray(saved(image if mode == "L" else image.quantize(colors), "GIF"))
-            at = data.find(b",\0\0\0\0\x0d\0") + 10
+            stored = bytearray(saved(image if mode == "L" else image.quantize(colors), "GIF"))
+            at = stored.find(b",\0\0\0\0\x0d\0") + 10
             for bits in range(14):
-                yield (mode, colors, bits), bytes(data[:at]) + bytes([bits]) + bytes(data[at + 1 :])
+                yield (mode, colors, bits), bytes(stored[:at]) + bytes([bits]) + bytes(stored[at + 1 :])
                 for _ in range(20):
-                    bent = bytearray(data)
+                    bent = bytearray(stored)
                     bent[at] = bits
                     bent[int(rng.integers(at + 2, len(bent) - 2))] = int(rng.integers(0, 256))
                     yield (mode, colors, bits, bytes(bent)), bytes(bent)
@@ -249,7 +276,16 @@ def test_texts_of_about_a_mebibyte() -> None:
 
 def plain_tiff(height: int, tags: dict[int, tuple[int, int, int]], data: bytes = bytes(range(35))) -> bytes:
     """Seven columns of gray in one strip of five rows; `tags` replace and add: type, count, value or place."""
-    own = {256: (3, 1, 7), 257: (3, 1, height), 258: (3, 1, 8), 259: (3, 1, 1), 262: (3, 1, 1), 273: (4, 1, 0), 277: (3, 1, 1), 278: (3, 1, 5)}
+    own = {
+        256: (3, 1, 7),
+        257: (3, 1, height),
+        258: (3, 1, 8),
+        259: (3, 1, 1),
+        262: (3, 1, 1),
+        273: (4, 1, 0),
+        277: (3, 1, 1),
+        278: (3, 1, 5),
+    }
     own = {**own, 279: (4, 1, len(data)), **tags}
     start = 8 + 2 + 12 * len(own) + 4
     if 273 not in tags:
