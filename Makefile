@@ -64,7 +64,7 @@ demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, an
 test: $(VENV)/.develop $(PILLOW12)/.setup ## every test: Rust, then Python, then the pixels of Pillow 12
 	cargo test $(LOCKED) --features "fuzzing $(SIMD)"
 	MMNO_PARITY=$(PARITY)/1-pillow13.json pytest
-	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py tests/test_tiff.py
+	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py tests/test_tiff.py tests/test_odd_files.py
 
 $(PILLOW12)/.setup: Makefile
 	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(PILLOW12),$(PYTHON) -m venv $(PILLOW12))

@@ -1,4 +1,4 @@
-//! Compiles the one file of C, and records how this build was made, for `mmno-fast info --build`.
+//! Compiles the two files of C, and records how this build was made, for `mmno-fast info --build`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,24 +12,26 @@ fn main() {
     println!("cargo:rustc-env=MMNO_JPEG_SIMD={}", jpeg_simd().unwrap_or("none"));
     println!("cargo:rustc-env=MMNO_JPEG_VERSION={}", jpeg_version().unwrap_or_default());
     println!("cargo:rerun-if-changed=build.rs");
-    compile_gray();
+    compile_c();
 }
 
-/// Compiles the one file of C, which calls libjpeg-turbo itself.
-fn compile_gray() {
-    let source = "src/picture/decode/jpeg_gray.c";
-    println!("cargo:rerun-if-changed={source}");
+/// Compiles the two files of C, which call libjpeg-turbo themselves.
+fn compile_c() {
+    let sources = ["src/picture/decode/jpeg_gray.c", "src/picture/decode/jpeg_rows.c"];
+    for source in sources {
+        println!("cargo:rerun-if-changed={source}");
+    }
     let mut build = cc::Build::new();
     if let Some(root) = jpeg_root() {
         build.include(root.join("include"));
     }
     // Optimised in debug builds, too: it is a loop over every byte.
     build
-        .file(source)
+        .files(sources)
         .opt_level(3)
         .warnings(true)
         .extra_warnings(true)
-        .compile("mmno_jpeg_gray");
+        .compile("mmno_jpeg");
 }
 
 /// The folder that libjpeg-turbo was installed in when it was built.

@@ -29,6 +29,17 @@ TITLES = {
     "test_rare_kinds_are_pillows": "TIFF: JPEG and fax inside, planes of 16 bits, premultiplied alpha, signed samples, 32 bits, fractions, "
     "reversed bits, 64-bit offsets, YCbCr; strips, tiles, predictors, byte orders",
     "test_what_pillow_refuses_is_refused": "TIFF: what Pillow refuses",
+    "test_exif_in_texts_of_a_png": "PNG: EXIF and XMP in texts (ImageMagick's raw profile), before and behind the data",
+    "test_exif_that_is_junk": "EXIF that is junk, in JPEG, PNG and WebP",
+    "test_gifs_whose_codes_do_not_fit": "GIF: codes for the end in the middle, code sizes that do not fit, damaged bytes",
+    "test_jpegs_without_their_end": "JPEG: without its end, or with another marker there, with and without a warning before",
+    "test_more_and_fewer_strips_than_a_tiff_has_rows": "TIFF: more and fewer strips than rows",
+    "test_orientations_of_every_type": "EXIF orientations of every type, several of them, tags that are too long",
+    "test_pictures_of_one_colour": "PNG, TIFF: large pictures of one colour",
+    "test_run_lengths_in_black_and_white": "BMP: run lengths in black and white",
+    "test_tags_of_unusual_types_in_a_tiff": "TIFF: tags of unusual types and counts",
+    "test_texts_of_about_a_mebibyte": "PNG: texts and profiles of about 1 MiB",
+    "test_transparency_behind_the_data": "PNG: transparency before and behind the data",
     "test_any_gray_can_surround_a_picture": '`fit="pad"` on any gray',
     "test_bitmaps_are_equal": "BMP: modes, masks, top-down, odd sizes",
     "test_cut_files_are_refused_where_pillow_refuses_them": "JPEG, PNG, BMP: cut anywhere",
@@ -56,7 +67,8 @@ HEAD = """\
 # Parity
 
 Every picture in this table has the same samples here and there: the largest difference is 0. The table is what the tests counted
-(`make parity`); a picture that differs fails them. A file that one refuses, the other refuses too.
+(`make parity`); a picture that differs fails them. A file that one refuses, the other refuses too, but for what stands at the end of this
+page; damaged files were compared by thousands, not all that there can be.
 
 """
 TAIL = """
@@ -67,12 +79,18 @@ TAIL = """
 | a PNG whose compressed data are damaged in their last bytes, behind the last pixel | read or refused | refused or read | Pillow depends on how many bytes zlib takes at a time |
 | a PNG with a palette type, no palette, and a transparent entry | refused | read | there is nothing to look the entries up in |
 | a 1-bit BMP with a palette of 256 grays | read by its palette | Pillow reads it as black and white | the palette says more than two colours |
+| a PNG with more than 256 transparent entries, `alpha="white"` | read | refused | the entries beyond 256 stand for nothing |
+| a PNG whose first data are those of an animation's frame (`fdAT`), or go on with them | refused | read | nobody trains on a part |
+| EXIF with a tag, other than the orientation, that Pillow can read and not write again, `exif=True` | read, and turned | refused | Pillow writes EXIF anew when it has turned a picture |
+| a BMP with a palette of one gray | as Pillow 13: black and white | Pillow 12.3 takes it for gray, or refuses it | mended in Pillow 13 |
+| WebP that is damaged within its data (lossless, lossy, animated) | read or refused, with other pixels | refused or read | the reader is another one than libwebp: the crate `image-webp` |
 | RLE bitmaps | as Pillow 13 | Pillow 12.3 stops earlier | mended in Pillow 13 |
 | uncompressed YCbCr in a TIFF | as Pillow 13 | Pillow 12.3 takes three bytes for four | mended in Pillow 13 |
 | `fit="pad"` where a side vanishes | all ground | Pillow 12 refuses | as Pillow 13 |
 | an APNG whose first frame is a part of the picture | refused | read | nobody trains on a part |
 | a JPEG of more than 500 scans | refused | read, slowly | it is an attack, not a picture |
 | TIFF: 12-bit gray, palette with alpha, CIELAB, packed YCbCr but in JPEG, JPEG of the old kind or of 12 bits or 2 components; LZMA, Zstandard, WebP and the like inside | refused by name | read | not yet |
+| TIFF: tags that are fractions or text; tags of types that are not known, of type IFD, or of bytes without a meaning, and data that are compressed | refused by name | read where that tag does not matter | nobody writes them |
 | TIFF: uncompressed planes of 16 bits; compressed signed or fractional samples with the high byte first; compressed planes of gray and alpha | refused by name | bytes taken for samples, or the wrong way round; alpha lost | nobody means those pixels |
 | TIFF: fax of group 4 that ends before its last row | refused | read; the rows that are missing are left over from elsewhere | there is nothing to be equal to |
 | gray of modes I and F (TIFF) | refused unless `pillow` is chosen; not resized in its own mode | cut off at 0 and 255 | see `sixteen_bit` |

@@ -1,15 +1,12 @@
-//! zlib streams, by way of the `png` crate: its inflater is fast and safe, but not public on its own.
-//!
-//! Its container rules are not Pillow's (which checks fewer sums, and bears trailing data), so that the chunks are walked by us
-//! and handed over one by one, behind a made-up header.
+//! zlib streams, by way of `fdeflate`, which is fast and safe.
 
-use png::{DecodeOptions, StreamingDecoder, UnfilterRegion};
+use fdeflate::Decompressor;
 
 /// The most that deflate can expand: 258 bytes for two bits.
 pub(super) const MAX_EXPANSION: usize = 1032;
 
-/// A signature and the header of a gray picture of one pixel, sums left out.
-const PROLOGUE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\0\0\0\0";
+/// The most bytes that are asked for at once, so that they are still at hand when their sum is taken.
+const STEP: usize = 128 * 1024;
 
 /// The data are no zlib stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,81 +14,68 @@ pub(super) struct NotZlib;
 
 /// One zlib stream on its way to `out`.
 pub(super) struct Inflate<'a> {
-    decoder: StreamingDecoder,
-    region: UnfilterRegion,
+    decoder: Box<Decompressor>,
+    filled: usize,
     out: &'a mut Vec<u8>,
 }
 
 impl<'a> Inflate<'a> {
     /// A stream of at most `limit` bytes. `out` gets that length; what was in it stays where nothing is written.
     pub(super) fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
-        let mut options = DecodeOptions::default();
-        options.set_ignore_adler32(false);
-        options.set_ignore_crc(true);
-        let mut inflate = Self {
-            decoder: StreamingDecoder::new_with_options(options),
-            region: UnfilterRegion::default(),
+        out.resize(limit, 0);
+        Self {
+            decoder: Box::new(Decompressor::new()),
+            filled: 0,
             out,
-        };
-        inflate.out.resize(limit, 0);
-        // Fixed and well-formed: cannot fail.
-        let fed = inflate.feed(PROLOGUE);
-        debug_assert_eq!(fed, Ok(()));
-        inflate
+        }
     }
 
     /// The bytes that have come out so far.
     pub(super) fn filled(&self) -> usize {
-        self.region.filled
+        self.filled
     }
 
     /// What has come out so far.
     pub(super) fn rows(&self) -> &[u8] {
-        &self.out[..self.region.filled]
+        &self.out[..self.filled]
     }
 
-    /// Whether nothing more fits.
-    pub(super) fn is_full(&self) -> bool {
-        self.region.filled == self.out.len()
-    }
-
-    /// Whether the stream has ended, as far as that shows: the decoder then gives back its look-back window.
+    /// Whether the stream has ended, with the right sum.
     pub(super) fn has_ended(&self) -> bool {
-        self.region.filled > 0 && self.region.available == self.region.filled
+        self.decoder.is_done()
     }
 
     /// The next piece of the stream; what comes out beyond the limit is left in it.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), NotZlib> {
-        let mut head = *b"\0\0\0\0IDAT";
-        head[..4].copy_from_slice(&u32::try_from(piece.len()).map_err(|_| NotZlib)?.to_be_bytes());
-        self.feed(&head)?;
-        self.feed(piece)?;
-        if self.is_full() { Ok(()) } else { self.feed(&[0; 4]) }
-    }
-
-    fn feed(&mut self, mut bytes: &[u8]) -> Result<(), NotZlib> {
-        while !bytes.is_empty() {
-            let before = self.region.filled;
-            let mut buffer = self.region.as_buf(self.out);
-            let (taken, _) = self.decoder.update(bytes, Some(&mut buffer)).map_err(|_| NotZlib)?;
-            bytes = &bytes[taken..];
-            if taken == 0 && self.region.filled == before {
-                // Full: the rest of the stream is not wanted.
-                break;
+    pub(super) fn push(&mut self, mut piece: &[u8]) -> Result<(), NotZlib> {
+        loop {
+            let end = self.out.len().min(self.filled + STEP);
+            let (taken, made) = self
+                .decoder
+                .read(piece, &mut self.out[..end], self.filled, false)
+                .map_err(|_| NotZlib)?;
+            piece = &piece[taken..];
+            self.filled += made;
+            // The last bytes may have been taken, and thousands still to come of them.
+            if taken == 0 && made == 0 {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
-/// How long the text of this stream is, as far as it can be read; none where it is longer than `limit`.
-pub(super) fn inflated_len(stream: &[u8], limit: usize) -> Option<usize> {
+/// The text of this stream, as far as it can be read; none where it is longer than `limit`. A broken stream is an empty text to Pillow
+/// (`PngImagePlugin._safe_zlib_decompress` and its callers), unless it is too long before it breaks.
+pub(super) fn inflated(stream: &[u8], limit: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let room = limit.min(stream.len().saturating_mul(MAX_EXPANSION)) + 1;
     let mut inflate = Inflate::new(&mut out, room);
-    // A broken stream is an empty text to Pillow (`PngImagePlugin._safe_zlib_decompress` and its callers).
-    let length = inflate.push(stream).map_or(0, |()| inflate.filled());
-    (length <= limit).then_some(length)
+    let broken = inflate.push(stream).is_err();
+    let length = inflate.filled();
+    if length > limit {
+        return None;
+    }
+    out.truncate(if broken { 0 } else { length });
+    Some(out)
 }
 
 #[cfg(test)]
@@ -108,13 +92,47 @@ mod tests {
             let mut inflate = Inflate::new(&mut out, 10);
             for piece in STORED.chunks(size) {
                 inflate.push(piece).unwrap();
-                if inflate.is_full() {
-                    break;
-                }
             }
-            assert!(inflate.is_full());
+            assert!(inflate.has_ended());
             assert_eq!(out, b"aaaaaaaaaa");
         }
+    }
+
+    #[test]
+    fn what_a_few_bytes_stand_for_comes_out_to_the_last_byte() {
+        for length in (0..2000).chain([STEP - 1, STEP, STEP + 1, STEP + 4000, 1_000_000]) {
+            let stream = zeros(length);
+            let mut out = Vec::new();
+            let mut inflate = Inflate::new(&mut out, length + 1);
+            inflate.push(&stream).unwrap();
+            assert_eq!((inflate.filled(), inflate.has_ended()), (length, true));
+        }
+    }
+
+    /// So many zeros in a block of fixed codes: one literal, then lengths of 258, each with the distance 1, then literals.
+    fn zeros(length: usize) -> Vec<u8> {
+        let mut bits = vec![true, true, false];
+        let mut code = |value: u32, count: u32| bits.extend((0..count).rev().map(|at| value >> at & 1 == 1));
+        let long = length.saturating_sub(1) / 258;
+        for _ in 0..length.min(1) {
+            code(0x30, 8);
+        }
+        for _ in 0..long {
+            code(0xc5, 8);
+            code(0, 5);
+        }
+        for _ in 0..length.saturating_sub(1) % 258 {
+            code(0x30, 8);
+        }
+        code(0, 7);
+        let mut stream = vec![0x78, 0x01];
+        stream.extend(
+            bits.chunks(8)
+                .map(|bits| bits.iter().rev().fold(0, |sum, bit| sum << 1 | u8::from(*bit))),
+        );
+        // Adler-32 of zeros: 1, and their number.
+        stream.extend(((length % 65_521) << 16 | 1).to_be_bytes()[4..].iter());
+        stream
     }
 
     #[test]
@@ -122,7 +140,7 @@ mod tests {
         let mut out = Vec::new();
         let mut inflate = Inflate::new(&mut out, 11);
         inflate.push(STORED).unwrap();
-        assert!(!inflate.is_full() && inflate.has_ended() && inflate.filled() == 10);
+        assert!(inflate.has_ended() && inflate.filled() == 10);
         let mut inflate = Inflate::new(&mut out, 11);
         inflate.push(&STORED[..12]).unwrap();
         assert!(!inflate.has_ended());
@@ -134,8 +152,8 @@ mod tests {
 
     #[test]
     fn lengths_are_bounded() {
-        assert_eq!(inflated_len(STORED, 10), Some(10));
-        assert_eq!(inflated_len(STORED, 9), None);
-        assert_eq!(inflated_len(b"nonsense", 10), Some(0));
+        assert_eq!(inflated(STORED, 10).as_deref(), Some(&b"aaaaaaaaaa"[..]));
+        assert_eq!(inflated(STORED, 9), None);
+        assert_eq!(inflated(b"nonsense", 10).as_deref(), Some(&[][..]));
     }
 }

@@ -32,7 +32,7 @@ mod ycbcr;
 
 pub use geometry::Fit;
 pub use prepare::{Prepared, Preparer};
-pub use probe::{Format, Mode, Probe, probe};
+pub use probe::{Format, Mode, Probe, Turns, probe};
 pub use profile::{Backend, CLIP, HALF, Known, PROFILES, PatchShape, Profile, Statistics};
 pub use resample::name_of_path as resample_path;
 pub use spec::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, ImageSpec, MAX_SIDE, Pixels, SixteenBit, Size};

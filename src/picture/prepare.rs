@@ -111,10 +111,11 @@ impl Preparer {
             height: probe.height,
         };
         if spec.exif {
+            let orientation = spec.orientation(probe);
             let (width, height) = (size.width as usize, size.height as usize);
             let pixels = &mut self.decoder.pixels;
-            colour::turn(pixels, &mut self.spare, width, height, samples.bytes(), probe.orientation);
-            size = geometry::turned(size, probe.orientation);
+            colour::turn(pixels, &mut self.spare, width, height, samples.bytes(), orientation);
+            size = geometry::turned(size, orientation);
         }
         for step in steps.iter().filter(|step| step.in_own_mode) {
             if samples == Samples::Gray16 && spec.sixteen_bit != SixteenBit::Pillow {

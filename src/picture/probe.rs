@@ -10,6 +10,7 @@ pub(super) mod png;
 pub(super) mod tiff;
 pub(super) mod webp;
 
+pub use exif::Turns;
 use serde::{Serialize, Serializer};
 
 use super::{Fault, Outcome};
@@ -161,8 +162,11 @@ pub struct Probe {
     pub width: u32,
     /// Rows, as stored.
     pub height: u32,
-    /// The EXIF orientation, 1 to 8; 1 where absent or meaningless.
+    /// The EXIF orientation as Pillow 13 reads it, 1 to 8; 1 where absent or meaningless.
     pub orientation: u32,
+    /// By how much either Pillow turns it.
+    #[serde(skip)]
+    pub turns: Turns,
     /// Whether there is an alpha channel, or a transparent colour.
     pub transparent: bool,
     /// Whether there is more than one frame.

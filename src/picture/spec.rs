@@ -280,6 +280,11 @@ impl ImageSpec {
             let message = format!("gray of mode {}: choose `pillow` (cut off at 0 and 255)", probe.mode.as_str());
             return Err(Fault::new(Code::PictureSixteenBit, message));
         }
+        if self.turn(probe).is_none() {
+            return Err(Fault::corrupt(
+                "EXIF that does not say which way up the picture is: it cannot be read",
+            ));
+        }
         let steps = self.steps(probe)?;
         if wide && steps.iter().any(|step| step.in_own_mode) {
             let message = format!("gray of mode {} is not resized in its own mode", probe.mode.as_str());
@@ -293,6 +298,20 @@ impl ImageSpec {
         Steps::new(self, self.upright(probe))
     }
 
+    /// By how much the picture is to be turned.
+    pub(super) fn orientation(&self, probe: &Probe) -> u32 {
+        self.turn(probe).unwrap_or(1)
+    }
+
+    /// The same; none where Pillow raises.
+    fn turn(&self, probe: &Probe) -> Option<u32> {
+        match self.pixels {
+            _ if !self.exif => Some(1),
+            Pixels::Pillow12 => probe.turns.pillow12,
+            _ => probe.turns.pillow13,
+        }
+    }
+
     /// The size of the picture as it is seen: turned by its EXIF orientation where the spec asks for that.
     pub(super) fn upright(&self, probe: &Probe) -> Size2 {
         let size = Size2 {
@@ -300,7 +319,7 @@ impl ImageSpec {
             height: probe.height,
         };
         if self.exif {
-            geometry::turned(size, probe.orientation)
+            geometry::turned(size, self.orientation(probe))
         } else {
             size
         }
@@ -352,6 +371,7 @@ mod tests {
             width: 2,
             height: 1,
             orientation: 6,
+            turns: Turns::both(6),
             transparent: false,
             animated: false,
         };

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::load::output::{Dtype, Output, Sample, Shape, Writer};
 use crate::load::tokens;
 use crate::ordered::{self, Pool, Turn, Window};
-use crate::picture::{Fault, Format, ImageSpec, Mode, PROFILES, Preparer, Probe, probe, widen};
+use crate::picture::{Fault, Format, ImageSpec, Mode, PROFILES, Preparer, Probe, Turns, probe, widen};
 use crate::python::gate::enter;
 
 /// Bytes of results under way at most, beyond one picture.
@@ -97,6 +97,7 @@ pub(super) fn plan_tokens<'py>(py: Python<'py>, spec: &str, pictures: Vec<Planne
                     width: *width,
                     height: *height,
                     orientation: 1,
+                    turns: Turns::default(),
                     transparent: false,
                     animated: false,
                 },

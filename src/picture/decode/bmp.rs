@@ -23,13 +23,17 @@ pub(super) fn decode(bytes: &[u8], header: &Header<'_>, palette: &mut [[u8; 4]; 
         *entry = [color[2], color[1], color[0], 255];
     }
     if let Layout::Runs { four_bits } = header.layout {
-        if !matches!(header.mode, Mode::P | Mode::L) {
+        if !matches!(header.mode, Mode::P | Mode::L | Mode::One) {
             return Err(Fault::corrupt("BMP of run lengths that are not indices"));
         }
         pixels.clear();
         runs(data, header.offset, four_bits, width, width * height, pixels);
         if pixels.len() < width * height {
             return Err(Fault::truncated("BMP ends before the picture is complete"));
+        }
+        if header.mode == Mode::One {
+            // As they are, and what is not 0 is white (`bit2rgb` of `Convert.c`).
+            pixels.iter_mut().for_each(|pixel| *pixel = if *pixel == 0 { 0 } else { 255 });
         }
         if !header.top_down {
             flip(pixels, width);

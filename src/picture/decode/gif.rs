@@ -4,6 +4,9 @@ use super::{Samples, room};
 use crate::picture::probe::gif::Header;
 use crate::picture::{Fault, Outcome};
 
+/// The bytes that Pillow reads at once (`ImageFile.MAXBLOCK`).
+const PIECE: usize = 65_536;
+
 /// The most entries of the table: codes of 12 bits.
 const ENTRIES: usize = 4096;
 
@@ -60,11 +63,12 @@ impl Gif {
         Ok(samples)
     }
 
-    /// Hands out every sample until `put` wants no more. What says that the data end is ignored, as in Pillow: they end when the picture
-    /// is complete.
+    /// Hands out every sample until `put` wants no more: the data end when the picture is complete.
     fn strings(&mut self, data: &[u8], bits: u8, mut put: impl FnMut(u8) -> bool) -> Outcome<()> {
         let mut codes = Codes {
             data,
+            at: 0,
+            read: PIECE,
             block: 0,
             buffer: 0,
             count: 0,
@@ -73,9 +77,7 @@ impl Gif {
         let (mut next, mut size) = (clear + 2, u32::from(bits) + 1);
         let mut before: Option<(usize, u8)> = None;
         loop {
-            let code = codes
-                .next(size)
-                .ok_or_else(|| Fault::truncated("GIF ends before the picture is complete"))?;
+            let code = codes.next(size)?;
             if code == clear {
                 // The table begins anew only once it was used.
                 if before.is_some() {
@@ -84,6 +86,8 @@ impl Gif {
                 continue;
             }
             if code == end {
+                // The decoder returns, and goes on only if it is called again: if Pillow has not read the file to its end.
+                codes.more()?;
                 continue;
             }
             self.string.clear();
@@ -135,34 +139,46 @@ impl Gif {
 /// Codes of a changing number of bits, the lowest first, over blocks that each say their length.
 struct Codes<'a> {
     data: &'a [u8],
+    /// Where the next byte is.
+    at: usize,
+    /// How far Pillow has read.
+    read: usize,
     block: usize,
     buffer: u32,
     count: u32,
 }
 
 impl Codes<'_> {
-    fn next(&mut self, size: u32) -> Option<usize> {
+    /// Another piece of the file, if there is one.
+    fn more(&mut self) -> Outcome<()> {
+        if self.read >= self.data.len() {
+            return Err(Fault::truncated("GIF ends before the picture is complete"));
+        }
+        self.read += PIECE;
+        Ok(())
+    }
+
+    fn next(&mut self, size: u32) -> Outcome<usize> {
         while self.count < size {
+            let byte = self.data.get(self.at).copied();
             if self.block == 0 {
-                let (length, rest) = self.data.split_first()?;
-                self.block = usize::from(*length);
-                // A block that is cut off is not begun.
-                if rest.len() < self.block {
-                    return None;
+                // A block is not begun before all of it is there.
+                let end = self.at + 1 + usize::from(byte.unwrap_or(0));
+                while end > self.read || end > self.data.len() {
+                    self.more()?;
                 }
-                self.data = rest;
-                continue;
+                self.block = end - self.at - 1;
+            } else {
+                self.buffer |= u32::from(byte.unwrap_or(0)) << self.count;
+                self.count += 8;
+                self.block -= 1;
             }
-            let (byte, rest) = self.data.split_first()?;
-            self.buffer |= u32::from(*byte) << self.count;
-            self.count += 8;
-            self.block -= 1;
-            self.data = rest;
+            self.at += 1;
         }
         let code = self.buffer & ((1 << size) - 1);
         self.buffer >>= size;
         self.count -= size;
-        Some(code as usize)
+        Ok(code as usize)
     }
 }
 

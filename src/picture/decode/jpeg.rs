@@ -2,13 +2,13 @@
 
 #![expect(unsafe_code, reason = "libjpeg-turbo is a C library; this file is its only caller")]
 
-use std::ffi::{CStr, c_int, c_uint, c_ulong};
+use std::ffi::{CStr, c_int, c_long, c_uint, c_ulong};
 use std::ptr::NonNull;
 
 use turbojpeg_sys as tj;
 
 use super::Samples;
-use crate::picture::probe::{Format, Mode, Probe, jpeg::has_end};
+use crate::picture::probe::{Format, Mode, Probe, Turns, jpeg::has_end};
 use crate::picture::{Fault, Outcome};
 
 /// The most scans of a progressive file. Real ones have about ten; each costs a pass over the whole picture.
@@ -37,6 +37,8 @@ const WARNINGS: [&str; 7] = [
 unsafe extern "C" {
     /// `jpeg_gray.c`.
     fn mmno_jpeg_gray(bytes: *const u8, length: c_ulong, width: c_uint, height: c_uint, out: *mut u8) -> c_int;
+    /// `jpeg_rows.c`.
+    fn mmno_jpeg_rows(bytes: *const u8, length: c_ulong) -> c_long;
 }
 
 /// The picture in one channel, if it is a plain colour JPEG without faults whose colours are all gray: half of the work. Where it is
@@ -50,6 +52,13 @@ fn decode_gray(bytes: &[u8], probe: &Probe, pixels: &mut [u8]) -> bool {
     // header in `bytes` says the same size. It keeps no pointer, and its jumps stay within it.
     let found = unsafe { mmno_jpeg_gray(bytes.as_ptr(), bytes.len() as _, probe.width, probe.height, pixels.as_mut_ptr()) };
     found != 0
+}
+
+/// Whether every row can be had before the data end.
+fn is_complete(bytes: &[u8], probe: &Probe) -> bool {
+    // SAFETY: `bytes` is one slice, which the function reads within its length. It keeps no pointer, and its jumps stay within it.
+    let rows = unsafe { mmno_jpeg_rows(bytes.as_ptr(), bytes.len() as _) };
+    u32::try_from(rows) == Ok(probe.height)
 }
 
 /// Whether to look for gray first. That costs a coloured picture its first rows twice, so each one in a row doubles the number of
@@ -103,11 +112,12 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch, pixels: &mu
     let pixels = super::room(pixels, gray * channels);
     match instance.decompress(bytes, pixels, format, channels) {
         Verdict::Clean => {}
-        Verdict::Failed(error) => return Err(instance.explain(bytes, pixels, format, channels, &error)),
-        // Pillow takes no notice of warnings, but stops where the data do.
+        // Pillow takes no notice of warnings, but stops where the data do, unless it has all rows by then. What libjpeg-turbo takes for an
+        // error may be no more than a last segment that is cut off: all rows are written then.
         Verdict::Warned(_) if has_end(bytes) => {}
-        Verdict::Warned(warning) if warning == END_OF_DATA => instance.check_last_row(bytes, pixels, format, channels)?,
-        Verdict::Warned(_) => instance.check_beyond_end(bytes, pixels, format, channels)?,
+        _ if is_complete(bytes, probe) => {}
+        Verdict::Warned(_) => return Err(cut()),
+        Verdict::Failed(error) => return Err(instance.explain(bytes, pixels, format, channels, &error)),
     }
     if samples == Samples::Cmyk {
         // Pillow reads every CMYK as Adobe writes it, inverted (rawmode `CMYK;I`).
@@ -131,6 +141,7 @@ pub(super) fn decode_part(bytes: &[u8], (width, height): (usize, usize), channel
         width: width as u32,
         height: height as u32,
         orientation: 1,
+        turns: Turns::default(),
         transparent: false,
         animated: false,
     };
@@ -255,39 +266,6 @@ impl Instance {
             0 => Verdict::Clean,
             _ if self.failed() => Verdict::Failed(self.message()),
             _ => Verdict::Warned(self.message()),
-        }
-    }
-
-    /// For data that lack their end, and nothing else: accepts them where every row is there all the same, because the last one needed
-    /// no more than there was. Pillow (`ImagingJpegDecode`) is content as soon as it has all rows.
-    ///
-    /// Decompressing again, and stopping at the warning, leaves the last row as it was where that had not been reached.
-    fn check_last_row(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<()> {
-        let first = pixels.len() - self.size.0 * channels;
-        let expected = pixels[first..].to_vec();
-        invert(&mut pixels[first..]);
-        self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 1)?;
-        // Ends with the warning again; what counts is what it has written.
-        self.decompress(bytes, pixels, format, channels);
-        if pixels[first..] == expected { Ok(()) } else { Err(cut()) }
-    }
-
-    /// For data that lack their end, and are broken before that: accepts them where no row was made of what is not there, which shows
-    /// when something else stands there.
-    fn check_beyond_end(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize) -> Outcome<()> {
-        if self.get(tj::TJPARAM_TJPARAM_PROGRESSIVE) != 0 {
-            // Every scan counts for every row.
-            return Err(cut());
-        }
-        let mut longer = bytes.to_vec();
-        // No marker among it, and no two bytes alike.
-        longer.extend((0..=254).map(|i: u8| i.wrapping_mul(113) % 255));
-        let expected = pixels.to_vec();
-        let verdict = self.decompress(&longer, pixels, format, channels);
-        if matches!(verdict, Verdict::Warned(_)) && *pixels == expected[..] {
-            Ok(())
-        } else {
-            Err(cut())
         }
     }
 

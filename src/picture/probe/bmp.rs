@@ -1,6 +1,6 @@
 //! The header of a Windows bitmap, read as `PIL.BmpImagePlugin.BmpImageFile._bitmap` reads it.
 
-use super::{Cursor, Format, Mode, Probe};
+use super::{Cursor, Format, Mode, Probe, Turns};
 use crate::picture::{Fault, Outcome};
 
 /// How the pixels lie in the file.
@@ -128,6 +128,7 @@ impl<'a> Header<'a> {
             width: self.width,
             height: self.height,
             orientation: 1,
+            turns: Turns::default(),
             transparent: self.mode == Mode::Rgba,
             animated: false,
         }

@@ -1,6 +1,6 @@
 //! The header of a GIF, as `GifImagePlugin.GifImageFile` of Pillow reads it up to its first frame.
 
-use super::{Cursor, Format, Mode, Probe};
+use super::{Cursor, Format, Mode, Probe, Turns};
 use crate::picture::{Fault, Outcome};
 
 /// What must be known to decode the first frame.
@@ -93,6 +93,7 @@ impl<'a> Header<'a> {
             width: self.width,
             height: self.height,
             orientation: 1,
+            turns: Turns::default(),
             transparent: self.transparent.is_some(),
             animated: self.animated,
         }

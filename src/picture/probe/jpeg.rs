@@ -1,6 +1,6 @@
 //! The header of a JPEG, read as `PIL.JpegImagePlugin.JpegImageFile._open` reads it.
 
-use super::{Cursor, Format, Mode, Probe, exif};
+use super::{Cursor, Format, Mode, Probe, Turns};
 use crate::picture::{Fault, Outcome};
 
 /// What comes before the first scan.
@@ -9,7 +9,7 @@ pub(in crate::picture) struct Header {
     mode: Mode,
     width: u32,
     height: u32,
-    orientation: u32,
+    turns: Turns,
 }
 
 /// Start of frame: what Pillow takes from it.
@@ -29,13 +29,12 @@ impl Header {
         if frame.width == 0 || frame.height == 0 {
             return Err(Fault::corrupt(format!("JPEG of {} x {} pixels", frame.width, frame.height)));
         }
-        let exif = (!walk.exif.is_empty()).then_some(walk.exif.as_slice());
-        let orientation = exif::orientation(exif, walk.xmp);
+        let turns = walk.turns();
         Ok(Self {
             mode: frame.mode,
             width: frame.width,
             height: frame.height,
-            orientation,
+            turns,
         })
     }
 
@@ -45,7 +44,8 @@ impl Header {
             mode: self.mode,
             width: self.width,
             height: self.height,
-            orientation: self.orientation,
+            orientation: self.turns.orientation(),
+            turns: self.turns,
             transparent: false,
             animated: false,
         }
@@ -59,6 +59,8 @@ struct Walk<'a> {
     /// The EXIF segments, one behind the other, as Pillow joins them.
     exif: Vec<u8>,
     xmp: Option<&'a [u8]>,
+    /// Whether the header says a resolution.
+    dpi: bool,
     icc: Vec<&'a [u8]>,
 }
 
@@ -120,11 +122,20 @@ impl<'a> Walk<'a> {
         self.cursor.take(usize::from(length).saturating_sub(2)).ok_or_else(cut)
     }
 
+    /// Where no resolution is said, `_read_dpi_from_exif` looks for it in EXIF when the file is opened, and bears what is broken there;
+    /// that Pillow has looked already is why nothing raises later, and XMP is not looked at.
+    fn turns(&self) -> Turns {
+        let exif = (!self.exif.is_empty()).then_some(self.exif.as_slice());
+        let turns = Turns::read(exif, self.xmp);
+        if self.dpi { turns } else { turns.borne() }
+    }
+
     /// `APP`: collects what we use, and refuses what trips Pillow.
     fn application(&mut self, code: u8, segment: &'a [u8]) -> Outcome<()> {
         let short = |name: &str| Err(Fault::corrupt(format!("JPEG {name} segment is too short")));
         match code {
             0xe0 if segment.starts_with(b"JFIF") && segment.len() < 7 => return short("JFIF"),
+            0xe0 if segment.starts_with(b"JFIF") => self.dpi |= segment.len() >= 12 && matches!(segment[7], 1 | 2),
             0xe1 if segment.starts_with(b"Exif\0\0") => {
                 let new = if self.exif.is_empty() { segment } else { &segment[6..] };
                 self.exif.extend_from_slice(new);
@@ -262,7 +273,10 @@ mod tests {
     fn frames_say_mode_and_size() {
         for (layers, mode) in [(1, Mode::L), (3, Mode::Rgb), (4, Mode::Cmyk)] {
             let header = Header::read(&jpeg(8, 5, 7, layers)).unwrap();
-            assert_eq!((header.mode, header.width, header.height, header.orientation), (mode, 7, 5, 1));
+            assert_eq!(
+                (header.mode, header.width, header.height, header.turns),
+                (mode, 7, 5, Turns::default())
+            );
         }
         for bytes in [jpeg(12, 5, 7, 1), jpeg(8, 5, 7, 2), jpeg(8, 0, 7, 1)] {
             assert_eq!(Header::read(&bytes).unwrap_err().code, Code::PictureCorrupt);

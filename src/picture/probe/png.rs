@@ -1,15 +1,13 @@
 //! The header of a PNG, read as `PIL.PngImagePlugin.PngImageFile._open` reads it, and what stands behind the picture, as `load_end` does.
 
+mod text;
+
 use std::ops::Range;
 
-use super::{Cursor, Format, Mode, Probe, exif};
-use crate::picture::inflate::inflated_len;
-use crate::picture::{Fault, Outcome};
+use text::Texts;
 
-/// `ImageFile.SAFEBLOCK`: the most bytes that a compressed text or profile may have, once inflated.
-const MAX_TEXT_CHUNK: usize = 1024 * 1024;
-/// The most bytes of text in one file.
-const MAX_TEXT_MEMORY: usize = 64 * MAX_TEXT_CHUNK;
+use super::{Cursor, Format, Mode, Probe, Turns};
+use crate::picture::{Fault, Outcome};
 
 /// How samples lie in the file: the bits of one and the colour type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +67,7 @@ pub(in crate::picture) struct Header<'a> {
     pub(in crate::picture) transparency: Option<Transparency<'a>>,
     /// Where the first chunk of data lies; none where the file has none.
     pub(in crate::picture) data: Option<Range<usize>>,
-    orientation: u32,
+    turns: Turns,
     animated: bool,
     /// The state of the walk, to go on behind the data.
     chunks: Chunks<'a>,
@@ -97,11 +95,14 @@ impl<'a> Header<'a> {
             palette: chunks.palette,
             transparency: chunks.transparency,
             data,
-            orientation: 1,
+            turns: Turns::default(),
             animated,
             chunks,
         };
-        header.orientation = header.find_orientation(bytes);
+        let rest = header.rest(bytes);
+        header.turns = rest.texts.turns();
+        // `convert` looks at it when the picture has been loaded, and what stands behind the data with it.
+        header.transparency = rest.transparency;
         Ok(header)
     }
 
@@ -111,20 +112,21 @@ impl<'a> Header<'a> {
             mode: self.mode,
             width: self.width,
             height: self.height,
-            orientation: self.orientation,
+            orientation: self.turns.orientation(),
+            turns: self.turns,
             transparent: self.transparency.is_some() || matches!(self.layout.color_type, 4 | 6),
             animated: self.animated,
         }
     }
 
-    /// EXIF may stand behind the data as well: `getexif` loads the picture first.
-    fn find_orientation(&self, bytes: &'a [u8]) -> u32 {
+    /// What all chunks say, those behind the data as well: `getexif` loads the picture first.
+    fn rest(&self, bytes: &'a [u8]) -> Chunks<'a> {
         let mut chunks = self.chunks.clone();
         if let Some(data) = &self.data {
             // What is wrong there is for the decoder to say.
             let _ = chunks.walk_rest(bytes, data.end, self.animated);
         }
-        exif::orientation(chunks.exif, chunks.xmp)
+        chunks
     }
 
     /// Goes over the chunks from `at`, where the data that were needed end, as Pillow does once the pixels are there.
@@ -142,13 +144,11 @@ struct Chunks<'a> {
     interlaced: bool,
     palette: Option<&'a [u8]>,
     transparency: Option<Transparency<'a>>,
-    exif: Option<&'a [u8]>,
-    xmp: Option<&'a [u8]>,
+    texts: Texts<'a>,
     /// The frames of an animation, as its header says.
     frames: Option<u32>,
     frame_before_data: bool,
     sequence: Option<u32>,
-    text_bytes: usize,
 }
 
 /// One chunk's name and the place of its content, which may lie beyond the end of the file.
@@ -244,17 +244,17 @@ impl<'a> Chunks<'a> {
                 Ok(None) => {}
                 Err(()) => return fault("too short"),
             },
-            b"eXIf" => self.exif = Some(content),
+            b"eXIf" => self.texts.exif(content),
             b"iCCP" => {
                 let method = content.iter().position(|b| *b == 0).map_or(content.first(), |i| content.get(i + 1));
                 let start = content.iter().position(|b| *b == 0).map_or(1, |i| i + 2);
                 match method {
-                    Some(0) if text_len(&content[start..]).is_some() => {}
+                    Some(0) if text::inflate(&content[start..]).is_some() => {}
                     Some(0) => return fault("a profile of more than 1 MiB"),
                     _ => return fault("an unknown compression"),
                 }
             }
-            b"tEXt" | b"zTXt" | b"iTXt" => return self.text(name, content),
+            b"tEXt" | b"zTXt" | b"iTXt" => return self.texts.take(name, content),
             b"acTL" => {
                 let frames = u32_at(content, 0);
                 // Said twice, or nonsense: no animation.
@@ -289,42 +289,6 @@ impl<'a> Chunks<'a> {
         }
     }
 
-    /// Texts count for their size, and one of them may hold the XMP packet.
-    fn text(&mut self, name: [u8; 4], content: &'a [u8]) -> Outcome<()> {
-        let large = || Fault::corrupt("PNG with a text of more than 1 MiB");
-        let (key, value) = split(content).unwrap_or((content, &[]));
-        let length = match &name {
-            b"tEXt" => value.len(),
-            b"zTXt" => match value {
-                [] => 0,
-                [0, stream @ ..] => text_len(stream).ok_or_else(large)?,
-                _ => return Err(Fault::corrupt("PNG chunk zTXt: an unknown compression")),
-            },
-            _ => {
-                // iTXt: whether and how it is compressed, language, translated key, text.
-                let [compressed, method, rest @ ..] = value else { return Ok(()) };
-                let Some((_, rest)) = split(rest) else { return Ok(()) };
-                let Some((_, text)) = split(rest) else { return Ok(()) };
-                match (compressed, method) {
-                    (0, _) => {
-                        if key == b"XML:com.adobe.xmp" {
-                            self.xmp = Some(text);
-                        }
-                        text.len()
-                    }
-                    (_, 0) => text_len(text).ok_or_else(large)?,
-                    _ => 0,
-                }
-            }
-        };
-        self.text_bytes += length;
-        if self.text_bytes > MAX_TEXT_MEMORY {
-            Err(Fault::corrupt("PNG with more than 64 MiB of text"))
-        } else {
-            Ok(())
-        }
-    }
-
     /// The control chunk of a frame.
     fn frame(&mut self, content: &[u8]) -> Outcome<()> {
         let sequence = u32_at(content, 0);
@@ -353,17 +317,6 @@ fn transparency(mode: Option<Mode>, content: &[u8]) -> Result<Option<Transparenc
         Some(Mode::Rgb) => Some(Transparency::Rgb([sample(0)?, sample(2)?, sample(4)?])),
         _ => None,
     })
-}
-
-/// At the first zero byte.
-fn split(content: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = memchr::memchr(0, content)?;
-    Some((&content[..at], &content[at + 1..]))
-}
-
-/// The inflated length of a text or profile, unless that is too long.
-fn text_len(stream: &[u8]) -> Option<usize> {
-    inflated_len(stream, MAX_TEXT_CHUNK)
 }
 
 /// Four bytes that are known to be there.

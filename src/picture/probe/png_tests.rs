@@ -56,10 +56,10 @@ fn wrong_sums_count_before_the_data_only() {
 #[test]
 fn orientation_counts_on_both_sides_of_the_data() {
     let exif = chunk(b"eXIf", b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0");
-    assert_eq!(Header::read(&png(8, 0, &exif)).unwrap().orientation, 6);
+    assert_eq!(Header::read(&png(8, 0, &exif)).unwrap().turns.orientation(), 6);
     let mut late = png(8, 0, b"");
     late.splice(late.len() - 12..late.len() - 12, exif);
-    assert_eq!(Header::read(&late).unwrap().orientation, 6);
+    assert_eq!(Header::read(&late).unwrap().turns.orientation(), 6);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::Cursor as Reader;
 
 use image_webp::WebPDecoder;
 
-use super::{Format, Mode, Probe, exif};
+use super::{Format, Mode, Probe, Turns};
 use crate::finding::Code;
 use crate::picture::{Fault, Outcome};
 
@@ -14,7 +14,7 @@ const METADATA_BYTES: usize = 16 << 20;
 /// What is known before anything is decoded.
 pub(in crate::picture) struct Header<'a> {
     pub(in crate::picture) decoder: WebPDecoder<Reader<&'a [u8]>>,
-    orientation: u32,
+    turns: Turns,
 }
 
 impl<'a> Header<'a> {
@@ -38,8 +38,10 @@ impl<'a> Header<'a> {
         decoder.set_memory_limit(METADATA_BYTES);
         let block = decoder.exif_metadata().ok().flatten();
         let xmp = decoder.xmp_metadata().ok().flatten();
-        let orientation = exif::orientation(block.as_deref(), xmp.as_deref());
-        Ok(Self { decoder, orientation })
+        // Pillow has an empty chunk for none (`WebPImageFile._open`).
+        let block = block.filter(|block| !block.is_empty());
+        let turns = Turns::read(block.as_deref(), xmp.as_deref());
+        Ok(Self { decoder, turns })
     }
 
     pub(in crate::picture) fn probe(&self) -> Probe {
@@ -50,7 +52,8 @@ impl<'a> Header<'a> {
             mode: if alpha { Mode::Rgba } else { Mode::Rgb },
             width,
             height,
-            orientation: self.orientation,
+            orientation: self.turns.orientation(),
+            turns: self.turns,
             transparent: alpha,
             animated: self.decoder.is_animated() && self.decoder.num_frames() > 1,
         }

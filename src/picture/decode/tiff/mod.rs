@@ -63,14 +63,29 @@ impl Tiff {
         let (tile_width, tile_height) = (header.tile_width as usize, header.tile_height as usize);
         let (across, down) = (width.div_ceil(tile_width), height.div_ceil(tile_height));
         let planes = if header.planar { header.samples as usize } else { 1 };
-        if header.offsets.len() < across * down * planes {
+        let parts = across * down * planes;
+        let mut offsets: Vec<(usize, u64)> = header.offsets.iter().copied().enumerate().collect();
+        if header.packing == Packing::Raw {
+            if header.planar && offsets.len() > parts {
+                return Err(Fault::corrupt("TIFF with more planes than samples"));
+            }
+            // Pillow reads the strips and tiles that there are, in the order of the file (`ImageFile.load`); what none covers is black, and
+            // too many begin anew.
+            offsets.sort_by_key(|(_, offset)| *offset);
+            if offsets.len() < parts {
+                pixels[..width * height * samples.bytes()].fill(0);
+            }
+        } else if offsets.len() < parts {
             return Err(Fault::truncated("TIFF says too few places of its pixels"));
+        } else {
+            offsets.truncate(parts);
         }
         self.jpegs.start();
         if header.packing.is_fax() {
             self.fax.start(header.packing, tile_width)?;
         }
-        for (number, offset) in header.offsets[..across * down * planes].iter().enumerate() {
+        for (number, offset) in offsets {
+            let number = number % parts;
             let (plane, place) = (number / (across * down), number % (across * down));
             let (x, y) = (place % across * tile_width, place / across * tile_height);
             // A last strip is as high as what is left; a last tile is whole.
@@ -84,7 +99,7 @@ impl Tiff {
                 row,
                 is_last_strip: !header.tiled && y + rows == height,
             };
-            self.unpack(bytes, header, *offset, header.lengths.get(number).copied(), &part)?;
+            self.unpack(bytes, header, offset, header.lengths.get(number).copied(), &part)?;
             if header.predictor != Predictor::Itself {
                 for line in self.tile.chunks_exact_mut(row) {
                     unpack::undo(line, each, header, &mut self.spare);

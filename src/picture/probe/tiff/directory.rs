@@ -14,6 +14,11 @@ const WANTED: [u16; 22] = [
     256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 317, 320, 322, 323, 324, 325, 338, 339, 0xbc01,
 ];
 
+/// Types of a tag.
+const BYTE: u16 = 1;
+const UNDEFINED: u16 = 7;
+const IFD: u16 = 13;
+
 /// `JPEGTables`: bytes, not numbers.
 const JPEG_TABLES: u16 = 347;
 
@@ -36,10 +41,19 @@ impl Reader<'_> {
     }
 }
 
+/// One of them.
+struct Tag {
+    tag: u16,
+    kind: u16,
+    values: Vec<u64>,
+}
+
 /// The tags that count here.
 #[derive(Default)]
 pub(super) struct Tags {
-    found: Vec<(u16, Vec<u64>)>,
+    found: Vec<Tag>,
+    /// What Pillow bears and libtiff, which reads what is packed, does not; or nobody knows.
+    pub(super) odd: Option<String>,
     /// Where the tables are that all strips or tiles share, if they are JPEGs.
     pub(super) jpeg_tables: Option<Range<usize>>,
     /// Whether the low bytes come first.
@@ -50,7 +64,12 @@ pub(super) struct Tags {
 
 impl Tags {
     pub(super) fn all(&self, tag: u16) -> &[u64] {
-        self.found.iter().find(|(own, _)| *own == tag).map_or(&[], |(_, values)| values)
+        self.found.iter().find(|own| own.tag == tag).map_or(&[], |own| &own.values)
+    }
+
+    /// Whether the numbers of this tag are bytes, which to Pillow are no numbers (`ImageFileDirectory_v2.load_byte`).
+    pub(super) fn is_bytes(&self, tag: u16) -> bool {
+        self.found.iter().any(|own| own.tag == tag && matches!(own.kind, BYTE | UNDEFINED))
     }
 
     pub(super) fn one(&self, tag: u16) -> Option<u64> {
@@ -114,6 +133,7 @@ pub(super) fn read(bytes: &[u8]) -> Outcome<Tags> {
     if tags.one(0xbc01).is_some() {
         return Err(unsupported("pictures of Windows Media Photo"));
     }
+    tags.check_types()?;
     tags.animated = reader.number(entry, widths.offset).is_some_and(|next| next != 0);
     Ok(tags)
 }
@@ -123,19 +143,25 @@ impl Tags {
     fn take(&mut self, reader: Reader<'_>, entry: u64, widths: &Widths, left: &mut u64) -> Outcome<()> {
         let cut = || Fault::truncated("TIFF ends before its first directory does");
         let field = |at, bytes| reader.number(entry + at, bytes).ok_or_else(cut);
-        let (tag, kind) = (field(0, 2)? as u16, field(2, 2)?);
+        let (tag, kind) = (field(0, 2)? as u16, field(2, 2)? as u16);
         let numbers = field(4, widths.offset)?;
         let inline = field(4 + widths.offset, widths.offset)?;
         let is_tables = tag == JPEG_TABLES;
         // The first of several counts, as in Pillow 13 and libtiff.
-        if !is_tables && !WANTED.contains(&tag) || self.found.iter().any(|(own, _)| *own == tag) {
+        if !is_tables && !WANTED.contains(&tag) || self.found.iter().any(|own| own.tag == tag) {
             return Ok(());
         }
         let size: u64 = match kind {
-            1 | 7 => 1,
-            3 if !is_tables => 2,
-            4 if !is_tables => 4,
+            BYTE | UNDEFINED => 1,
+            6 if !is_tables => 1,
+            3 | 8 if !is_tables => 2,
+            4 | 9 | IFD if !is_tables => 4,
             16 if !is_tables => 8,
+            // Pillow passes over a type that it does not know.
+            0 | 14 | 15 | 17.. => {
+                self.odd = Some(format!("tag {tag} of type {kind}"));
+                return Ok(());
+            }
             _ => return Err(unsupported(&format!("tag {tag} of type {kind}"))),
         };
         if numbers > MAX_NUMBERS {
@@ -143,6 +169,9 @@ impl Tags {
                 Code::PictureTooLarge,
                 format!("TIFF with {numbers} numbers in tag {tag}"),
             ));
+        }
+        if numbers == 0 {
+            return Ok(());
         }
         let mut at = entry + 4 + widths.offset;
         if size * numbers > widths.offset {
@@ -157,10 +186,48 @@ impl Tags {
             self.jpeg_tables = Some(at as usize..end as usize);
             return Ok(());
         }
+        let signed = matches!(kind, 6 | 8 | 9);
         let values = (0..numbers)
-            .map(|n| reader.number(at + n * size, size).ok_or_else(cut))
+            .map(|n| {
+                let number = reader.number(at + n * size, size).ok_or_else(cut)?;
+                // What is negative is too large here.
+                let unused = 64 - 8 * size;
+                Ok(if signed {
+                    ((number << unused).cast_signed() >> unused).cast_unsigned()
+                } else {
+                    number
+                })
+            })
             .collect::<Outcome<Vec<u64>>>()?;
-        self.found.push((tag, values));
+        self.found.push(Tag { tag, kind, values });
+        Ok(())
+    }
+
+    /// Refuses what Pillow makes no numbers of, and stumbles over (`TiffImageFile._setup`).
+    fn check_types(&mut self) -> Outcome<()> {
+        // Of several, none is taken (`ImageFileDirectory_v2._setitem`), and nothing is inverted gray; of bytes, no orientation is one.
+        let (odd, kept) = std::mem::take(&mut self.found)
+            .into_iter()
+            .partition::<Vec<_>, _>(|own| own.tag == 262 && own.values.len() > 1 || own.tag == 274 && matches!(own.kind, BYTE | UNDEFINED));
+        self.found = kept;
+        if odd.iter().any(|own| own.tag == 262) {
+            self.odd = Some("several kinds of colours".to_owned());
+        }
+        for own in &self.found {
+            let bears = match (own.tag, own.kind) {
+                // The first of several bytes is a number in Python.
+                (339, BYTE) => own.values.len() > 1,
+                (256 | 257 | 258 | 259 | 262 | 266 | 277 | 338 | 339, BYTE | UNDEFINED) | (273 | 320 | 324, UNDEFINED) => false,
+                (284, BYTE | UNDEFINED) => own.values[0] == 1,
+                _ => true,
+            };
+            if !bears {
+                return Err(unsupported(&format!("tag {} of type {}", own.tag, own.kind)));
+            }
+            if matches!(own.kind, UNDEFINED | IFD) || own.tag == 284 && own.kind == BYTE && self.one(262) == Some(6) {
+                self.odd = Some(format!("tag {} of type {}", own.tag, own.kind));
+            }
+        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use directory::Tags;
 use kind::Kind;
 
-use super::{Format, Mode, Probe};
+use super::{Format, Mode, Probe, Turns};
 use crate::finding::Code;
 use crate::picture::{Fault, Outcome};
 
@@ -123,6 +123,9 @@ impl Header {
             return Err(Fault::corrupt(format!("TIFF of {width} x {height} pixels")));
         }
         let packing = kind::packing(&tags)?;
+        if let Some(odd) = tags.odd.as_ref().filter(|_| packing != Packing::Raw) {
+            return Err(unsupported(&format!("{odd}, compressed")));
+        }
         let planar = match tags.one(284).unwrap_or(1) {
             1 => false,
             2 => tags.one(277).unwrap_or(1) > 1,
@@ -142,9 +145,19 @@ impl Header {
             // Some write a number that means: all in one.
             (width, tags.one(278).map_or(height, |rows| rows.min(u64::from(height)) as u32))
         };
-        let [offsets, lengths] = [offsets, lengths].map(|tag| tags.all(tag).to_vec());
+        let sides: &[u16] = if tiled { &[322, 323] } else { &[278] };
+        if packing == Packing::Raw && sides.iter().any(|side| tags.is_bytes(*side)) {
+            return Err(unsupported("strips or tiles whose sides are bytes"));
+        }
+        let rows = if tiled { tags.one(323) } else { tags.one(278) }.unwrap_or(height.into());
+        let whole = packing == Packing::Raw && !planar && tile_width == width && rows == u64::from(height);
+        let [mut offsets, lengths] = [offsets, lengths].map(|tag| tags.all(tag).to_vec());
         if offsets.is_empty() || tile_width == 0 || tile_height == 0 {
             return Err(Fault::corrupt("TIFF that does not say where its pixels are"));
+        }
+        if whole {
+            // Pillow takes the last of several strips or tiles that each have the size of the picture.
+            offsets.drain(..offsets.len() - 1);
         }
         let palette = palette(tags.all(320));
         if kind.meaning == Meaning::Palette && palette.is_empty() {
@@ -212,6 +225,7 @@ impl Header {
             width,
             height,
             orientation: 1,
+            turns: Turns::default(),
             transparent: alpha,
             animated: self.animated,
         }
