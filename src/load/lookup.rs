@@ -8,6 +8,8 @@
     expect(unsafe_code, reason = "loads and stores of registers, and calls of code compiled for AVX-512")
 )]
 
+use crate::picture::PatchShape;
+
 /// Pixels that are taken apart at once: the planes stay in the nearest cache until they are looked up.
 const BLOCK: usize = 2048;
 
@@ -61,6 +63,50 @@ pub fn look_up_planes<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], t
             table.look_up(bytes, plane);
         }
     }
+}
+
+/// A picture cut into patches, as `patchify` of transformers' `models/qwen2_vl/image_processing_qwen2_vl.py` orders them (see
+/// [`crate::load::output`]). False, and nothing is written, where the machine has nothing that makes this fast, or patches are too large.
+///
+/// The pixels of one patch are brought together first: they then are looked up as a row of their own, into the very place of the numbers.
+pub fn look_up_patches<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], width: usize, patches: PatchShape, to: &mut [u16]) -> bool {
+    let [side, merge, temporal] = [patches.patch, patches.merge, patches.temporal].map(|n| n as usize);
+    let plane = side * side;
+    if !is_fast() || plane > BLOCK {
+        return false;
+    }
+    let tables = tables.each_ref().map(Lookup::new);
+    let (mut together, mut apart) = ([0; BLOCK * 3], [[0; BLOCK]; 3]);
+    let wide = width / side / merge;
+    for (number, patch) in to.chunks_exact_mut(3 * temporal * plane).enumerate() {
+        let (token, within) = (number / (merge * merge), number % (merge * merge));
+        let y = (token / wide * merge + within / merge) * side;
+        let x = (token % wide * merge + within % merge) * side;
+        let together = &mut together[..plane * C];
+        for (row, to) in together.chunks_exact_mut(side * C).enumerate() {
+            to.copy_from_slice(&pixels[((y + row) * width + x) * C..][..side * C]);
+        }
+        if C == 3 {
+            take_apart(together, &mut apart);
+        }
+        for (channel, repeated) in patch.chunks_exact_mut(temporal * plane).enumerate() {
+            let (first, others) = repeated.split_at_mut(plane);
+            let bytes = if C == 3 { &apart[channel][..plane] } else { &*together };
+            tables[channel].look_up(bytes, first);
+            for other in others.chunks_exact_mut(plane) {
+                other.copy_from_slice(first);
+            }
+        }
+    }
+    true
+}
+
+/// Whether many bytes are looked up at once here.
+fn is_fast() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return vbmi::is_there();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// The channels of pixels, each by itself.
@@ -255,6 +301,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn patches_that_are_too_large_are_left_to_others() {
+        let patches = PatchShape {
+            patch: 64,
+            merge: 1,
+            temporal: 1,
+        };
+        assert!(!look_up_patches::<1>(
+            &tables(),
+            &noise(64 * 64),
+            64,
+            patches,
+            &mut vec![0; 3 * 64 * 64]
+        ));
     }
 
     #[test]

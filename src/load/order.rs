@@ -201,8 +201,14 @@ impl Steps {
 
     /// Refuses what cannot be.
     pub fn check(&self) -> Result<()> {
-        if self.batch == 0 || self.world == 0 || self.batch.checked_mul(self.world).is_none() {
-            return Err(Error::usage("batch_size and world_size: expected at least 1"));
+        let global = self
+            .batch
+            .checked_mul(self.world)
+            .and_then(|global| global.checked_add(self.length));
+        if self.batch == 0 || self.world == 0 || global.is_none() {
+            return Err(Error::usage(
+                "batch_size and world_size: expected at least 1, and fewer than 2^64 samples together",
+            ));
         }
         if self.rank >= self.world {
             return Err(Error::usage(format!(
@@ -210,14 +216,15 @@ impl Steps {
                 self.world, self.rank
             )));
         }
-        if self.uneven == Uneven::Raise && !self.length.is_multiple_of(self.global()) {
+        let left = self.length.saturating_sub(self.start);
+        if self.uneven == Uneven::Raise && !left.is_multiple_of(self.global()) {
             return Err(Error::usage(format!(
                 "{} samples do not make whole batches of {} ({} ranks of {}): {} are left. Choose uneven=\"drop\", \"wrap\" or \"short\"",
-                self.length,
+                left,
                 self.global(),
                 self.world,
                 self.batch,
-                self.length % self.global()
+                left % self.global()
             )));
         }
         Ok(())

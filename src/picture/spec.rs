@@ -329,6 +329,7 @@ impl ImageSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::Turns;
 
     const RESIZE: &str = r#"{"kind":"resize","height":448,"width":336,"fit":"stretch","filter":"bicubic","color":"auto","exif":false,"sixteen_bit":"reject","alpha":"drop","decode_limit":178956970,"pixels":"pillow13"}"#;
     const ORIGINAL: &str =

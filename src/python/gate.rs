@@ -51,11 +51,14 @@ pub(super) fn enter<T: Send>(py: Python<'_>, job: impl FnOnce(&dyn Fn() -> Resul
                 return Ok(());
             }
             last.set(Instant::now());
+            // Nothing where the interpreter is ending: whoever waits then stops.
             #[expect(
                 clippy::redundant_closure_for_method_calls,
                 reason = "the method is not general enough over lifetimes"
             )]
-            let signals = Python::attach(|py| py.check_signals());
+            let Some(signals) = Python::try_attach(|py| py.check_signals()) else {
+                return Err(Error::interrupted());
+            };
             signals.map_err(|error| {
                 *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 Error::interrupted()

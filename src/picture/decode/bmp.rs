@@ -33,7 +33,9 @@ pub(super) fn decode(bytes: &[u8], header: &Header<'_>, palette: &mut [[u8; 4]; 
         }
         if header.mode == Mode::One {
             // As they are, and what is not 0 is white (`bit2rgb` of `Convert.c`).
-            pixels.iter_mut().for_each(|pixel| *pixel = if *pixel == 0 { 0 } else { 255 });
+            for pixel in pixels.iter_mut() {
+                *pixel = if *pixel == 0 { 0 } else { 255 };
+            }
         }
         if !header.top_down {
             flip(pixels, width);

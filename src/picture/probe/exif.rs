@@ -215,7 +215,11 @@ fn unit(kind: u16) -> Option<u64> {
 fn value(block: Block<'_>, at: usize, kind: u16) -> u32 {
     let number = |at, length| block.number(at, length).unwrap_or(0);
     let quotient = |above: i64, below: i64| if below != 0 && above % below == 0 { above / below } else { 0 };
-    let whole = |fraction: f64| (1..=8).find(|whole| f64::from(*whole) == fraction).map_or(0, i64::from);
+    let whole = |fraction: f64| {
+        (1..=8_u8)
+            .find(|whole| (f64::from(*whole) - fraction).abs() == 0.0)
+            .map_or(0, i64::from)
+    };
     let found = match kind {
         3 => number(at, 2) as i64,
         4 | 13 => number(at, 4) as i64,

@@ -25,7 +25,7 @@ enum Info<'a> {
 pub(super) struct Texts<'a> {
     /// `exif`, which is the name of the EXIF chunk as well.
     exif: Option<Info<'a>>,
-    /// `Raw profile type exif`: EXIF as ImageMagick writes it.
+    /// `Raw profile type exif`: EXIF as `ImageMagick` writes it.
     raw_profile: Option<Cow<'a, [u8]>>,
     /// `XML:com.adobe.xmp` as a text.
     packet: Option<Cow<'a, [u8]>>,

@@ -43,7 +43,7 @@ impl Reader<'_> {
 
 /// One of them.
 struct Tag {
-    tag: u16,
+    number: u16,
     kind: u16,
     values: Vec<u64>,
 }
@@ -64,12 +64,14 @@ pub(super) struct Tags {
 
 impl Tags {
     pub(super) fn all(&self, tag: u16) -> &[u64] {
-        self.found.iter().find(|own| own.tag == tag).map_or(&[], |own| &own.values)
+        self.found.iter().find(|own| own.number == tag).map_or(&[], |own| &own.values)
     }
 
     /// Whether the numbers of this tag are bytes, which to Pillow are no numbers (`ImageFileDirectory_v2.load_byte`).
     pub(super) fn is_bytes(&self, tag: u16) -> bool {
-        self.found.iter().any(|own| own.tag == tag && matches!(own.kind, BYTE | UNDEFINED))
+        self.found
+            .iter()
+            .any(|own| own.number == tag && matches!(own.kind, BYTE | UNDEFINED))
     }
 
     pub(super) fn one(&self, tag: u16) -> Option<u64> {
@@ -148,7 +150,7 @@ impl Tags {
         let inline = field(4 + widths.offset, widths.offset)?;
         let is_tables = tag == JPEG_TABLES;
         // The first of several counts, as in Pillow 13 and libtiff.
-        if !is_tables && !WANTED.contains(&tag) || self.found.iter().any(|own| own.tag == tag) {
+        if !is_tables && !WANTED.contains(&tag) || self.found.iter().any(|own| own.number == tag) {
             return Ok(());
         }
         let size: u64 = match kind {
@@ -199,22 +201,22 @@ impl Tags {
                 })
             })
             .collect::<Outcome<Vec<u64>>>()?;
-        self.found.push(Tag { tag, kind, values });
+        self.found.push(Tag { number: tag, kind, values });
         Ok(())
     }
 
     /// Refuses what Pillow makes no numbers of, and stumbles over (`TiffImageFile._setup`).
     fn check_types(&mut self) -> Outcome<()> {
         // Of several, none is taken (`ImageFileDirectory_v2._setitem`), and nothing is inverted gray; of bytes, no orientation is one.
-        let (odd, kept) = std::mem::take(&mut self.found)
-            .into_iter()
-            .partition::<Vec<_>, _>(|own| own.tag == 262 && own.values.len() > 1 || own.tag == 274 && matches!(own.kind, BYTE | UNDEFINED));
+        let (odd, kept) = std::mem::take(&mut self.found).into_iter().partition::<Vec<_>, _>(|own| {
+            own.number == 262 && own.values.len() > 1 || own.number == 274 && matches!(own.kind, BYTE | UNDEFINED)
+        });
         self.found = kept;
-        if odd.iter().any(|own| own.tag == 262) {
+        if odd.iter().any(|own| own.number == 262) {
             self.odd = Some("several kinds of colours".to_owned());
         }
         for own in &self.found {
-            let bears = match (own.tag, own.kind) {
+            let bears = match (own.number, own.kind) {
                 // The first of several bytes is a number in Python.
                 (339, BYTE) => own.values.len() > 1,
                 (256 | 257 | 258 | 259 | 262 | 266 | 277 | 338 | 339, BYTE | UNDEFINED) | (273 | 320 | 324, UNDEFINED) => false,
@@ -222,10 +224,10 @@ impl Tags {
                 _ => true,
             };
             if !bears {
-                return Err(unsupported(&format!("tag {} of type {}", own.tag, own.kind)));
+                return Err(unsupported(&format!("tag {} of type {}", own.number, own.kind)));
             }
-            if matches!(own.kind, UNDEFINED | IFD) || own.tag == 284 && own.kind == BYTE && self.one(262) == Some(6) {
-                self.odd = Some(format!("tag {} of type {}", own.tag, own.kind));
+            if matches!(own.kind, UNDEFINED | IFD) || own.number == 284 && own.kind == BYTE && self.one(262) == Some(6) {
+                self.odd = Some(format!("tag {} of type {}", own.number, own.kind));
             }
         }
         Ok(())
