@@ -217,7 +217,7 @@ def test_ranks_come_from_torch_where_it_is_initialised(original, monkeypatch, re
 
 @pytest.mark.parametrize(("local", "threads"), [("2", 4), ("3", 2), ("100", 1), ("0", 8), ("many", 8), (None, 8)])
 def test_threads_are_shared_among_the_ranks_of_a_machine(original, monkeypatch, local, threads):
-    monkeypatch.setattr("mmno_fast.loader.thread_count", lambda wanted: wanted or 8)
+    monkeypatch.setattr("mmno_fast.machine.thread_count", lambda wanted: wanted or 8)
     if local is None:
         monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     else:

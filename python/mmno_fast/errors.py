@@ -19,3 +19,10 @@ def shard_error(path: str | os.PathLike[str], message: str) -> _core.ShardError:
     error.line = None
     error.byte = None
     return error
+
+
+def state_error(message: str) -> _core.StateError:
+    """A `StateError` that says no more than this."""
+    error = _core.StateError(message)
+    error.code = error.path = error.line = error.byte = None
+    return error

@@ -8,26 +8,21 @@ import os
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
-from threading import RLock
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 from mmno_fast import _core
 from mmno_fast.batch import Batch
-from mmno_fast.contents import Contents
-from mmno_fast.machine import thread_count
+from mmno_fast.epoch import Epoch
+from mmno_fast.errors import state_error
+from mmno_fast.machine import threads_of
 from mmno_fast.output import Output
-from mmno_fast.pictures import LabelledPictures, Pictures
+from mmno_fast.pictures import LabelledPictures
 from mmno_fast.ranks import rank_and_world
-from mmno_fast.rows import Rows
+from mmno_fast.samples import Source, contents_of, samples_of
 from mmno_fast.waiting import Clock, LoaderStats
 
 Uneven: TypeAlias = Literal["drop", "wrap", "short", "raise"]
-Source: TypeAlias = "Rows | Pictures | LabelledPictures"
 PREFETCH_BYTES: Final = 2**30
 """Bytes of batches that are made ahead, by default; one batch is always made, whatever it weighs."""
 _VERSION: Final = 1  # of the state
@@ -125,7 +120,7 @@ class Loader:
         self.threads = threads_of(threads)
         """Threads that make batches."""
         self._prefetch, self._prefetch_bytes = prefetch, prefetch_bytes
-        samples, self._fingerprint = _samples(source, shuffle=shuffle, group_by_picture=group_by_picture)
+        samples, self._fingerprint = samples_of(source, shuffle=shuffle, group_by_picture=group_by_picture)
         self._labels = source.labels if isinstance(source, LabelledPictures) else None
         self.sample_count = len(samples)
         """Samples that the data set has."""
@@ -143,7 +138,7 @@ class Loader:
         self._process = os.getpid()
         self._closed = False
         self._epoch, self._position = 0, 0  # of the next batch
-        self._running: weakref.ref[_Epoch] | None = None
+        self._running: weakref.ref[Epoch] | None = None
         self._begun = False  # whether a batch of the epoch `_epoch` was handed out since the last `iter` or state
         self.batches_left(0)  # refuses what cannot be
 
@@ -156,7 +151,7 @@ class Loader:
         if self._begun:
             self._epoch, self._position, self._begun = self._epoch + 1, 0, False
         self._clock.begin()
-        epoch = _Epoch(self, self.feed(self._epoch, self._position))
+        epoch = Epoch(self, self.feed(self._epoch, self._position))
         self._running = weakref.ref(epoch)
         return epoch
 
@@ -342,54 +337,6 @@ class Loader:
             raise RuntimeError("this loader belongs to the process that made it: its threads do not survive a fork. Make one here")
 
 
-class _Epoch(Iterator[Batch]):
-    """The batches of one epoch. It holds on to its loader, and the loader not to it: when it goes, its threads end."""
-
-    def __init__(self, loader: Loader, feed: _core.Feed) -> None:
-        self._feed: _core.Feed | None = feed
-        self._loader = loader
-        self._handing_over = RLock()  # threads may share it; a signal's handler may use it while it waits
-
-    def __next__(self) -> Batch:
-        self._loader.check_process()
-        with self._handing_over:
-            if self._feed is None:
-                raise StopIteration
-            try:
-                batch: Batch | None = self._loader.take(self._feed)
-            except BaseException:
-                self.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
-                raise
-            if batch is None:
-                ended = self._feed is not None  # else another thread has closed it, and more was to come
-                self.close()
-                if ended:
-                    self._loader.finish()
-                raise StopIteration
-            return batch
-
-    def stop(self) -> None:
-        """Tell its threads to end, without waiting for them."""
-        if self._feed is not None:
-            self._feed.stop()
-            self._feed = None
-
-    def begin_again(self, feed: _core.Feed) -> None:
-        """Hand out other batches instead; nothing where it has ended."""
-        if self._feed is None:
-            feed.close()
-        else:
-            self._feed.close()
-            self._feed = feed
-
-    def close(self) -> None:
-        """End its threads."""
-        if self._feed is not None:
-            feed, self._feed = self._feed, None
-            if self._loader.is_of_this_process:  # else it has no threads, and one that is gone may hold its lock
-                feed.close()
-
-
 def _check(name: str, value: int, least: int) -> None:
     try:
         number = operator.index(value)
@@ -402,53 +349,3 @@ def _check(name: str, value: int, least: int) -> None:
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, found {value!r}")
-
-
-def threads_of(threads: int | None, *, sharing: int = 1) -> int:
-    """`threads`, or where it is None this process's share of its CPUs: those divided by ``LOCAL_WORLD_SIZE``, and by `sharing`."""
-    if threads is not None:
-        return thread_count(threads)
-    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    return max(1, thread_count(None) // (sharing * max(1, int(local) if local.isdigit() else 1)))
-
-
-def contents_of(source: Source) -> Contents:
-    """What the samples of a source are read from.
-
-    Raises:
-        TypeError: No source.
-    """
-    if isinstance(source, Rows):
-        return source.open_contents()
-    if isinstance(source, LabelledPictures):
-        return source.pictures.contents
-    if isinstance(source, Pictures):
-        return source.contents
-    raise TypeError(f"expected a Dataset, rows or pictures of one, found {type(source).__name__}; open(…) opens a data set")
-
-
-def _samples(source: Source, *, shuffle: bool, group_by_picture: bool) -> tuple[_core.Samples, str]:
-    """What an epoch goes through, and the fingerprint of its order."""
-    contents = contents_of(source)
-    if isinstance(source, Rows):
-        identity = f"rows {source.rows_fingerprint}"
-        if group_by_picture:
-            return _core.Samples.groups(*source.groups_by_picture()), _digest(identity, "grouped", shuffle)
-        numbers: npt.NDArray[np.uint32] | None = source.row_numbers
-        samples = _core.Samples.all(contents.count) if numbers is None else _core.Samples.of_rows(numbers)
-        return samples, _digest(identity, "", shuffle)
-    if group_by_picture:
-        raise ValueError("group_by_picture is for rows; pictures are alone already")
-    pictures = source.pictures if isinstance(source, LabelledPictures) else source
-    return _core.Samples.of_pictures(pictures.ids), _digest("pictures", blake2b(pictures.hashes.tobytes()).hexdigest(), shuffle)
-
-
-def _digest(*parts: object) -> str:
-    return blake2b("\n".join(map(str, parts)).encode(), digest_size=16).hexdigest()
-
-
-def state_error(message: str) -> _core.StateError:
-    """A `StateError` that says no more than this."""
-    error = _core.StateError(message)
-    error.code = error.path = error.line = error.byte = None
-    return error

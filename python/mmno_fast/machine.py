@@ -25,3 +25,11 @@ def thread_count(threads: int | None) -> int:
     if threads < 1:
         raise ValueError(f"threads: expected at least 1, found {threads}")
     return threads
+
+
+def threads_of(threads: int | None, *, sharing: int = 1) -> int:
+    """`threads`, or where it is None this process's share of its CPUs: those divided by ``LOCAL_WORLD_SIZE``, and by `sharing`."""
+    if threads is not None:
+        return thread_count(threads)
+    local = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, thread_count(None) // (sharing * max(1, int(local) if local.isdigit() else 1)))

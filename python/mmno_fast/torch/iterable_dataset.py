@@ -10,8 +10,11 @@ import torch
 from torch.utils.data import IterableDataset as TorchIterableDataset
 from torch.utils.data import get_worker_info
 
-from mmno_fast.loader import Loader, Source, state_error, threads_of
+from mmno_fast.errors import state_error
+from mmno_fast.loader import Loader
+from mmno_fast.machine import threads_of
 from mmno_fast.ranks import rank_and_world
+from mmno_fast.samples import Source
 from mmno_fast.torch.batch import Batch
 from mmno_fast.torch.options import LoaderOptions
 

@@ -10,8 +10,9 @@ import torch
 
 from mmno_fast import _core, loader
 from mmno_fast.batch import Batch as HostBatch
-from mmno_fast.loader import PREFETCH_BYTES, Source
+from mmno_fast.loader import PREFETCH_BYTES
 from mmno_fast.output import Output
+from mmno_fast.samples import Source
 from mmno_fast.torch.batch import Batch
 from mmno_fast.torch.options import LoaderOptions
 from mmno_fast.torch.slots import pinned_slots
