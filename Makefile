@@ -92,7 +92,7 @@ $(TORCH)/.setup: Makefile
 	@touch $@
 
 test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch, JAX, torchvision and the trainers, in .venv-torch
-	MMNO_PARITY=$(PARITY)/3-torch.json PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "torch and not slow" tests/torch
+	MMNO_PARITY=$(PARITY)/3-torch.json PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "torch and not slow and not gpu" tests/torch
 
 lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licences
 

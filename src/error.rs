@@ -46,6 +46,13 @@ pub enum Kind {
     },
     /// The caller asked for something that makes no sense.
     Usage(String),
+    /// There is not so much memory.
+    Memory {
+        /// Bytes that were asked for.
+        bytes: u64,
+        /// What for, and what to do.
+        message: String,
+    },
     /// The caller asked to stop (Ctrl-C, a cancelled job).
     Interrupted,
     /// A worker panicked: a bug of ours, reported rather than unwound through.
@@ -89,13 +96,13 @@ impl Error {
         }))
     }
 
-    /// A row cannot be used, for a reason that the catalogue knows as `code`; `path` is its source.
-    pub fn row(path: &Path, line: u64, code: &'static str, message: String) -> Self {
+    /// A row cannot be used, perhaps for a reason that the catalogue knows as `code`; `path` is its source.
+    pub fn row(path: &Path, line: u64, code: Option<&'static str>, message: String) -> Self {
         Self(Box::new(Kind::Data {
             path: path.to_owned(),
             line: Some(line),
             byte: None,
-            code: Some(code),
+            code,
             message,
         }))
     }
@@ -111,6 +118,14 @@ impl Error {
     /// A wrong argument.
     pub fn usage(message: impl Into<String>) -> Self {
         Self(Box::new(Kind::Usage(message.into())))
+    }
+
+    /// So many bytes cannot be had.
+    pub fn memory(bytes: u64, message: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Memory {
+            bytes,
+            message: message.into(),
+        }))
     }
 
     /// The caller asked to stop.
@@ -147,6 +162,7 @@ impl fmt::Display for Error {
             }
             Kind::Shard { path, message } => write!(f, "{}: {message}", path.display()),
             Kind::Usage(message) => f.write_str(message),
+            Kind::Memory { bytes, message } => write!(f, "{bytes} bytes of memory cannot be had: {message}"),
             Kind::Interrupted => f.write_str("interrupted"),
             Kind::Panic(text) => write!(f, "a worker panicked ({text}): this is a bug in mmno_fast, please report it"),
         }

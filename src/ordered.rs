@@ -9,7 +9,6 @@ pub mod background;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -89,7 +88,11 @@ pub fn map<T: Send, R: Send, S>(
             std::thread::Builder::new()
                 .name(format!("mmno-{i}"))
                 .spawn_scoped(scope, move || run_worker([&loose_jobs, &jobs], &done, stop, scratch, work))
-                .map_err(|error| Error::io("start a thread", Path::new(""), error))?;
+                .map_err(|error| {
+                    Error::usage(format!(
+                        "a thread cannot be started ({error}): ask for fewer threads, or raise the limit of processes"
+                    ))
+                })?;
         }
         let mut queue = Queue {
             next: 0,

@@ -111,11 +111,11 @@ def test_slots_that_cannot_be_used_are_refused(shards):
     readonly.flags.writeable = False
     odd = np.zeros(BATCH_BYTES + 8, np.uint8)[1:]
     unfit: list[tuple[list[Any], Any]] = [
-        ([readonly], (BufferError, ValueError)),
-        ([np.zeros(BATCH_BYTES * 2, np.uint8)[::2]], (BufferError, ValueError)),
-        ([np.zeros(BATCH_BYTES, np.float32)], (BufferError, ValueError)),
+        ([readonly], TypeError),
+        ([np.zeros(BATCH_BYTES * 2, np.uint8)[::2]], TypeError),
+        ([np.zeros(BATCH_BYTES, np.float32)], TypeError),
         ([odd if odd.ctypes.data % 4 else odd[1:]], ValueError),
-        ([b"bytes"], (BufferError, ValueError)),
+        ([b"bytes"], TypeError),
         ([7], TypeError),
     ]
     for slots, error in unfit:

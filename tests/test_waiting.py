@@ -186,7 +186,7 @@ def test_stats_are_flat_numbers_for_any_logger(raw):
     [
         ({}, "decode", "build shards once, or give the loader memory_bytes"),
         ({"waited": 0.03}, "consumer", "nothing"),
-        ({"batches": 0, "elapsed": 0.0, "waited": 0.0}, "consumer", "nothing"),
+        ({"batches": 0, "elapsed": 0.0, "waited": 0.0}, "start", "too early"),
         ({"busy": {"decode": 1.0}}, "hand-over", "larger prefetch or batch_size"),
         ({"busy": {**STATS.busy, "read": 9.0}}, "read", "the disk limits"),
         ({"busy": {**STATS.busy, "output": 9.0}}, "output", "a smaller dtype"),

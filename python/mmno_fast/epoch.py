@@ -19,11 +19,15 @@ class Epoch(Iterator[Batch]):
     def __init__(self, loader: Loader, feed: _core.Feed) -> None:
         self._feed: _core.Feed | None = feed
         self._loader = loader
+        self.superseded = False
+        """Whether a newer iteration has ended it before its time."""
         self._handing_over = RLock()  # threads may share it; a signal's handler may use it while it waits
 
     def __next__(self) -> Batch:
         self._loader.check_process()
         with self._handing_over:
+            if self.superseded:
+                raise RuntimeError("a newer iteration of this loader has ended this one: one epoch runs at a time. Make another Loader")
             if self._feed is None:
                 raise StopIteration
             try:
@@ -38,6 +42,11 @@ class Epoch(Iterator[Batch]):
                     self._loader.finish()
                 raise StopIteration
             return batch
+
+    @property
+    def ended(self) -> bool:
+        """Whether it hands out nothing more."""
+        return self._feed is None
 
     def stop(self) -> None:
         """Tell its threads to end, without waiting for them."""

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
+import numpy as np
+
 from mmno_fast import _core
 from mmno_fast.batch import Batch
 from mmno_fast.epoch import Epoch
@@ -96,6 +98,9 @@ class Loader:
         memory_bytes: int = 0,
         on_error: Literal["raise", "skip"] = "raise",
     ) -> None:
+        if not isinstance(shuffle, bool | np.bool_):
+            raise TypeError(f"shuffle: expected True or False, found {shuffle!r}")
+        shuffle = bool(shuffle)
         _check("batch_size", batch_size, 1)
         _check("seed", seed, 0)
         _check("prefetch", prefetch, 1)
@@ -105,6 +110,8 @@ class Loader:
         _choose("channels", channels, ("rgb", "stored"))
         uneven = uneven or ("drop" if shuffle else "short")
         _choose("uneven", uneven, get_args(Uneven))
+        if not isinstance(output, Output | None):
+            raise TypeError(f"output: expected an Output(…), such as Output(dtype='bfloat16', layout='nchw'), found {output!r}")
         if channels == "stored" and output not in {None, Output()}:
             raise ValueError('channels="stored" gives the bytes as they are stored: leave out output')
         self._source = source
@@ -126,7 +133,7 @@ class Loader:
         """Samples that the data set has."""
         self._core_stats = _core.Stats()
         self._clock = Clock()
-        self._slots = _core.Slots(self._core_stats, list(slots or ()))
+        self._slots = _core.Slots(self._core_stats, _memory_of(slots))
         self._recipe = _core.Recipe(
             contents_of(source).core,
             samples,
@@ -140,14 +147,20 @@ class Loader:
         self._epoch, self._position = 0, 0  # of the next batch
         self._running: weakref.ref[Epoch] | None = None
         self._begun = False  # whether a batch of the epoch `_epoch` was handed out since the last `iter` or state
-        self.batches_left(0)  # refuses what cannot be
+        if not len(self) and self.sample_count:  # refuses what cannot be
+            _LOG.warning(
+                '%d samples give no batch of %d for each of %d ranks: choose uneven="short", or a smaller batch_size',
+                self.sample_count,
+                batch_size,
+                self.world_size,
+            )
 
     # iteration -----------------------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Batch]:
         """Go on from a loaded state; else begin the next epoch. One of which no batch was handed out does not count."""
         self._check_open()
-        self._end_running()
+        self._end_running(superseded=True)
         if self._begun:
             self._epoch, self._position, self._begun = self._epoch + 1, 0, False
         self._clock.begin()
@@ -213,7 +226,10 @@ class Loader:
         feed = self.feed(self._epoch, 0)
         kept: list[_core.Batch] = []
         try:
-            while len(kept) < self._prefetch and (core := feed.next()) is not None:
+            while len(kept) < self._prefetch and sum(core.bytes for core in kept) < self._prefetch_bytes:
+                core = feed.next()
+                if core is None:
+                    break
                 kept.append(core)
         finally:
             feed.close()
@@ -244,7 +260,7 @@ class Loader:
         """
         try:
             version, fingerprint = state["version"], state["fingerprint"]
-            seed, epoch, position = (int(state[key]) for key in ("seed", "epoch", "position"))
+            seed, epoch, position = (operator.index(state[key]) for key in ("seed", "epoch", "position"))
         except (KeyError, TypeError, ValueError) as error:
             raise state_error(f"not the state of a loader: {error!r}") from error
         if version != _VERSION:
@@ -315,9 +331,10 @@ class Loader:
         order = f"shuffled by {self._seed}" if self.shuffle else "in order"
         return f"<Loader of {self.sample_count:,} samples, batches of {self.batch_size}, {order}, rank {self.rank} of {self.world_size}>"
 
-    def _end_running(self) -> None:
+    def _end_running(self, *, superseded: bool = False) -> None:
         running = self._running() if self._running else None
         if running is not None:
+            running.superseded = superseded and not running.ended
             running.close()
         self._running = None
 
@@ -344,6 +361,21 @@ def _check(name: str, value: int, least: int) -> None:
         number = least - 1
     if isinstance(value, bool) or not least <= number < _WORD:
         raise ValueError(f"{name}: expected a number of at least {least} and below 2**64, found {value!r}")
+
+
+def _memory_of(slots: Sequence[Any] | None) -> list[Any]:
+    """The caller's slots, checked: writable, contiguous, uint8, each given once."""
+    if slots is None:
+        return []
+    memory = list(slots) if isinstance(slots, list | tuple) else []
+    plain = [
+        isinstance(slot, np.ndarray) and slot.dtype == np.uint8 and slot.flags.c_contiguous and slot.flags.writeable for slot in memory
+    ]
+    if not memory or not all(plain):
+        raise TypeError("slots: expected a list of writable, contiguous arrays of uint8")
+    if len({slot.__array_interface__["data"][0] for slot in memory}) < len(memory):
+        raise ValueError("slots: expected different arrays, found one twice")
+    return memory
 
 
 def _choose(name: str, value: str, choices: tuple[str, ...]) -> None:

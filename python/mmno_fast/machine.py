@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Final, SupportsIndex
 
 CHUNK_BYTES: Final = 2**20
 """Bytes of a source that are parsed in one piece."""
@@ -22,8 +22,9 @@ def thread_count(threads: int | None) -> int:
     """
     if threads is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads < 1:
-        raise ValueError(f"threads: expected at least 1, found {threads}")
+    given: object = threads
+    if not isinstance(given, SupportsIndex) or threads < 1:
+        raise ValueError(f"threads: expected at least 1, found {threads!r}")
     return threads
 
 

@@ -76,7 +76,10 @@ class Output:
 
 
 def _triple(name: str, values: Any) -> Triple:
-    triple = tuple(float(value) for value in values)
+    try:
+        triple = tuple(float(value) for value in values)
+    except TypeError:
+        triple = ()
     if len(triple) != 3 or not all(map(math.isfinite, triple)):
         raise ValueError(f"{name}: expected three numbers, for red, green and blue, found {values!r}")
     return triple[0], triple[1], triple[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from typing import SupportsIndex
 
 
 def rank_and_world(rank: int | None, world_size: int | None) -> tuple[int, int]:
@@ -23,6 +24,8 @@ def rank_and_world(rank: int | None, world_size: int | None) -> tuple[int, int]:
     elif found is not None and found != (rank, world_size):
         message = f"rank {rank} of {world_size} was asked for, but this process is rank {found[0]} of {found[1]}"
         warnings.warn(message, UserWarning, stacklevel=3)
+    if not all(isinstance(number, SupportsIndex) for number in (rank, world_size)) or world_size < 1:
+        raise ValueError(f"rank and world_size: expected whole numbers, and at least one rank, found {rank!r} and {world_size!r}")
     if not 0 <= rank < world_size:
         raise ValueError(f"rank: expected 0 to world_size - 1 = {world_size - 1}, found {rank}")
     return rank, world_size

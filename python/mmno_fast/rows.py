@@ -127,6 +127,8 @@ class Rows:
             kept[:] = False
             kept[found] = True
         elif condition is not None:
+            if isinstance(condition, pa.Array | pa.ChunkedArray):
+                condition = pc.fill_null(condition, False)  # what is null is not so
             mask = np.asarray(condition)
             mask = mask if mask.size else mask.astype(bool)  # an empty list says nothing of its type
             if mask.dtype != bool or mask.shape != (len(self),):
@@ -153,8 +155,11 @@ class Rows:
         Raises:
             ValueError: A fraction beyond 0 to 1.
         """
-        if not 0 <= fraction <= 1:
-            raise ValueError(f"split: expected a fraction from 0 to 1, found {fraction}")
+        share: object = fraction
+        if not isinstance(share, int | float | np.floating) or not 0 <= fraction <= 1:
+            raise ValueError(f"split: expected a fraction from 0 to 1, found {fraction!r}")
+        if not 0 <= operator.index(seed) < 2**64:
+            raise ValueError(f"seed: expected a number from 0 to 2**64 - 1, found {seed!r}")
         if by not in {"picture", "row"}:
             raise ValueError(f'by: expected "picture" or "row", found {by!r}')
         rows = np.arange(len(self))

@@ -13,6 +13,8 @@ WARN_SHARE: Final = 0.05
 """A consumer that waits more than this share of a minute is told so."""
 SATURATED: Final = 0.7
 """Workers that are busy for this share of the time are the limit."""
+FEW: Final = 8
+"""With fewer batches, nothing can be said of waiting."""
 HIDDEN: Final = 0.01
 """A consumer that waits less than this does not wait."""
 
@@ -58,7 +60,8 @@ class LoaderStats:
     @property
     def busy_share(self) -> float:
         """The share of the time that the threads worked, 0 to 1."""
-        return min(1.0, sum(self.busy.values()) / (self.elapsed * self.threads)) if self.elapsed else 0.0
+        able = min(self.threads, thread_count(None))  # more threads than CPUs do no more
+        return min(1.0, sum(self.busy.values()) / (self.elapsed * able)) if self.elapsed else 0.0
 
     @property
     def rows_per_second(self) -> float:
@@ -67,8 +70,14 @@ class LoaderStats:
 
     @property
     def limit(self) -> str:
-        """What limits: ``"consumer"``, a stage, or ``"hand-over"`` where workers are idle and the consumer waits all the same."""
-        if not self.batches or self.wait_share < HIDDEN:
+        """What limits.
+
+        ``"consumer"``, a stage, ``"hand-over"`` where workers are idle and the consumer waits all the same, or ``"start"`` where so few
+        batches were handed out that the first one is most of it.
+        """
+        if self.batches < FEW:
+            return "start"
+        if self.wait_share < HIDDEN:
             return "consumer"
         if self.busy_share < SATURATED:
             return "hand-over"
@@ -79,20 +88,26 @@ class LoaderStats:
         """The next thing to turn."""
         every = thread_count(None)
         more = f"; threads={every} would use every CPU of this process" if self.threads < every else ""
+        once = (
+            "build shards once"
+            if self.memory_bytes
+            else "build shards once, or give the loader memory_bytes: a shared picture is then decoded once"
+        )
         return {
+            "start": "too early to say: ask again after more batches",
             "consumer": "nothing: batches are there before they are asked for",
             "hand-over": "workers idle while the consumer waits: try a larger prefetch or batch_size; is other work on these CPUs?",
             "plan": "look for a data set of many tiny pictures: a larger batch_size spreads the cost",
             "rows": "long texts: a larger batch_size spreads the cost" + more,
             "read": "the disk limits: move the pictures to a faster one, or build shards" + more,
-            "decode": "decoding limits: build shards once, or give the loader memory_bytes: a shared picture is then decoded once" + more,
+            "decode": f"decoding limits: {once}" + more,
             "output": "writing batches limits: choose a smaller dtype (uint8, and normalise on the device)" + more,
         }[self.limit]
 
     def to_dict(self) -> dict[str, Any]:
         """Flat numbers for any logger: every field, ``busy_<stage>``, ``wait_share``, ``busy_share``, ``rows_per_second``.
 
-        >>> stats = LoaderStats(batches=1, rows=4, pictures=4, bytes=9, elapsed=2.0, waited=0.5, threads=2, busy={"decode": 1.0}, decoded=4,
+        >>> stats = LoaderStats(batches=9, rows=4, pictures=4, bytes=9, elapsed=2.0, waited=0.5, threads=2, busy={"decode": 1.0}, decoded=4,
         ...                     remembered=0, memory_bytes=0, skipped=0, slots=3, slot_bytes=12)
         >>> stats.to_dict()["wait_share"], stats.to_dict()["busy_decode"], stats.limit
         (0.25, 1.0, 'hand-over')

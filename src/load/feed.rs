@@ -218,13 +218,7 @@ impl Maker<'_> {
 
     /// A picture that cannot be had: the rows that are left out for it, or an error that names the first of them.
     fn refuse(&self, error: Error, plan: &Plan, picture: i64, skipped: &mut Vec<Skipped>) -> Result<()> {
-        let Kind::Data {
-            path,
-            code: Some(code),
-            message,
-            ..
-        } = error.kind()
-        else {
+        let Kind::Data { path, code, message, .. } = error.kind() else {
             return Err(error);
         };
         let told = format!("{}: {message}", path.display());
@@ -236,9 +230,10 @@ impl Maker<'_> {
         for (row, _) in users {
             any = true;
             let (source, line) = self.recipe.table.identity(*row)?;
-            if !self.recipe.skips {
-                return Err(Error::row(Path::new(&source), line, code, told));
-            }
+            // What changed under the loader is no fault of a picture: that is never left out.
+            let Some(code) = code.filter(|_| self.recipe.skips) else {
+                return Err(Error::row(Path::new(&source), line, *code, told));
+            };
             if !skipped.iter().any(|other| other.row == Some(*row)) {
                 skipped.push(Skipped {
                     row: Some(*row),
@@ -252,9 +247,9 @@ impl Maker<'_> {
         if any {
             return Ok(());
         }
-        if !self.recipe.skips {
+        let Some(code) = code.filter(|_| self.recipe.skips) else {
             return Err(error);
-        }
+        };
         skipped.push(Skipped {
             row: None,
             source: path.display().to_string(),

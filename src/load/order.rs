@@ -8,6 +8,9 @@ use crate::error::{Error, Result};
 /// of the Feistel network are large enough for its rounds to mix.
 const TABLE: u64 = 4096;
 
+/// The most samples of a batch: their numbers alone then take a few hundred MiB.
+const MAX_BATCH: u64 = 1 << 24;
+
 /// Rounds of the Feistel network. Four make a random permutation of large domains (Luby and Rackoff, 1988); the halves here may have as few
 /// as 64 values, so there are three times as many.
 const ROUNDS: usize = 12;
@@ -201,6 +204,12 @@ impl Steps {
 
     /// Refuses what cannot be.
     pub fn check(&self) -> Result<()> {
+        if self.batch > MAX_BATCH {
+            return Err(Error::usage(format!(
+                "batch_size: expected at most {MAX_BATCH} samples, found {}",
+                self.batch
+            )));
+        }
         let global = self
             .batch
             .checked_mul(self.world)

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
+use crate::finding::Code;
 use crate::jsonl::lines::read_exact;
 use crate::load::output::Shape;
 use crate::load::stats::{Stage, Stats};
@@ -131,7 +132,8 @@ impl Raw {
         let store = self.scan.resolver.as_ref().and_then(|resolver| resolver.store(picture.root));
         let store = store.ok_or_else(|| Error::usage("a picture of a root that is not there"))?;
         let path = PathBuf::from(store.describe()).join(&picture.file);
-        store.read(&picture.file, into).map_err(|error| Error::io("read", &path, error))?;
+        let unreadable = |error: std::io::Error| Error::picture(&path, Code::PictureUnreadable.name(), &format!("cannot be read: {error}"));
+        store.read(&picture.file, into).map_err(unreadable)?;
         if blake3::hash(into) != picture.hash {
             return Err(changed(&path, None));
         }

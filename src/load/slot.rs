@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "memory of a fixed address, of which several threads fill disjoint parts")]
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc};
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
@@ -57,17 +57,19 @@ unsafe impl Send for Slot {}
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    fn own(length: usize) -> Self {
-        let length = length.max(1).next_multiple_of(ALIGNMENT);
-        let alignment = if length < LARGE_PAGE { ALIGNMENT } else { LARGE_PAGE };
-        let Ok(layout) = Layout::from_size_align(length, alignment) else {
-            handle_alloc_error(Layout::new::<u8>())
+    fn own(length: usize) -> Result<Self> {
+        let refused = || {
+            Error::memory(
+                length as u64,
+                "a batch does not fit; choose a smaller batch_size, or smaller pictures",
+            )
         };
+        let length = length.max(1).checked_next_multiple_of(ALIGNMENT).ok_or_else(refused)?;
+        let alignment = if length < LARGE_PAGE { ALIGNMENT } else { LARGE_PAGE };
+        let layout = Layout::from_size_align(length, alignment).map_err(|_| refused())?;
         // SAFETY: the layout has at least a page.
         let start = unsafe { alloc(layout) };
-        let Some(start) = NonNull::new(start) else {
-            handle_alloc_error(layout)
-        };
+        let start = NonNull::new(start).ok_or_else(refused)?;
         #[cfg(target_os = "linux")]
         if alignment == LARGE_PAGE {
             // SAFETY: pages that were just allocated. A hint: whether it can be followed changes nothing.
@@ -75,11 +77,11 @@ impl Slot {
         }
         // SAFETY: memory of this length, which nobody else has yet.
         unsafe { start.write_bytes(0, length) };
-        Self {
+        Ok(Self {
             start,
             length,
             memory: Memory::Own(layout),
-        }
+        })
     }
 
     /// How many bytes there are.
@@ -181,7 +183,7 @@ impl Slots {
         // One that is too small makes room for a larger one, so that their number does not grow with the sizes.
         let replaced = free.pop().map_or(0, |slot| slot.len());
         drop(free);
-        let slot = Slot::own(bytes);
+        let slot = Slot::own(bytes)?;
         self.stats.slots.fetch_add(u64::from(replaced == 0), Ordering::Relaxed);
         self.stats.slot_bytes.fetch_add(slot.len() as u64, Ordering::Relaxed);
         self.stats.slot_bytes.fetch_sub(replaced as u64, Ordering::Relaxed);
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_overlap_are_filled_by_threads() {
-        let mut slot = Slot::own(1000);
+        let mut slot = Slot::own(1000).unwrap();
         let shared = &slot;
         std::thread::scope(|scope| {
             for i in 0..10 {

@@ -1,7 +1,6 @@
 //! Work that goes on while its consumer does something else: one thread, whose results wait in a channel.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -48,10 +47,11 @@ impl<R: Send + 'static> Background<R> {
                 let _ = give.send(Err(error));
             }
         };
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(run)
-            .map_err(|error| Error::io("start a thread", Path::new(""), error))?;
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
+            Error::usage(format!(
+                "a thread cannot be started ({error}): ask for fewer threads, or raise the limit of processes"
+            ))
+        })?;
         Ok(Self {
             inner: Some(Inner { results, stop, thread }),
             process: std::process::id(),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyOSError, PyPermissionError, PyValueError};
+use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyMemoryError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::error::{Error, Kind, Result};
@@ -89,6 +89,7 @@ pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
             path, line, byte, code, ..
         } => (DataError::new_err(text), Some(path), *line, *byte, *code),
         Kind::Shard { path, .. } => (ShardError::new_err(text), Some(path), None, None, None),
+        Kind::Memory { .. } => (PyMemoryError::new_err(text), None, None, None, None),
         Kind::Usage(_) => (PyValueError::new_err(text), None, None, None, None),
         Kind::Interrupted => (PyKeyboardInterrupt::new_err(()), None, None, None, None),
         Kind::Panic(_) => (MmnoError::new_err(text), None, None, None, None),
