@@ -180,7 +180,11 @@ def test_a_collate_without_a_return_does_not_end_the_epoch_unseen(shards):
 
 
 def test_the_time_in_collate_is_no_waiting(shards):
-    with Loader(shards, 16, shuffle=False, collate=lambda batch: (batch, time.sleep(0.05))) as loader:
+    def slow(batch):
+        time.sleep(0.05)
+        return batch
+
+    with Loader(shards, 16, shuffle=False, collate=slow) as loader:
         list(loader)
         stats = loader.stats()
         assert stats.elapsed > 0.6
