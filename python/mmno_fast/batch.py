@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,14 +36,34 @@ class Skipped(NamedTuple):
     """What went wrong."""
 
 
+@dataclass(frozen=True)
+class _Copied:
+    """What the core's batch says, as plain values: what a batch has in another process."""
+
+    rows: pa.RecordBatch | None
+    position: int
+    bytes: int
+    row_count: int
+    row_numbers: npt.NDArray[np.uint64]
+    samples: npt.NDArray[np.uint64]
+    offsets: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
+    pictures: list[tuple[int, int, int, int]]
+    size: tuple[int, int] | None
+    count: int
+    skipped: list[tuple[int | None, str, int, str, str]]
+
+
 class Batch:
     """Rows and their pictures. Arrays are views of one slot, which is used again only when the last of them is gone: keep what you like.
+
+    It pickles by value: with all its pictures and rows.
 
     The pictures of row ``i`` are ``images[j] for j in image_index[image_offsets[i]:image_offsets[i + 1]]``.
     """
 
     def __init__(self, core: _core.Batch, output: Output | None, epoch: int, labels: npt.NDArray[np.int64] | None) -> None:
-        self._core = core
+        self._core: _core.Batch | _Copied = core
         self._output = output
         self._memory: memoryview[int] | None = memoryview(core.lease())
         self._labels = labels
@@ -197,8 +217,33 @@ class Batch:
 
     def without_pixels(self) -> Batch:
         """The same batch without its pictures' numbers: for whoever holds a copy of them, and wants the slot to be free again."""
-        bare = copy(self)
-        bare._memory = None  # noqa: SLF001 - the same class
+        bare = object.__new__(Batch)
+        bare.__dict__.update(self.__dict__)
+        bare._memory = None
         for name in ("images", "numbers"):
             bare.__dict__.pop(name, None)
         return bare
+
+    def __getstate__(self) -> dict[str, Any]:
+        core = self._core
+        copied = _Copied(
+            rows=self.rows if core.rows is not None else None,
+            position=core.position,
+            bytes=core.bytes,
+            row_count=core.row_count,
+            row_numbers=core.row_numbers,
+            samples=core.samples,
+            offsets=core.offsets,
+            index=core.index,
+            pictures=core.pictures,
+            size=core.size,
+            count=core.count,
+            skipped=core.skipped,
+        )
+        state: dict[str, Any] = {"_core": copied, "_output": self._output, "_memory": None, "_labels": None}
+        state |= {"epoch": self.epoch, "position": self.position}
+        if self._labels is not None:
+            state |= {"_labels": self._labels[:0], "labels": self.labels}  # its own only, and that there are some
+        if self._memory is not None or "numbers" in self.__dict__:  # else whoever holds the numbers pickles them
+            state["numbers"] = self.numbers
+        return state

@@ -6,12 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from mmno_fast.errors import shard_error
 from mmno_fast.schemas import pictures_schema
 from mmno_fast.shard import Pixels, widened
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mmno_fast.contents import Contents
+    from mmno_fast.dataset import Dataset
 
 
 class Holder(Protocol):
@@ -88,13 +91,59 @@ _HOLDER_BITS: Final = 32  # the core numbers pictures as holder << 32 | picture
 class Pictures(Sequence[Picture]):
     """Every distinct picture of a data set once, in the order in which its rows first use them. Pixels are read when asked for.
 
-    A source for `Loader`: each picture is a sample of its own.
+    A source for `Loader`: each picture is a sample of its own. They pickle as how their data set was opened, and which pictures they are;
+    another process opens it when it first needs it.
     """
 
     def __init__(self, contents: Contents, holders: Sequence[Holder], stored: npt.NDArray[np.int64]) -> None:
-        self.contents = contents
-        self._holders = holders
+        self._opened: tuple[Contents, Sequence[Holder]] = (contents, holders)
         self._stored = stored  # of each picture: where it is stored, counted over all holders
+        self._pickled: tuple[Dataset, str | None] | None = None  # until it is opened in another process: what, and what to expect there
+
+    @property
+    def contents(self) -> Contents:
+        """What they belong to.
+
+        Raises:
+            ShardError: In another process: the data set, or its pictures, are others than those that were pickled.
+        """
+        return self._open()[0]
+
+    @property
+    def _holders(self) -> Sequence[Holder]:
+        return self._open()[1]
+
+    def _open(self) -> tuple[Contents, Sequence[Holder]]:
+        pickled = self._pickled  # another thread may be opening it, too
+        if pickled is not None:
+            dataset, expected = pickled
+            contents = dataset.open_contents()
+            holders = _holders_of(contents)
+            if expected is not None and _digest(holders, self._stored) != expected:
+                raise shard_error(repr(dataset), "pictures have changed since these were chosen from it; choose them again")
+            self._opened = (contents, holders)
+            self._pickled = None
+        return self._opened
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._pickled is not None:
+            return {"pickled": self._pickled, "stored": self._stored}
+        from mmno_fast.contents import ShardContents  # these import this module
+        from mmno_fast.dataset import Dataset
+        from mmno_fast.raw import RawContents
+
+        contents, holders = self._opened
+        if isinstance(contents, ShardContents):  # whose fingerprint covers every byte
+            dataset, expected = Dataset(contents.path, contents), None
+        elif isinstance(contents, RawContents):  # whose fingerprint covers rows only
+            dataset, expected = Dataset(contents.opening, contents), _digest(holders, self._stored)
+        else:
+            raise TypeError(f"pictures of {type(contents).__name__} cannot be pickled")
+        return {"pickled": (dataset, expected), "stored": self._stored}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._pickled = state["pickled"]
+        self._stored = state["stored"]
 
     @cached_property
     def _offsets(self) -> npt.NDArray[np.int64]:
@@ -152,8 +201,7 @@ class Pictures(Sequence[Picture]):
     @property
     def hashes(self) -> npt.NDArray[np.void]:
         """BLAKE3 of each picture's file, 32 bytes each."""
-        every = [hashes_of(holder.picture_table) for holder in self._holders]
-        return np.concatenate([np.empty(0, "V32"), *every])[self._stored]
+        return _hashes(self._holders, self._stored)
 
     def pixels(self, index: int) -> Pixels:
         """What ``self[index].pixels`` is, without looking anything else up."""
@@ -214,6 +262,23 @@ class Pictures(Sequence[Picture]):
         stored = int(self._stored[index])
         holder = int(np.searchsorted(self._offsets, stored, side="right")) - 1
         return self._holders[holder], stored - int(self._offsets[holder])
+
+
+def _holders_of(contents: Contents) -> Sequence[Holder]:
+    from mmno_fast.contents import ShardContents  # it imports this module
+
+    if isinstance(contents, ShardContents):
+        return contents.shards  # as in `pictures`, which looks through all rows
+    return contents.pictures._holders  # noqa: SLF001 - the same module
+
+
+def _hashes(holders: Sequence[Holder], stored: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+    every = np.concatenate([np.empty(0, "V32"), *(hashes_of(holder.picture_table) for holder in holders)])
+    return every[stored] if stored.max(initial=-1) < len(every) else np.empty(0, "V32")
+
+
+def _digest(holders: Sequence[Holder], stored: npt.NDArray[np.int64]) -> str:
+    return blake2b(_hashes(holders, stored).tobytes(), digest_size=16).hexdigest()
 
 
 def distinct(tables: Sequence[pa.Table]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 import warnings
+from typing import Any
 
 import mmno_fast as mf
 import pytest
@@ -133,8 +134,20 @@ def test_what_is_refused(shards):
         batches.load_state_dict(IterableDataset(shards, 32, shuffle=False).state_dict())
     with pytest.raises(mf.StateError, match="seed 5"):
         batches.load_state_dict(batches.state_dict() | {"seed": 5})
-    with pytest.raises(ValueError, match="epoch"):
-        batches.set_epoch(-1)
+    no_states: list[Any] = [None, [], "state", {}, batches.state_dict() | {"epoch": None}]
+    for nothing in no_states:
+        with pytest.raises(mf.StateError, match="not the state of a loader"):
+            batches.load_state_dict(nothing)
+    with pytest.raises(mf.StateError, match=f"a state of epoch {2**63}"):
+        batches.load_state_dict(batches.state_dict() | {"epoch": 2**63})
+    no_epochs: list[Any] = [-1, 1.5, "1", None, True, 2**63, 2**63 - 1]
+    for epoch in no_epochs:
+        with pytest.raises(ValueError, match=f"epoch: expected a number .* found {epoch!r}"):
+            batches.set_epoch(epoch)
+    assert batches.state_dict()["epoch"] == 0
+    batches.set_epoch(2**63 - 2)
+    assert next(iter(batches))["row"].shape == (32,)
+    batches.set_epoch(torch.tensor(3))
     with pytest.raises(ValueError, match="do not make whole batches"):
         IterableDataset(shards, 32, shuffle=False, uneven="raise")
 
@@ -152,3 +165,69 @@ def test_an_error_reaches_the_consumer_with_its_row(drawn, raw, tmp_path):
 def test_labels(shards):
     batches = DataLoader(IterableDataset(shards.pictures.labelled(), 8, shuffle=False), batch_size=None)
     assert torch.cat([batch["labels"] for batch in batches]).tolist() == shards.pictures.labelled().labels.tolist()
+
+
+def test_a_batch_whose_collate_raises_was_not_handed_out(shards):
+    failing = [False]
+
+    def collate(batch):
+        if failing[0]:
+            raise KeyboardInterrupt
+        return batch.to_dict()
+
+    first = expected(shards, 32, shuffle=True)[0]
+    batches = IterableDataset(shards, 32, shuffle=True, collate=collate)
+    running = iter(batches)
+    for _ in range(2):
+        next(running)
+    failing[0] = True
+    with pytest.raises(KeyboardInterrupt):
+        next(running)
+    failing[0] = False
+    state = batches.state_dict()
+    assert (state["epoch"], state["position"]) == (0, 64)
+    batches.load_state_dict(state)
+    assert numbers(batches) == first[2:]
+
+
+def test_another_process_than_the_workers_does_not_guess_a_state(shards):
+    batches = IterableDataset(shards, 32, shuffle=True)
+    start = batches.state_dict()
+    running = iter(DataLoader(batches, batch_size=None, num_workers=2))
+    next(running)
+    with pytest.raises(mf.StateError, match="StatefulDataLoader"):
+        batches.state_dict()
+    del running
+    batches.set_epoch(4)
+    assert batches.state_dict() == start | {"epoch": 4}
+    batches.load_state_dict(start | {"position": 64})
+    assert batches.state_dict() == start | {"position": 64}
+    list(DataLoader(batches, batch_size=None, num_workers=2))
+    with pytest.raises(mf.StateError, match="StatefulDataLoader"):
+        batches.state_dict()
+    next(iter(batches))  # in this process it is known again
+    assert batches.state_dict() == start | {"epoch": 1, "position": 32}
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_workers_go_on_from_a_loaded_state_once(shards, persistent):
+    first, second = expected(shards, 32, shuffle=True)
+    batches = IterableDataset(shards, 32, shuffle=True)
+    batches.load_state_dict(batches.state_dict() | {"position": 64})
+    loader = DataLoader(batches, batch_size=None, num_workers=2, persistent_workers=persistent)
+    assert [numbers(loader), numbers(loader)] == [first[2:], second]
+    batches.load_state_dict(IterableDataset(shards, 32, shuffle=True).state_dict() | {"position": 32})
+    if not persistent:  # those that are there already have no way to hear of it
+        assert [numbers(loader), numbers(loader)] == [first[1:], second]
+
+
+def test_an_epoch_that_is_told_ends_the_wait_for_another(shards):
+    first, second = expected(shards, 32, shuffle=True)
+    batches = IterableDataset(shards, 32, shuffle=True)
+    state = batches.state_dict() | {"position": 64}
+    batches.load_state_dict(state)
+    batches.set_epoch(0)  # trainers tell it before each epoch
+    assert numbers(batches) == first[2:]
+    batches.load_state_dict(state)
+    batches.set_epoch(1)
+    assert numbers(batches) == second

@@ -44,6 +44,15 @@ def test_what_is_no_sample(shards):
     assert rows.__getitems__([]) == []
 
 
+def test_options_that_make_no_sense_are_refused_when_it_is_made(shards):
+    with pytest.raises(TypeError, match="output: expected an Output, found 'float32'"):
+        MapDataset(shards, output="float32")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match='channels: expected "rgb" or "stored", found \'gray\''):
+        MapDataset(shards, channels="gray")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="leave out output"):
+        MapDataset(shards, output=mf.Output(dtype="float32"), channels="stored")
+
+
 def test_a_batch_needs_no_copy(dataset):
     rows = MapDataset(dataset)
     samples = rows.__getitems__([5, 3, 3, 100])

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,59 @@ def test_trainers_call_iter_twice_and_set_the_epoch_behind_it(shards):
 def test_devices_that_are_not_there(shards):
     with pytest.raises(ValueError, match='expected "cpu" or a CUDA device'):
         Loader(shards, 4, shuffle=False, device="meta")
+    with pytest.raises(ValueError, match="found 'gpu'"):
+        Loader(shards, 4, shuffle=False, device="gpu")
+    with pytest.raises(ValueError, match=r"device: 'cuda:99' is not there: PyTorch finds \w+ CUDA device"):
+        Loader(shards, 4, shuffle=False, device="cuda:99")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="device: 'cuda' is not there: PyTorch finds no CUDA device"):
+            Loader(shards, 4, shuffle=False, device="cuda")
+
+
+def test_slots_are_its_own(shards):
+    with pytest.raises(TypeError, match=r"slots: .* mmno_fast\.Loader takes yours"):
+        Loader(shards, 4, shuffle=False, slots=[np.empty(1000, np.uint8)])  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("copier", [False, True])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_batch_whose_collate_raises_was_not_handed_out(shards, error, copier):
+    calls = []
+
+    def collate(batch):
+        calls.append(batch.position)
+        if len(calls) == 3:
+            raise error("in the third")
+        return batch.row_numbers.tolist()
+
+    with mf.Loader(shards, 16, shuffle=True) as plain:
+        expected = [batch.row_numbers.tolist() for batch in plain]
+    with Loader(shards, 16, shuffle=True, collate=collate) as loader:
+        loader._copier = LateCopier(1) if copier else None
+        seen: list[list[int]] = []
+        with pytest.raises(error, match="third"):
+            seen.extend(loader)
+        state = loader.state_dict()
+        assert (state["epoch"], state["position"], loader.stats().batches) == (0, 32, 2)
+        loader.load_state_dict(state)
+        assert list(loader) == expected[2:]
+
+
+def test_a_collate_without_a_return_does_not_end_the_epoch_unseen(shards):
+    with Loader(shards, 16, shuffle=False, collate=lambda _: None) as loader, pytest.raises(TypeError, match="does it lack a return"):
+        next(iter(loader))
+
+
+def test_the_time_in_collate_is_no_waiting(shards):
+    def slow(batch):
+        time.sleep(0.05)
+        return batch
+
+    with Loader(shards, 16, shuffle=False, collate=slow) as loader:
+        list(loader)
+        stats = loader.stats()
+        assert stats.elapsed > 0.6
+        assert stats.waited < 0.5 * stats.elapsed
 
 
 # slots and copies --------------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ def tensor_of(numbers: npt.NDArray[Any], dtype: str) -> Tensor:
 class Batch:
     """Rows and their pictures. On the CPU, `images` are views of the core's memory: it is used again only when the last of them is gone.
 
+    It pickles by value, so that a worker of a `DataLoader` can send it: there, tensors go through shared memory.
+
     The pictures of row ``i`` are ``images[j] for j in image_index[image_offsets[i]:image_offsets[i + 1]]``.
     """
 
@@ -124,24 +126,30 @@ class Batch:
         return self._host.nbytes
 
     def to_dict(self) -> dict[str, Any]:
-        """The batch as `stack` gives it, for a `Collator`, or for whoever wants a dict; `image_index`, too, where rows share pictures.
+        """The batch as `stack` gives it, for a `Collator`, or for whoever wants a dict.
+
+        Also `image_index`, where rows share pictures; and `skipped`, where some were left out (``on_error="skip"``).
 
         On a device, `image_grid_thw` of the dict is on the CPU all the same: whoever makes tokens of it looks at each number.
         """
+        batch = self._pictures_as_dict() if not self._host.has_rows else self._rows_as_dict()
+        return batch | {"skipped": self.skipped} if self.skipped else batch
+
+    def _pictures_as_dict(self) -> dict[str, Any]:
         if self.has_patches:
             grid = torch.from_numpy(self._host.image_grid_thw)
             pictures: dict[str, Any] = {"pixel_values": self.pixel_values, "image_grid_thw": grid}
         else:
             pictures = {"images": self.images}
-        if self._host.has_labels:
-            return pictures | {"labels": self.labels}
-        if not self._host.has_rows:
-            return pictures
+        return pictures | {"labels": self.labels} if self._host.has_labels else pictures
+
+    def _rows_as_dict(self) -> dict[str, Any]:
         columns = self._host.rows.to_pydict()
         columns["image_names"] = columns.pop("images")
         for key in ("meta", "extra"):
             columns[key] = [parsed(text) for text in columns[key]]
-        batch = {"row": self.row_numbers, **pictures, "image_offsets": self.image_offsets, **{key: columns[key] for key in ROW_KEYS}}
+        batch = {"row": self.row_numbers, **self._pictures_as_dict(), "image_offsets": self.image_offsets}
+        batch |= {key: columns[key] for key in ROW_KEYS}
         return batch | {"image_index": self.image_index} if self._host.shares_pictures else batch
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Batch:
@@ -153,6 +161,9 @@ class Batch:
     def pin_memory(self, device: torch.device | str | None = None) -> Batch:  # noqa: ARG002 - what a DataLoader calls, in either way
         """A copy in page-locked memory; what ``DataLoader(pin_memory=True)`` calls."""
         return self._with(Tensor.pin_memory)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_host": self._host.without_pixels(), "_flat": self._flat, "epoch": self.epoch, "position": self.position}
 
     def _with(self, move: Callable[[Tensor], Tensor]) -> Batch:
         return Batch(self._host.without_pixels(), move(self._flat))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 import torch
 from torch.utils.data import IterableDataset as TorchIterableDataset
@@ -18,7 +19,8 @@ from mmno_fast.samples import Source
 from mmno_fast.torch.batch import Batch
 from mmno_fast.torch.options import LoaderOptions
 
-MOST_WORKERS = 1024
+MOST_WORKERS: Final = 1024
+_MOST_EPOCHS: Final = 2**63 - 1  # an epoch and the one behind it are counted in int64
 
 
 class IterableDataset(TorchIterableDataset[Any]):
@@ -38,8 +40,8 @@ class IterableDataset(TorchIterableDataset[Any]):
         source: As of `mmno_fast.Loader`.
         batch_size: Samples of a batch of this rank.
         shuffle: Whether each epoch has a random order.
-        collate: Called with each `Batch`, in the worker; what it returns is handed out. Under spawn it has to be picklable. Default:
-            `Batch.to_dict`.
+        collate: Called with each `Batch`, in the worker; what it returns is handed out, and has to be picklable (a `Batch` is). Under spawn
+            so has `collate`. Where it raises, the state stays before that batch. Default: `Batch.to_dict`.
         **options: As of `mmno_fast.Loader`. `rank` and `world_size` are those of the process that makes the object; `threads` are shared
             among the workers of a process.
 
@@ -72,8 +74,9 @@ class IterableDataset(TorchIterableDataset[Any]):
         # Shared by all processes: the epoch that was told last, and how many each worker has begun since then.
         self._told = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._begun = torch.zeros(MOST_WORKERS, dtype=torch.int64).share_memory_()
+        self._in_workers = torch.zeros(1, dtype=torch.bool).share_memory_()  # whether the newest iteration is one of workers
         self._state: dict[str, Any] | None = None  # where the running epoch of this process is
-        self._waiting: dict[str, Any] | None = None  # a loaded state, for the next iteration
+        self._waiting: tuple[int, dict[str, Any]] | None = None  # a state for the next iteration, and the process that it was loaded in
 
     def __len__(self) -> int:
         """Batches that this rank gets in a whole epoch, from all workers together: what ``len`` of a `DataLoader` says then, too."""
@@ -85,9 +88,12 @@ class IterableDataset(TorchIterableDataset[Any]):
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         if workers > MOST_WORKERS:
             raise ValueError(f"num_workers: expected at most {MOST_WORKERS}, found {workers}")
-        state, self._waiting = self._waiting, None
-        if state is None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None or self._was_begun(waiting[0], worker):
             state = self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[worker]), "position": 0}
+        else:
+            state = waiting[1]
+        self._in_workers.fill_(info is not None)
         self._state = state
         return self._batches(state["epoch"], state["position"], worker, workers)
 
@@ -124,6 +130,11 @@ class IterableDataset(TorchIterableDataset[Any]):
                 feed.close()
             yield batch
 
+    def _was_begun(self, process: int, worker: int) -> bool:
+        """Whether workers had the state that was loaded in `process` already; that process goes on giving it to new ones."""
+        elsewhere = process != os.getpid() or (get_worker_info() is None and bool(self._in_workers))
+        return elsewhere and int(self._begun[worker]) > 0
+
     def _count_epoch(self, worker: int, epoch: int) -> None:
         self._begun[worker] = epoch + 1 - int(self._told)
 
@@ -132,17 +143,27 @@ class IterableDataset(TorchIterableDataset[Any]):
         if host is None:
             raise RuntimeError("the core made fewer batches than it counted")
         batch = Batch(host)
+        made = batch.to_dict() if self._collate is None else self._collate(batch)  # where it raises, the batch was not handed out
         # Counted in samples of all ranks and workers: there this worker's next batch is number `worker` again.
         if self._state is not None:
             self._state = self._state | {"position": min(position, loader.sample_count)}
-        return batch.to_dict() if self._collate is None else self._collate(batch)
+        return made
 
     # state ---------------------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Where this worker's next batch is; as of `mmno_fast.Loader`. What `StatefulDataLoader` asks for in each worker."""
+        """Where this worker's next batch is; as of `mmno_fast.Loader`. What `StatefulDataLoader` asks for in each worker.
+
+        Raises:
+            StateError: Workers make the batches, and this is another process, which does not know how far they are.
+        """
+        if get_worker_info() is None and bool(self._in_workers):
+            raise state_error(
+                "workers of a DataLoader make the batches, and only they know how far it is: use torchdata's StatefulDataLoader, and ask "
+                "that for its state_dict(), not the data set"
+            )
         if self._waiting is not None:
-            return dict(self._waiting)
+            return dict(self._waiting[1])
         if self._state is None:
             return self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[0]), "position": 0}
         return dict(self._state)
@@ -151,20 +172,42 @@ class IterableDataset(TorchIterableDataset[Any]):
         """Go on from `state` with the next ``iter``.
 
         Raises:
-            StateError: The state belongs to other data, or has another seed.
+            StateError: Not a state; it belongs to other data, or has another seed.
         """
         seed = self._options.get("seed", 0)
-        if state.get("seed", seed) != seed:
-            raise state_error(f"a state with seed {state['seed']}, of a data set with seed {seed}: make it with the state's seed")
+        try:
+            found = state.get("seed", seed)
+        except AttributeError:
+            found = seed  # not a state at all, as the loader says
+        if found != seed:
+            raise state_error(f"a state with seed {found}, of a data set with seed {seed}: make it with the state's seed")
         self._loader.load_state_dict(state)
-        self._waiting, self._state = dict(state), None
+        loaded = self._loader.state_dict()
+        if loaded["epoch"] >= _MOST_EPOCHS:
+            raise state_error(f"a state of epoch {loaded['epoch']}; this version counts up to {_MOST_EPOCHS - 1}")
+        self._waiting, self._state = (os.getpid(), loaded), None
+        if get_worker_info() is None:  # else it is for this worker alone
+            self._tell(loaded["epoch"])
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next ``iter``, in every worker, be this epoch, from its beginning: what trainers call."""
-        if epoch < 0:
-            raise ValueError(f"epoch: expected a number of at least 0, found {epoch}")
+        """Let the next ``iter``, in every worker, be this epoch, from its beginning: what trainers call.
+
+        A state of that very epoch, that was loaded and not gone on from yet, stays.
+        """
+        try:
+            number = -1 if isinstance(epoch, bool) else operator.index(epoch)
+        except TypeError:
+            number = -1
+        if not 0 <= number < _MOST_EPOCHS:
+            raise ValueError(f"epoch: expected a number of at least 0 and below 2**63 - 1, found {epoch!r}")
+        if self._waiting is not None and self._waiting[1]["epoch"] != number:
+            self._waiting = None
+        self._tell(number)
+
+    def _tell(self, epoch: int) -> None:
         self._told.fill_(epoch)
         self._begun.zero_()
+        self._in_workers.zero_()
 
     # processes -----------------------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,8 @@ class Loader(loader.Loader):
         batch_size: Samples of a batch of this rank.
         shuffle: Whether each epoch has a random order.
         device: Where the pictures go: ``"cpu"`` (default), or a CUDA device.
-        collate: Called with each `Batch`; what it returns is handed out, as the inputs that a `Collator` makes. Default: the batch itself.
+        collate: Called with each `Batch`; what it returns is handed out, as the inputs that a `Collator` makes. Where it raises, the state
+            stays before that batch. Default: the batch itself.
         **options: As of `mmno_fast.Loader`.
 
     >>> import tempfile
@@ -71,7 +72,9 @@ class Loader(loader.Loader):
         collate: Callable[[Batch], Any] | None = None,
         **options: Unpack[LoaderOptions],
     ) -> None:
-        self.device = torch.device(device)
+        if "slots" in options:
+            raise TypeError("slots: this loader makes its own, in page-locked memory; mmno_fast.Loader takes yours")
+        self.device = _checked_device(device)
         """Where the pictures go."""
         self.dataset = source
         """What the batches are of: trainers ask for its length."""
@@ -90,8 +93,6 @@ class Loader(loader.Loader):
                 options.get("prefetch_bytes", PREFETCH_BYTES),
                 grouped=options.get("group_by_picture", False),
             )
-        elif self.device.type != "cpu":
-            raise ValueError(f'device: expected "cpu" or a CUDA device, found {str(self.device)!r}; move batches with batch.to(…)')
         super().__init__(source, batch_size, shuffle=shuffle, slots=slots, **options)
 
     @property
@@ -113,8 +114,12 @@ class Loader(loader.Loader):
             host, batch = self._transferred(feed, self._copier)
         if host is None or batch is None:
             return None
-        self.hand_out(host, asked)
-        return batch if self._collate is None else self._collate(batch)
+        came = time.perf_counter()
+        collated = batch if self._collate is None else self._collate(batch)  # where it raises, the batch was not handed out
+        if collated is None:
+            raise TypeError("collate: expected something to hand out, found None: does it lack a return?")
+        self.hand_out(host, asked + time.perf_counter() - came)  # the time in `collate` is no waiting
+        return collated
 
     def replay(self) -> Iterator[Any]:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
@@ -140,3 +145,16 @@ class Loader(loader.Loader):
         if self._transfer is not None:
             self._transfer[1].close()
             self._transfer = None
+
+
+def _checked_device(device: torch.device | str) -> torch.device:
+    try:
+        checked = torch.device(device)
+    except (RuntimeError, TypeError):
+        checked = torch.device("meta")  # refused below
+    if checked.type not in {"cpu", "cuda"}:
+        raise ValueError(f'device: expected "cpu" or a CUDA device, found {str(device)!r}; move batches with batch.to(…)')
+    count = torch.cuda.device_count() if checked.type == "cuda" else 1
+    if (checked.index or 0) >= count:
+        raise ValueError(f"device: {str(device)!r} is not there: PyTorch finds {count or 'no'} CUDA device{'s' if count > 1 else ''}")
+    return checked

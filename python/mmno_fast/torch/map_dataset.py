@@ -64,6 +64,10 @@ class MapDataset(Dataset[Any]):
         transform: Transform | None = None,
         threads: int | None = None,
     ) -> None:
+        if channels not in {"rgb", "stored"}:
+            raise ValueError(f'channels: expected "rgb" or "stored", found {channels!r}')
+        if not isinstance(output, Output | None):
+            raise TypeError(f"output: expected an Output, found {output!r}")
         if channels == "stored" and output not in {None, Output()}:
             raise ValueError('channels="stored" gives the bytes as they are stored: leave out output')
         contents_of(source)  # refuses what is no source
