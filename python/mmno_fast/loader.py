@@ -367,11 +367,13 @@ def _memory_of(slots: Sequence[Any] | None) -> list[Any]:
     """The caller's slots, checked: writable, contiguous, uint8, each given once."""
     if slots is None:
         return []
-    memory = list(slots) if isinstance(slots, list | tuple) else []
+    if not isinstance(slots, list | tuple):
+        raise TypeError("slots: expected a list of writable, contiguous arrays of uint8")
+    memory = list(slots)
     plain = [
         isinstance(slot, np.ndarray) and slot.dtype == np.uint8 and slot.flags.c_contiguous and slot.flags.writeable for slot in memory
     ]
-    if not memory or not all(plain):
+    if not all(plain):
         raise TypeError("slots: expected a list of writable, contiguous arrays of uint8")
     if len({slot.__array_interface__["data"][0] for slot in memory}) < len(memory):
         raise ValueError("slots: expected different arrays, found one twice")
