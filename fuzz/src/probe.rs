@@ -45,7 +45,11 @@ fn check_header(bytes: &[u8], header: &Probe) {
         }
     }
     // A header that is not this picture's is refused, and never believed.
-    for (width, height) in [(header.width + 1, header.height), (header.width, header.height + 1), (1, 1)] {
+    for (width, height) in [
+        (header.width.wrapping_add(1), header.height),
+        (header.width, header.height.wrapping_add(1)),
+        (1, 1),
+    ] {
         let other = Probe { width, height, ..*header };
         let decoded = preparer.decode_only(bytes, &other, &pictures::spec(Color::Auto));
         assert!(decoded.is_err() || other == *header, "the size of another picture");
