@@ -24,6 +24,13 @@ Array = npt.NDArray[Any]
 SIZES = ((16, 16), (24, 32), (16, 40), (56, 24))
 
 
+def forty_rows(folder: Path) -> Path:
+    """Ten pictures of 40 x 40, gray and coloured in turn, and forty rows about one each; `folder` again."""
+    write_files(folder / "images", {f"{i}.png": encoded(noise(i, 40, 40, *((3,) if i % 2 else ()))) for i in range(10)})
+    write_rows(folder / "a.jsonl", [about(f"{i % 10}.png") for i in range(40)])
+    return folder
+
+
 @dataclass
 class Case:
     """A data set, as shards and as JSONL."""

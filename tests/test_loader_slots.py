@@ -12,8 +12,8 @@ import mmno_fast as mf
 import numpy as np
 import pytest
 
-from tests.building import about, encoded, noise, write_files, write_rows
-from tests.loading import Case, mixed, run, whole
+from tests.building import noise
+from tests.loading import Case, forty_rows, mixed, run, whole
 
 SPEC = mf.Resize(32, fit="stretch")
 BATCH_BYTES = 4 * 32 * 32 * 3
@@ -21,11 +21,7 @@ BATCH_BYTES = 4 * 32 * 32 * 3
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Ten pictures, forty rows."""
-    folder = tmp_path_factory.mktemp("life")
-    write_files(folder / "images", {f"{i}.png": encoded(noise(i, 40, 40, *((3,) if i % 2 else ()))) for i in range(10)})
-    write_rows(folder / "a.jsonl", [about(f"{i % 10}.png") for i in range(40)])
-    return folder
+    return forty_rows(tmp_path_factory.mktemp("rows"))
 
 
 @pytest.fixture(scope="module")
