@@ -1,6 +1,7 @@
 """One picture beside Pillow, one thread, in turns: ``python -m benches.beside_pillow [--rounds 15]``.
 
-Results are compared before anything is timed. JPEG: from the file's bytes to an array, both in Python. Resizing: Pillow's
+Results are compared before anything is timed. JPEG: from the file's bytes to an array, both in Python. Those drawn here have grain: a
+gray one is nearly all Huffman codes, which libjpeg-turbo reads for both (`benches/kernels.rs` has us beside it alone). Resizing: Pillow's
 ``Image.resize`` on a decoded picture, beside our kernel as ``benches/floor.rs`` times it, which leaves out the decoding. The fastest
 round of each counts: whatever else runs only ever adds time.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -38,28 +40,45 @@ def picture(channels: int) -> Image.Image:
     return Image.fromarray((120 + 90 * wave + grain).astype(np.uint8).squeeze())
 
 
-def show(what: str, turns: Turns, wanted: float) -> None:
+def show(what: str, turns: Turns, wanted: float, pictures: int = EACH) -> None:
     """One line: both rates and how many times Pillow's ours is."""
-    ours, pillow = (min(turns.times[name]) / EACH for name in ("ours", "pillow"))
+    ours, pillow = (min(turns.times[name]) / pictures for name in ("ours", "pillow"))
     met = f" (>= {wanted:g} x: {'met' if pillow / ours >= wanted else 'NOT MET'})" if wanted else ""
-    print(f"{what:28} {1 / ours:7,.0f}/s   Pillow {1 / pillow:6,.0f}/s   {pillow / ours:5.2f} x{met}")
+    print(f"{what:32} {1 / ours:7,.0f}/s   Pillow {1 / pillow:6,.0f}/s   {pillow / ours:5.2f} x{met}")
 
 
 def jpeg(image: Image.Image, rounds: int) -> None:
-    """Decoding, to the mode of the file."""
+    """Decoding a drawn picture, to the mode of the file."""
     file = io.BytesIO()
     image.save(file, "jpeg", quality=90)
-    spec, content = mf.Original().to_json(), file.getvalue()
+    compared(f"JPEG {image.mode}, drawn", [file.getvalue()] * EACH, rounds, 0, gray=image.mode == "L")
+
+
+def compared(what: str, contents: list[bytes], rounds: int, wanted: float, *, gray: bool) -> None:
+    """Decoding the same files, all gray or all RGB (which are kept as gray where they show nothing else, but not here)."""
+    spec = mf.Original().to_json()
 
     def ours(content: bytes) -> npt.NDArray[np.uint8]:
-        return _core.read_pictures([content], spec, stored=True)[0][0]
+        return _core.read_pictures([content], spec, stored=gray)[0][0]
 
     def by_pillow(content: bytes) -> npt.NDArray[np.uint8]:
         return np.asarray(Image.open(io.BytesIO(content)))
 
-    assert np.array_equal(ours(content), by_pillow(content))
-    contents = [content] * EACH
-    show(f"JPEG {image.mode}", Turns(rounds, ours=partial(seconds, ours, contents), pillow=partial(seconds, by_pillow, contents)), 1.3)
+    for content in contents:
+        assert np.array_equal(ours(content), by_pillow(content))
+    show(what, Turns(rounds, ours=partial(seconds, ours, contents), pillow=partial(seconds, by_pillow, contents)), wanted, len(contents))
+
+
+def real_jpegs(folder: Path, rounds: int) -> None:
+    """The same for all JPEGs of a folder, gray ones and RGB ones."""
+    files: dict[str, list[bytes]] = {"L": [], "RGB": []}
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        content = path.read_bytes()
+        if content.startswith(b"\xff\xd8\xff"):
+            files.setdefault(Image.open(io.BytesIO(content)).mode, []).append(content)
+    for mode in ("L", "RGB"):
+        if files[mode]:
+            compared(f"JPEG {mode}, {len(files[mode])} real pictures", files[mode], rounds, 1.3, gray=mode == "L")
 
 
 def resize(image: Image.Image, side: int, rounds: int, program: str, work: Path) -> None:
@@ -83,10 +102,16 @@ def resize(image: Image.Image, side: int, rounds: int, program: str, work: Path)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    data = os.environ.get("MMNO_TEST_DATA", "../shared")
+    parser.add_argument(
+        "--pictures", type=Path, default=Path(data) / "data" / "pictures", help="a folder of real JPEGs (default: %(default)s)"
+    )
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
     program = floor_program()
     print(f"Pillow {PIL.__version__}; resampling here: {_core.build_info()['resample']}")
     images = [picture(3), picture(1)]
+    real_jpegs(arguments.pictures, rounds)
     for image in images:
         jpeg(image, rounds)
     with tempfile.TemporaryDirectory() as work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -66,6 +67,26 @@ def paced(loader: mf.Loader, batches: int, step: float) -> Paced:
         step=step,
         longest=max(waits),
     )
+
+
+def idle_share(loader: mf.Loader, batches: int, step: float) -> float:
+    """What share of its time such a consumer spends asking a generator that does nothing, beside the same loader.
+
+    After a step that moved megabytes, the interpreter itself is no longer in the caches.
+    """
+    loader.set_epoch(1)
+    feed, idle = iter(loader), (nothing for nothing in itertools.repeat(None))
+    batch = next(feed)
+    asking = 0.0
+    began = time.perf_counter()
+    for _ in range(batches):
+        _busy_until(time.perf_counter() + step)
+        asked = time.perf_counter()
+        next(idle)
+        asking += time.perf_counter() - asked
+        batch = next(feed)
+    del batch
+    return asking / (time.perf_counter() - began)
 
 
 def _busy_until(end: float) -> None:

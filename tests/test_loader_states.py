@@ -89,6 +89,63 @@ def test_a_state_counts_what_was_handed_out_and_not_what_was_made_ahead(original
     assert set(loader.state_dict()) == {"version", "fingerprint", "seed", "epoch", "position"}
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_ready_and_what_is_waited_for_leave_the_same_state(original, monkeypatch, waits):
+    """A batch that is ready is handed over by the core; all else goes the long way, through `Loader.take`."""
+    taken = []
+    with mf.Loader(original.shards, 4, shuffle=True, seed=3) as loader:
+        long_way = loader.take
+
+        def take(feed: Any, asked: float) -> Any:
+            taken.append(feed)
+            return long_way(feed, asked)
+
+        monkeypatch.setattr(loader, "take", take)
+        if waits:
+            monkeypatch.setattr(mf.Loader, "_make", None)
+        running: Any = iter(loader)
+        seen: list[mf.Batch] = []
+        for expected in loading.expected(len(original.shards), 4, shuffle=True, seed=3, epoch=0):
+            while not running.feed.is_ready():
+                pass
+            batch = next(running)
+            seen.append(batch)
+            state = loader.state_dict()
+            assert (batch.epoch, batch.row_numbers.tolist()) == (0, expected.rows)
+            assert (state["epoch"], state["position"]) == (0, batch.position) == (0, 4 * len(seen))
+        stats = loader.stats()
+        assert len(taken) == (len(seen) if waits else 0)
+        assert (stats.batches, stats.rows, stats.bytes) == (len(seen), 4 * len(seen), sum(batch.nbytes for batch in seen))
+        assert 0 < stats.waited <= stats.elapsed
+        assert next(running, None) is None
+        assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 0)
+
+
+def test_a_batch_that_could_not_be_handed_over_comes_again(original, monkeypatch):
+    class Interrupted(mf.Batch):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            if self.position == 12:
+                raise KeyboardInterrupt
+
+    whole = loading.expected(len(original.shards), 4, shuffle=True, seed=3, epoch=0)
+    with mf.Loader(original.shards, 4, shuffle=True, seed=3) as loader:
+        monkeypatch.setattr("mmno_fast.loader.Batch", Interrupted)
+        running: Any = iter(loader)
+        for _ in range(2):
+            next(running)
+        while not running.feed.is_ready():
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            next(running)
+        assert (running.feed, next(running, None)) == (None, None)
+        monkeypatch.undo()
+        state = loader.state_dict()
+        assert state["position"] == 8
+        loader.load_state_dict(state)
+        assert row_numbers(loader) == [expected.rows for expected in whole[2:]]
+
+
 def test_a_state_brings_its_seed(original):
     with mf.Loader(original.shards, 4, shuffle=True, seed=1) as loader:
         batches = list(loader)

@@ -58,21 +58,6 @@ def shards(raw, tmp_path_factory):
     return mf.open(out)
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands until somebody moves it on."""
-
-    class Hand:
-        now = 100.0
-
-        def __call__(self):
-            return self.now
-
-    hand = Hand()
-    monkeypatch.setattr("mmno_fast.waiting.time.perf_counter", hand)
-    return hand
-
-
 def consume(dataset, batch_size, seconds, step, **how):
     """A consumer that takes `step` seconds for each batch: what it says, and what the clock outside says of waiting and of all its time."""
     with mf.Loader(dataset, batch_size, shuffle=True, **how) as loader:
@@ -94,32 +79,8 @@ def consume(dataset, batch_size, seconds, step, **how):
 # the numbers
 
 
-def test_a_clock_counts_from_the_first_question_to_the_last_answer(clock):
-    counting = waiting.Clock()
-    for asked, came in ((0.0, 2.0), (5.0, 5.5), (8.0, 8.25)):
-        clock.now = 100 + came
-        assert not counting.handed_out(100 + asked, 4, 6, 1000)
-    assert (counting.elapsed, counting.waited) == (8.25, 2.75)
-    clock.now = 1000
-    counting.begin()  # what lies between iterations does not count
-    clock.now = 1001
-    counting.handed_out(1000.5, 4, 6, 1000)
-    assert (counting.elapsed, counting.waited) == (8.75, 3.25)
-    assert (counting.batches, counting.rows, counting.pictures, counting.bytes) == (4, 16, 24, 4000)
-
-
-@pytest.mark.parametrize(("share", "told"), [(0.04, 0), (0.06, 3)])
-def test_whoever_waits_too_long_is_told_once_a_minute(clock, share, told):
-    counting = waiting.Clock()
-    said = 0
-    for second in range(200):
-        clock.now = 101 + second
-        said += counting.handed_out(clock.now - share, 1, 1, 1)
-    assert said == told
-
-
 def test_waiting_is_told_through_logging_in_one_line(raw, monkeypatch, caplog):
-    monkeypatch.setattr(waiting.Clock, "WINDOW", 0.05)
+    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.05)
     with caplog.at_level(logging.WARNING, "mmno_fast"), mf.Loader(raw, 16, shuffle=True, threads=1) as loader:
         for _ in itertools.islice(loader, 12):
             pass

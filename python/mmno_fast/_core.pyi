@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 __all__ = [
     "Batch",
     "CheckReport",
     "ClosedError",
+    "Consumer",
     "DataError",
+    "Epoch",
     "Feed",
     "Lease",
     "MmnoError",
@@ -200,23 +202,58 @@ class Feed:
         """End its threads, and wait for them."""
 
 @final
+class Consumer:
+    """Where a consumer is in its epochs, what it was handed, and how long it waited for it. `window`: seconds."""
+
+    def __new__(cls, window: float, share: float) -> Consumer: ...
+    @property
+    def place(self) -> tuple[int, int, bool]:
+        """The epoch of the next batch, its position, and whether one of this epoch was handed out since somebody went to this place."""
+    def go_to(self, epoch: int, position: int) -> None:
+        """The next batch is there."""
+    def begin(self) -> None:
+        """An iteration begins: the time since the last one does not count."""
+    def handed_out(self, position: int, rows: int, pictures: int, nbytes: int, waited: float) -> bool:
+        """A batch is handed out that was waited for so many seconds. Whether the consumer is to be told that it waits too much."""
+    def snapshot(self) -> dict[str, Any]:
+        """`batches`, `rows`, `pictures`, `bytes`; `elapsed` and `waited`, seconds."""
+
+@disjoint_base
+class Epoch:
+    """One iteration over an epoch. Hands over at once what is ready; else calls its `take`, which a class derived from it has."""
+
+    def __new__(cls, feed: Feed, consumer: Consumer, make: Sequence[Any] | None, *_others: Any) -> Self: ...
+    @property
+    def feed(self) -> Feed | None:
+        """Where batches come from; None where there are no more."""
+    @feed.setter
+    def feed(self, value: Feed | None, /) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+@final
 class Batch:
     """A batch, as the core hands it over."""
 
-    def lease(self) -> Lease:
-        """Its memory; once, then a `ClosedError`."""
-    @property
-    def rows(self) -> Rows | None:
-        """Its rows as Arrow; None where pictures come alone."""
+    def lease(self) -> Lease | None:
+        """Its memory, always the same object; None of a batch without pixels."""
+    def without_pixels(self) -> Batch:
+        """The same batch, which does not hold the memory."""
     @property
     def position(self) -> int:
         """Where all ranks are after it."""
     @property
-    def bytes(self) -> int:
-        """Bytes of its pictures."""
-    @property
     def row_count(self) -> int:
         """How many rows there are; 0 where pictures come alone."""
+    @property
+    def count(self) -> int:
+        """How many pictures."""
+    @property
+    def rows(self) -> Rows | None:
+        """Its rows as Arrow; None where pictures come alone."""
+    @property
+    def bytes(self) -> int:
+        """Bytes of its pictures."""
     @property
     def row_numbers(self) -> npt.NDArray[np.uint64]:
         """Numbers of its rows."""
@@ -235,9 +272,6 @@ class Batch:
     @property
     def size(self) -> tuple[int, int] | None:
         """(height, width) where all pictures have the same."""
-    @property
-    def count(self) -> int:
-        """How many pictures."""
     @property
     def skipped(self) -> list[tuple[int | None, str, int, str, str]]:
         """(row number, source, line, code, message) of each row that was left out."""

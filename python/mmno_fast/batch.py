@@ -53,6 +53,13 @@ class _Copied:
     count: int
     skipped: list[tuple[int | None, str, int, str, str]]
 
+    def lease(self) -> None:
+        """It holds no memory: the batch has `Batch.numbers`."""
+
+    def without_pixels(self) -> _Copied:
+        """It has none."""
+        return self
+
 
 class Batch:
     """Rows and their pictures. Arrays are views of one slot, which is used again only when the last of them is gone: keep what you like.
@@ -65,20 +72,16 @@ class Batch:
     def __init__(self, core: _core.Batch, output: Output | None, epoch: int, labels: npt.NDArray[np.int64] | None) -> None:
         self._core: _core.Batch | _Copied = core
         self._output = output
-        self._memory: memoryview[int] | None = memoryview(core.lease())
         self._labels = labels
         self.epoch = epoch
         """The epoch, from 0."""
-        self.position: int = core.position
-        """Samples of the epoch that all ranks have seen after this batch."""
 
     def __len__(self) -> int:
         """Rows; pictures where they come alone."""
-        rows = len(self.row_numbers)
-        return rows or self._core.count
+        return self.row_count or self.picture_count
 
     def __repr__(self) -> str:
-        return f"<batch of {len(self.row_numbers)} rows, {self._core.count} pictures, epoch {self.epoch}, position {self.position}>"
+        return f"<batch of {self.row_count} rows, {self.picture_count} pictures, epoch {self.epoch}, position {self.position}>"
 
     @property
     def dtype(self) -> str:
@@ -194,6 +197,11 @@ class Batch:
         return len(self.image_index) != self._core.count
 
     @property
+    def position(self) -> int:
+        """Samples of the epoch that all ranks have seen after this batch."""
+        return self._core.position
+
+    @property
     def row_count(self) -> int:
         """How many rows there are; 0 where pictures come alone."""
         return self._core.row_count
@@ -211,15 +219,16 @@ class Batch:
     @cached_property
     def numbers(self) -> Array:
         """The numbers of all pictures, flat, as `dtype`: the slot itself."""
-        if self._memory is None or self._core.bytes == 0:
+        lease = self._core.lease()
+        if lease is None or self.nbytes == 0:
             return np.empty(0, _DTYPES[self.dtype])
-        return np.frombuffer(self._memory, _DTYPES[self.dtype])
+        return np.frombuffer(memoryview(lease), _DTYPES[self.dtype])
 
     def without_pixels(self) -> Batch:
         """The same batch without its pictures' numbers: for whoever holds a copy of them, and wants the slot to be free again."""
         bare = object.__new__(Batch)
         bare.__dict__.update(self.__dict__)
-        bare._memory = None
+        bare._core = self._core.without_pixels()
         for name in ("images", "numbers"):
             bare.__dict__.pop(name, None)
         return bare
@@ -240,10 +249,9 @@ class Batch:
             count=core.count,
             skipped=core.skipped,
         )
-        state: dict[str, Any] = {"_core": copied, "_output": self._output, "_memory": None, "_labels": None}
-        state |= {"epoch": self.epoch, "position": self.position}
+        state: dict[str, Any] = {"_core": copied, "_output": self._output, "_labels": None, "epoch": self.epoch}
         if self._labels is not None:
             state |= {"_labels": self._labels[:0], "labels": self.labels}  # its own only, and that there are some
-        if self._memory is not None or "numbers" in self.__dict__:  # else whoever holds the numbers pickles them
+        if core.lease() is not None or "numbers" in self.__dict__:  # else whoever holds the numbers pickles them
             state["numbers"] = self.numbers
         return state

@@ -2,69 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.batch import Batch
+from mmno_fast.output import Output
 
 if TYPE_CHECKING:
     from mmno_fast.loader import Loader
 
+Make: TypeAlias = tuple[Callable[..., Any], Output | None, npt.NDArray[np.int64] | None]
+"""What is called with a batch of the core and `output`, epoch, `labels` (the other two here); what it returns is handed out."""
 
-class Epoch(Iterator[Batch]):
-    """The batches of one epoch. It holds on to its loader, and the loader not to it: when it goes, its threads end."""
 
-    def __init__(self, loader: Loader, feed: _core.Feed) -> None:
-        self._feed: _core.Feed | None = feed
-        self._loader = loader
+class Epoch(_core.Epoch):
+    """The batches of one epoch. It holds on to its loader, and the loader not to it: when it goes, its threads end.
+
+    The core hands over what is ready; here is all else: waiting, the end, errors, and what `torch.Loader` makes of batches.
+    """
+
+    def __init__(self, _feed: _core.Feed, _consumer: _core.Consumer, _make: Make | None, loader: Loader) -> None:
+        self._loader = loader  # the rest is the core's
         self.superseded = False
         """Whether a newer iteration has ended it before its time."""
         self._handing_over = RLock()  # threads may share it; a signal's handler may use it while it waits
 
-    def __next__(self) -> Batch:
+    def take(self, since: float) -> Any:
+        """Wait for the next batch, which was asked for `since` seconds ago."""
+        asked = time.perf_counter() - since
         self._loader.check_process()
         with self._handing_over:
             if self.superseded:
                 raise RuntimeError("a newer iteration of this loader has ended this one: one epoch runs at a time. Make another Loader")
-            if self._feed is None:
+            if self.feed is None:
                 raise StopIteration
             try:
-                batch: Batch | None = self._loader.take(self._feed)
+                batch = self._loader.take(self.feed, asked)
             except BaseException:
                 self.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
                 raise
             if batch is None:
-                ended = self._feed is not None  # else another thread has closed it, and more was to come
+                ended = self.feed is not None  # else another thread has closed it, and more was to come
                 self.close()
                 if ended:
                     self._loader.finish()
                 raise StopIteration
             return batch
 
+    def warn(self) -> None:
+        """Tell the consumer that it waits too much."""
+        self._loader.warn()
+
     @property
     def ended(self) -> bool:
         """Whether it hands out nothing more."""
-        return self._feed is None
+        return self.feed is None
 
     def stop(self) -> None:
         """Tell its threads to end, without waiting for them."""
-        if self._feed is not None:
-            self._feed.stop()
-            self._feed = None
+        feed, self.feed = self.feed, None
+        if feed is not None:
+            feed.stop()
 
     def begin_again(self, feed: _core.Feed) -> None:
         """Hand out other batches instead; nothing where it has ended."""
-        if self._feed is None:
-            feed.close()
-        else:
-            self._feed.close()
-            self._feed = feed
+        before, self.feed = self.feed, None if self.feed is None else feed
+        (before or feed).close()
 
     def close(self) -> None:
         """End its threads."""
-        if self._feed is not None:
-            feed, self._feed = self._feed, None
-            if self._loader.is_of_this_process:  # else it has no threads, and one that is gone may hold its lock
-                feed.close()
+        feed, self.feed = self.feed, None
+        if feed is not None and self._loader.is_of_this_process:  # else it has no threads, and one that is gone may hold its lock
+            feed.close()

@@ -15,14 +15,14 @@ import numpy as np
 
 from mmno_fast import _core
 from mmno_fast.batch import Batch
-from mmno_fast.epoch import Epoch
+from mmno_fast.epoch import Epoch, Make
 from mmno_fast.errors import state_error
 from mmno_fast.machine import threads_of
 from mmno_fast.output import Output
 from mmno_fast.pictures import LabelledPictures
 from mmno_fast.ranks import rank_and_world
 from mmno_fast.samples import Source, contents_of, samples_of
-from mmno_fast.waiting import Clock, LoaderStats
+from mmno_fast.waiting import WARN_SHARE, WINDOW, LoaderStats
 
 Uneven: TypeAlias = Literal["drop", "wrap", "short", "raise"]
 PREFETCH_BYTES: Final = 2**30
@@ -132,7 +132,7 @@ class Loader:
         self.sample_count = len(samples)
         """Samples that the data set has."""
         self._core_stats = _core.Stats()
-        self._clock = Clock()
+        self._consumer = _core.Consumer(WINDOW, WARN_SHARE)
         self._slots = _core.Slots(self._core_stats, _memory_of(slots))
         self._recipe = _core.Recipe(
             contents_of(source).core,
@@ -144,9 +144,7 @@ class Loader:
         )
         self._process = os.getpid()
         self._closed = False
-        self._epoch, self._position = 0, 0  # of the next batch
         self._running: weakref.ref[Epoch] | None = None
-        self._begun = False  # whether a batch of the epoch `_epoch` was handed out since the last `iter` or state
         if not len(self) and self.sample_count:  # refuses what cannot be
             _LOG.warning(
                 '%d samples give no batch of %d for each of %d ranks: choose uneven="short", or a smaller batch_size',
@@ -161,12 +159,14 @@ class Loader:
         """Go on from a loaded state; else begin the next epoch. One of which no batch was handed out does not count."""
         self._check_open()
         self._end_running(superseded=True)
-        if self._begun:
-            self._epoch, self._position, self._begun = self._epoch + 1, 0, False
-        self._clock.begin()
-        epoch = Epoch(self, self.feed(self._epoch, self._position))
-        self._running = weakref.ref(epoch)
-        return epoch
+        epoch, position, begun = self._consumer.place
+        if begun:
+            epoch, position = epoch + 1, 0
+            self._consumer.go_to(epoch, position)
+        self._consumer.begin()
+        running = Epoch(self.feed(epoch, position), self._consumer, self._make, self)
+        self._running = weakref.ref(running)
+        return running
 
     def __len__(self) -> int:
         """Batches that this rank gets in a whole epoch."""
@@ -196,9 +196,8 @@ class Loader:
             bytes_ahead=self._prefetch_bytes,
         )
 
-    def take(self, feed: _core.Feed) -> Any:
-        """The next batch of `feed`, counted; None at its end."""
-        asked = time.perf_counter()
+    def take(self, feed: _core.Feed, asked: float) -> Any:
+        """The next batch of `feed`, which the consumer asked for at the time `asked`, counted; None at its end."""
         batch = self.fetch(feed)
         if batch is not None:
             self.hand_out(batch, asked)
@@ -207,23 +206,33 @@ class Loader:
     def fetch(self, feed: _core.Feed) -> Batch | None:
         """The next batch of `feed`, not yet counted as handed out; None at its end."""
         core = feed.next()
-        return None if core is None else Batch(core, self._output, self._epoch, self._labels)
+        return None if core is None else Batch(core, self._output, self.epoch, self._labels)
+
+    @property
+    def _make(self) -> Make | None:
+        """What the core calls for a batch that is ready, as `fetch` does. None: it is to call `take`."""
+        return (Batch, self._output, self._labels)
 
     def hand_out(self, batch: Batch, asked: float) -> None:
         """Count `batch`, which the consumer asked for at the time `asked`: the state is behind it now."""
-        self._position, self._begun = batch.position, True
-        if self._clock.handed_out(asked, batch.row_count, batch.picture_count, batch.nbytes):
-            stats = self.stats()
-            _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
+        waited = time.perf_counter() - asked
+        if self._consumer.handed_out(batch.position, batch.row_count, batch.picture_count, batch.nbytes, waited):
+            self.warn()
+
+    def warn(self) -> None:
+        """Tell the consumer that it waits too much."""
+        stats = self.stats()
+        _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
 
     def finish(self) -> None:
         """An epoch is at its end: the state is the beginning of the next one."""
-        self._epoch, self._position, self._begun = self._epoch + 1, 0, False
+        self._consumer.go_to(self.epoch + 1, 0)
 
     def replay(self) -> Iterator[Batch]:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
         self._check_open()
-        feed = self.feed(self._epoch, 0)
+        epoch = self.epoch
+        feed = self.feed(epoch, 0)
         kept: list[_core.Batch] = []
         try:
             while len(kept) < self._prefetch and sum(core.bytes for core in kept) < self._prefetch_bytes:
@@ -233,7 +242,7 @@ class Loader:
                 kept.append(core)
         finally:
             feed.close()
-        batches = [Batch(core, self._output, self._epoch, self._labels) for core in kept]
+        batches = [Batch(core, self._output, epoch, self._labels) for core in kept]
         while batches:
             yield from batches
 
@@ -244,13 +253,8 @@ class Loader:
 
         Counts batches that were handed out, not those made ahead. Any number of ranks can go on from it.
         """
-        return {
-            "version": _VERSION,
-            "fingerprint": self._fingerprint,
-            "seed": self._seed,
-            "epoch": self._epoch,
-            "position": self._position,
-        }
+        epoch, position, _ = self._consumer.place
+        return {"version": _VERSION, "fingerprint": self._fingerprint, "seed": self._seed, "epoch": epoch, "position": position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state` with the next ``iter``, with its seed.
@@ -274,7 +278,8 @@ class Loader:
             raise state_error(f"a state at position {position} of {self.sample_count}, epoch {epoch}, seed {seed}")
         self._check_open()
         self._end_running()
-        self._seed, self._epoch, self._position, self._begun = seed, epoch, position, False
+        self._seed = seed
+        self._consumer.go_to(epoch, position)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next ``iter`` be this epoch, from its beginning: what trainers call. Without effect where that is so already.
@@ -282,10 +287,11 @@ class Loader:
         Some call it behind ``iter``: as long as no batch was handed out, that iteration becomes one of this epoch. Later, it ends.
         """
         _check("epoch", epoch, 0)
-        if (epoch, False) == (self._epoch, self._begun):
+        now, _, begun = self._consumer.place
+        if (epoch, False) == (now, begun):
             return
-        running = None if self._begun or self._running is None else self._running()
-        self._epoch, self._position, self._begun = epoch, 0, False
+        running = None if begun or self._running is None else self._running()
+        self._consumer.go_to(epoch, 0)
         if running is None:
             self._end_running()
         else:
@@ -294,13 +300,13 @@ class Loader:
     @property
     def epoch(self) -> int:
         """The epoch of the next batch."""
-        return self._epoch
+        return self._consumer.place[0]
 
     # waiting -------------------------------------------------------------------------------------------------------------------
 
     def stats(self) -> LoaderStats:
         """What was handed out, where the time went, how long the consumer waited, what limits."""
-        return self._clock.stats(self._core_stats, self.threads)
+        return LoaderStats(threads=self.threads, **(self._core_stats.snapshot() | self._consumer.snapshot()))
 
     def explain(self) -> str:
         """`stats` for people: how long the consumer waited, which stage limits, and the next thing to turn."""
@@ -350,7 +356,7 @@ class Loader:
 
     def check_process(self) -> None:
         """Refuse to be used in a forked child."""
-        if not self.is_of_this_process:
+        if self._process != os.getpid():
             raise RuntimeError("this loader belongs to the process that made it: its threads do not survive a fork. Make one here")
 
 

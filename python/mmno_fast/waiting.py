@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from mmno_fast import _core
 from mmno_fast.machine import thread_count
 
+WINDOW: Final = 60.0
+"""So many seconds are looked at, each time anew."""
 WARN_SHARE: Final = 0.05
-"""A consumer that waits more than this share of a minute is told so."""
+"""A consumer that waits more than this share of them is told so."""
 SATURATED: Final = 0.7
 """Workers that are busy for this share of the time are the limit."""
 FEW: Final = 8
@@ -134,55 +134,3 @@ class LoaderStats:
         if self.skipped:
             lines.append(f"{self.skipped:,} rows left out: see batch.skipped")
         return "\n".join(lines)
-
-
-class Clock:
-    """Counts what is handed out, and how long the consumer waits; says so where it waits too long."""
-
-    WINDOW = 60.0
-
-    def __init__(self) -> None:
-        self.batches = self.rows = self.pictures = self.bytes = 0
-        self.elapsed = self.waited = 0.0
-        self._last: float | None = None
-        self._window = (0.0, 0.0)  # elapsed and waited when it began
-
-    def begin(self) -> None:
-        """An iteration begins: the time since the last one does not count."""
-        self._last = None
-
-    def handed_out(self, asked: float, rows: int, pictures: int, nbytes: int) -> bool:
-        """A batch goes to the consumer, who asked for it at the time `asked`. Whether he should be told that he waits."""
-        now = time.perf_counter()
-        self.elapsed += now - (asked if self._last is None else self._last)
-        self.waited += now - asked
-        self._last = now
-        self.batches += 1
-        self.rows += rows
-        self.pictures += pictures
-        self.bytes += nbytes
-        elapsed, waited = self.elapsed - self._window[0], self.waited - self._window[1]
-        if elapsed < self.WINDOW:
-            return False
-        self._window = (self.elapsed, self.waited)
-        return waited > WARN_SHARE * elapsed
-
-    def stats(self, core: _core.Stats, threads: int) -> LoaderStats:
-        """Everything so far."""
-        counts = core.snapshot()
-        return LoaderStats(
-            batches=self.batches,
-            rows=self.rows,
-            pictures=self.pictures,
-            bytes=self.bytes,
-            elapsed=self.elapsed,
-            waited=self.waited,
-            threads=threads,
-            busy=counts["busy"],
-            decoded=counts["decoded"],
-            remembered=counts["remembered"],
-            memory_bytes=counts["memory_bytes"],
-            skipped=counts["skipped"],
-            slots=counts["slots"],
-            slot_bytes=counts["slot_bytes"],
-        )

@@ -40,7 +40,7 @@ pub struct Batch {
 pub struct Feed {
     /// The bytes of a batch that the consumer took, so that another may be made. Dropped first: a thread that waits for it then ends.
     taken: Option<Sender<u64>>,
-    background: Background<Batch>,
+    background: Background<Arc<Batch>>,
 }
 
 impl Feed {
@@ -75,6 +75,11 @@ impl Feed {
         }
     }
 
+    /// The next batch, if it is ready now; `None` where it is not, and at the end.
+    pub fn ready(&self) -> Result<Option<Arc<Batch>>> {
+        Ok(self.background.ready()?.inspect(|batch| took(batch, self.taken.as_ref())))
+    }
+
     /// Whether a batch is ready now.
     pub fn is_ready(&self) -> bool {
         self.background.is_ready()
@@ -95,18 +100,21 @@ impl Feed {
 
 /// Where the batches of a [`Feed`] come in. The feed may be closed meanwhile: that is then the end.
 pub struct Batches {
-    results: Results<Batch>,
+    results: Results<Arc<Batch>>,
     taken: Option<Sender<u64>>,
 }
 
 impl Batches {
     /// The next batch; `None` at the end. Waits; `monitor` is asked meanwhile whether to go on.
-    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<Batch>> {
-        let batch = self.results.next(monitor)?;
-        if let (Some(batch), Some(taken)) = (&batch, &self.taken) {
-            let _ = taken.send(batch.weight);
-        }
-        Ok(batch)
+    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<Arc<Batch>>> {
+        Ok(self.results.next(monitor)?.inspect(|batch| took(batch, self.taken.as_ref())))
+    }
+}
+
+/// Lets another batch be made.
+fn took(batch: &Batch, taken: Option<&Sender<u64>>) {
+    if let Some(taken) = taken {
+        let _ = taken.send(batch.weight);
     }
 }
 
@@ -126,7 +134,7 @@ struct Gathered {
 }
 
 impl Maker<'_> {
-    fn run(&self, give: &Sender<Result<Batch>>) -> Result<()> {
+    fn run(&self, give: &Sender<Result<Arc<Batch>>>) -> Result<()> {
         let monitor = || {
             if self.stop.load(Ordering::Relaxed) {
                 Err(Error::interrupted())
@@ -158,7 +166,7 @@ impl Maker<'_> {
                 gathered.pictures.extend(done.pictures);
                 if done.last {
                     let batch = self.finish(done.filling, std::mem::take(&mut gathered))?;
-                    let _ = give.send(Ok(batch));
+                    let _ = give.send(Ok(Arc::new(batch)));
                 }
                 Ok(())
             },

@@ -20,3 +20,4 @@ pub mod slot;
 pub mod gather;
 mod pieces;
 pub mod feed;
+pub mod consumer;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
@@ -13,6 +14,12 @@ use crate::load::gather::{Filling, Plan, Recipe};
 use crate::load::order::{Permutation, Steps};
 use crate::load::slot::{Lease, Slots};
 use crate::ordered::POLL;
+
+/// The shortest time between two looks for a batch that was taken. A system adds some 50 us of its own.
+const NAP: Duration = Duration::from_micros(20);
+
+/// How long this goes on: a step of this length bears the cost of waking.
+const NAPPING: Duration = Duration::from_millis(5);
 
 /// How far ahead of the consumer batches are made.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +130,7 @@ impl<'a> Making<'a> {
     /// Whether a batch of these bytes may begin. Waits where nothing else is left to do.
     fn admits(&self, bytes: u64) -> bool {
         let limit = self.maker.ahead;
+        let began = Instant::now();
         loop {
             while let Ok(bytes) = self.maker.returned.try_recv() {
                 self.take(bytes);
@@ -134,7 +142,16 @@ impl<'a> Making<'a> {
             if self.under_way.get() > 0 {
                 return false;
             }
-            match self.maker.returned.recv_timeout(POLL) {
+            // Whoever is asleep has to be woken, and the consumer pays: several microseconds, as much as for all the rest of a batch. So
+            // for a while this thread looks by itself, the less often the longer it waits; only where steps are long is it woken.
+            let waited = began.elapsed();
+            let news = if waited < NAPPING {
+                std::thread::sleep((waited / 8).max(NAP));
+                self.maker.returned.recv_timeout(Duration::ZERO)
+            } else {
+                self.maker.returned.recv_timeout(POLL)
+            };
+            match news {
                 Ok(bytes) => self.take(bytes),
                 Err(RecvTimeoutError::Timeout) if !self.maker.stop.load(Ordering::Relaxed) => {}
                 // The consumer is gone, or wants no more.

@@ -66,6 +66,12 @@ impl<R: Send + 'static> Background<R> {
         }
     }
 
+    /// A result that is there already; `None` where there is none yet, or none any more, or in a forked child.
+    pub fn ready(&self) -> Result<Option<R>> {
+        let inner = self.inner.as_ref().filter(|_| std::process::id() == self.process);
+        inner.and_then(|inner| inner.results.try_recv().ok()).transpose()
+    }
+
     /// Whether a result is there, or the end.
     pub fn is_ready(&self) -> bool {
         self.inner
@@ -156,10 +162,15 @@ mod tests {
         })
         .unwrap();
         let mut seen = Vec::new();
+        while !counting.is_ready() {
+            std::thread::yield_now();
+        }
+        seen.extend(counting.ready().unwrap());
         while let Some(i) = counting.results().next(&|| Ok(())).unwrap() {
             seen.push(i);
         }
         assert_eq!(seen, [0, 1, 2]);
+        assert!(counting.ready().unwrap().is_none());
         assert!(counting.results().next(&|| Ok(())).unwrap().is_none());
 
         let panicking = Background::<()>::start("test", |_, _| panic!("on purpose")).unwrap();

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "Python's buffer protocol")]
 
 use std::ffi::c_int;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::PyArray1;
 use pyo3::exceptions::PyBufferError;
@@ -12,32 +12,53 @@ use pyo3::prelude::*;
 
 use crate::load::feed::Batch as CoreBatch;
 use crate::load::slot::Lease as CoreLease;
-use crate::python::gate::ClosedError;
 use crate::python::tables::Rows;
 
 /// A batch, as the core hands it over.
 #[pyclass(frozen, module = "mmno_fast._core")]
 pub(super) struct Batch {
-    batch: CoreBatch,
-    lease: Mutex<Option<CoreLease>>,
+    batch: Arc<CoreBatch>,
+    /// The memory, until somebody asks for it; then the one that everybody gets.
+    lease: Mutex<Held>,
+}
+
+enum Held {
+    Nothing,
+    Core(CoreLease),
+    Python(Py<Lease>),
 }
 
 impl Batch {
-    pub(super) fn new(mut batch: CoreBatch) -> Self {
-        let lease = Mutex::new(batch.lease.take());
+    pub(super) fn new(mut batch: Arc<CoreBatch>) -> Self {
+        let lease = Arc::get_mut(&mut batch).and_then(|batch| batch.lease.take());
+        let lease = Mutex::new(lease.map_or(Held::Nothing, Held::Core));
         Self { batch, lease }
     }
 }
 
 #[pymethods]
 impl Batch {
-    /// The memory, once: whoever holds it keeps it from being used again.
-    fn lease(&self) -> PyResult<Lease> {
-        let lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let bytes = self.batch.plan.bytes;
-        lease
-            .map(|lease| Lease { lease, bytes })
-            .ok_or_else(|| ClosedError::new_err("the memory of this batch was taken before"))
+    /// The memory, always the same object; `None` of a batch without pixels. Whoever holds it, or this batch, keeps it from being used again.
+    fn lease(&self, py: Python<'_>) -> PyResult<Option<Py<Lease>>> {
+        let mut held = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = match std::mem::replace(&mut *held, Held::Nothing) {
+            Held::Nothing => return Ok(None),
+            Held::Core(lease) => {
+                let bytes = self.batch.plan.bytes;
+                Py::new(py, Lease { lease, bytes })?
+            }
+            Held::Python(lease) => lease,
+        };
+        *held = Held::Python(lease.clone_ref(py));
+        Ok(Some(lease))
+    }
+
+    /// The same batch, which does not hold the memory.
+    fn without_pixels(&self) -> Self {
+        Self {
+            batch: Arc::clone(&self.batch),
+            lease: Mutex::new(Held::Nothing),
+        }
     }
 
     #[getter]

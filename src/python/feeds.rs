@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::Error;
-use crate::load::feed::{Ahead, Feed as CoreFeed};
+use crate::load::feed::{Ahead, Batch as CoreBatch, Feed as CoreFeed};
 use crate::load::gather::Recipe as CoreRecipe;
 use crate::load::order::{Permutation, Steps, Uneven};
 use crate::load::output::{Output, Writer};
@@ -194,6 +194,14 @@ pub(super) fn samples_at<'py>(
 #[pyclass(frozen, module = "mmno_fast._core")]
 pub(super) struct Feed {
     feed: Mutex<Option<CoreFeed>>,
+}
+
+impl Feed {
+    /// The next batch, if it is there and nobody else is at the feed.
+    pub(super) fn ready(&self) -> crate::error::Result<Option<Arc<CoreBatch>>> {
+        let Ok(feed) = self.feed.try_lock() else { return Ok(None) };
+        feed.as_ref().map_or(Ok(None), CoreFeed::ready)
+    }
 }
 
 #[pymethods]

@@ -3,6 +3,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "arguments of Python functions are owned")]
 
 mod batches;
+mod epochs;
 mod feeds;
 mod gate;
 mod jobs;
@@ -31,6 +32,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<feeds::Slots>()?;
     module.add_class::<feeds::Recipe>()?;
     module.add_class::<feeds::Feed>()?;
+    module.add_class::<epochs::Consumer>()?;
+    module.add_class::<epochs::Epoch>()?;
     module.add_class::<batches::Batch>()?;
     module.add_class::<batches::Lease>()?;
     module.add_function(wrap_pyfunction!(feeds::count_batches, module)?)?;

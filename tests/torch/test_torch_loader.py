@@ -303,9 +303,9 @@ def test_the_largest_batch(shards, drawn):
         assert max(batch.nbytes for batch in loader) <= grouped
 
 
-def test_a_consumer_that_waits_is_told(shards, caplog):
+def test_a_consumer_that_waits_is_told(shards, caplog, monkeypatch):
+    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.0)
     loader = Loader(shards, 16, shuffle=False, threads=1)
-    loader._clock.WINDOW = 0.0
     with loader, caplog.at_level(logging.WARNING, "mmno_fast"):
         list(loader)
     assert "waited" in caplog.text

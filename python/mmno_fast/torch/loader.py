@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Self, Unpack
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from mmno_fast import _core, loader
 from mmno_fast.batch import Batch as HostBatch
+from mmno_fast.epoch import Make
 from mmno_fast.loader import PREFETCH_BYTES
 from mmno_fast.output import Output
 from mmno_fast.samples import Source
@@ -104,9 +107,8 @@ class Loader(loader.Loader):
         """Go on from a loaded state; else begin the next epoch. Hands out `Batch`, or what `collate` makes of it."""
         return super().__iter__()
 
-    def take(self, feed: _core.Feed) -> Any:
+    def take(self, feed: _core.Feed, asked: float) -> Any:
         """The next batch of `feed`, on the device, counted; None at its end."""
-        asked = time.perf_counter()
         if self._copier is None:
             host = self.fetch(feed)
             batch = None if host is None else Batch(host)
@@ -120,6 +122,10 @@ class Loader(loader.Loader):
             raise TypeError("collate: expected something to hand out, found None: does it lack a return?")
         self.hand_out(host, asked + time.perf_counter() - came)  # the time in `collate` is no waiting
         return collated
+
+    @property
+    def _make(self) -> Make | None:
+        return (_tensors, self._output, self._labels) if self._copier is None and self._collate is None else None
 
     def replay(self) -> Iterator[Any]:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
@@ -145,6 +151,10 @@ class Loader(loader.Loader):
         if self._transfer is not None:
             self._transfer[1].close()
             self._transfer = None
+
+
+def _tensors(core: _core.Batch, output: Output | None, epoch: int, labels: npt.NDArray[np.int64] | None) -> Batch:
+    return Batch(HostBatch(core, output, epoch, labels))
 
 
 def _checked_device(device: torch.device | str) -> torch.device:
