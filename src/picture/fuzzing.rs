@@ -1,9 +1,9 @@
 //! What fuzz targets and benchmarks need to reach inside. Not part of the interface: behind the feature `fuzzing`.
 
+use super::choices::{Filter, Pixels};
 use super::colour::Channels;
 use super::geometry::{self, Fit, Size2};
 use super::resample::{self, Job, Path, Resampler};
-use super::spec::{Filter, Pixels};
 
 /// Resamples `pixels` (height times width times 1 or 3 channels) by every code that this machine has; the portable one comes first. None where
 /// the sizes are refused.

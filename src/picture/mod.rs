@@ -15,6 +15,8 @@ pub mod store;
 #[doc(hidden)]
 pub mod fuzzing;
 
+mod admit;
+mod choices;
 mod colour;
 mod decode;
 mod geometry;
@@ -24,18 +26,21 @@ mod prepare;
 mod probe;
 mod profile;
 mod resample;
+mod samples;
 mod size_rules;
 mod spec;
 mod steps;
+mod turn;
 mod widen;
 mod ycbcr;
 
+pub use choices::{Alpha, Color, Filter, Pixels, SixteenBit};
 pub use geometry::Fit;
 pub use prepare::{Prepared, Preparer};
 pub use probe::{Format, Mode, Probe, Turns, probe};
 pub use profile::{Backend, CLIP, HALF, Known, PROFILES, PatchShape, Profile, Statistics};
 pub use resample::name_of_path as resample_path;
-pub use spec::{Alpha, Color, DEFAULT_DECODE_LIMIT, Filter, ImageSpec, MAX_SIDE, Pixels, SixteenBit, Size};
+pub use spec::{DEFAULT_DECODE_LIMIT, ImageSpec, MAX_SIDE, Size};
 pub use widen::widen;
 
 use crate::finding::Code;

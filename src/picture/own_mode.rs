@@ -1,12 +1,11 @@
 //! `Image.resize` of a picture in its own mode (`PIL/Image.py`): what some trainers do before they convert to RGB, and see in their
 //! pixels. Palettes and black-and-white take the nearest pixel, colour under transparency is weighed by it, 16 bits stay 16 bits.
 
+use super::choices::Filter;
 use super::colour::{self, Channels};
-use super::decode::{Samples, room};
 use super::geometry::Size2;
-use super::resample::{Job, Resampler};
-use super::spec::Filter;
-use super::steps::Step;
+use super::resample::{Job, Resampler, Step};
+use super::samples::{Samples, room};
 
 /// What a picture in its own mode needs to be resized; a worker's own.
 #[derive(Default)]

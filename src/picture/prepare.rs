@@ -1,14 +1,17 @@
 //! From a file's bytes to final pixels, with all scratch kept from one picture to the next.
 
 use super::Outcome;
+use super::choices::SixteenBit;
 use super::colour::{self, Channels, Place, Source};
-use super::decode::{Decoder, Samples, room};
+use super::decode::Decoder;
 use super::geometry::{self, Size2};
 use super::own_mode::OwnMode;
 use super::probe::{Mode, Probe};
 use super::resample::{Job, Resampler};
-use super::spec::{ImageSpec, SixteenBit, Size};
+use super::samples::{Samples, room};
+use super::spec::{ImageSpec, Size};
 use super::steps::Steps;
+use super::turn::turn;
 
 /// The shape of the pixels that [`Preparer::prepare`] has made: height times width times channels bytes, rows from the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +117,7 @@ impl Preparer {
             let orientation = spec.orientation(probe);
             let (width, height) = (size.width as usize, size.height as usize);
             let pixels = &mut self.decoder.pixels;
-            colour::turn(pixels, &mut self.spare, width, height, samples.bytes(), orientation);
+            turn(pixels, &mut self.spare, width, height, samples.bytes(), orientation);
             size = geometry::turned(size, orientation);
         }
         for step in steps.iter().filter(|step| step.in_own_mode) {

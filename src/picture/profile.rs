@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{Alpha, Filter};
+use super::choices::{Alpha, Filter};
 
 /// The numbers that CLIP's pictures are normalised with: `OPENAI_CLIP_MEAN` and `OPENAI_CLIP_STD` of transformers' `image_utils.py`.
 pub const CLIP: Statistics = Statistics {

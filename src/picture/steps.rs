@@ -1,25 +1,13 @@
 //! The way of one picture to its size: which resizes, in which order, in which mode and arithmetic.
 
+use super::choices::{Filter, Pixels};
 use super::geometry::{self, Fit, Placement, Size2};
 use super::profile::{Backend, Before, Profile, Resizes, Rule};
+use super::resample::{self, Step};
 use super::size_rules::{Budget, Centre, LlamaFactory, SmartResize, shortest_edge};
-use super::spec::{Filter, ImageSpec, Pixels, Size};
-use super::{Fault, Outcome, resample};
+use super::spec::{ImageSpec, Size};
+use super::{Fault, Outcome};
 use crate::finding::Code;
-
-/// One resize.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
-    /// What it is applied to.
-    pub(super) from: Size2,
-    pub(super) placement: Placement,
-    /// The size of its result.
-    pub(super) target: Size2,
-    pub(super) filter: Filter,
-    pub(super) arithmetic: Pixels,
-    /// Whether the picture still has its own mode.
-    pub(super) in_own_mode: bool,
-}
 
 /// The most resizes of any spec: five of LLaMA-Factory's, and the processor's.
 const MOST: usize = 6;

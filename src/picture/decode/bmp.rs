@@ -1,8 +1,8 @@
 //! Windows bitmaps, as `RawDecode.c`, `Unpack.c` and `BmpImagePlugin.BmpRleDecoder` of Pillow read them.
 
-use super::Samples;
 use crate::picture::probe::Mode;
 use crate::picture::probe::bmp::{Header, Layout};
+use crate::picture::samples::Samples;
 use crate::picture::{Fault, Outcome};
 
 /// Decodes into `pixels`, whose length becomes that of the picture.

@@ -1,7 +1,7 @@
 //! The first frame of a GIF, as `GifDecode.c` of Pillow reads it.
 
-use super::{Samples, room};
 use crate::picture::probe::gif::Header;
+use crate::picture::samples::{Samples, room};
 use crate::picture::{Fault, Outcome};
 
 /// The bytes that Pillow reads at once (`ImageFile.MAXBLOCK`).

@@ -7,8 +7,8 @@ use std::ptr::NonNull;
 
 use turbojpeg_sys as tj;
 
-use super::Samples;
 use crate::picture::probe::{Format, Mode, Probe, Turns, jpeg::has_end};
+use crate::picture::samples::{Samples, room};
 use crate::picture::{Fault, Outcome};
 
 /// The most scans of a progressive file. Real ones have about ten; each costs a pass over the whole picture.
@@ -100,7 +100,7 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch, pixels: &mu
     };
     let gray = probe.width as usize * probe.height as usize;
     if samples == Samples::Rgb && hunch.looks() {
-        let found = decode_gray(bytes, probe, super::room(pixels, gray));
+        let found = decode_gray(bytes, probe, room(pixels, gray));
         hunch.found(found);
         if found {
             return Ok(Samples::Gray);
@@ -109,7 +109,7 @@ pub(super) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch, pixels: &mu
     let mut instance = Instance::new()?;
     instance.set_limits(probe, channels)?;
     instance.read_header(bytes, probe)?;
-    let pixels = super::room(pixels, gray * channels);
+    let pixels = room(pixels, gray * channels);
     match instance.decompress(bytes, pixels, format, channels) {
         Verdict::Clean => {}
         // Pillow takes no notice of warnings, but stops where the data do, unless it has all rows by then. What libjpeg-turbo takes for an

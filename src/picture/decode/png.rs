@@ -3,10 +3,10 @@
 //! The sums of the data chunks are not checked there, data behind the last row are not missed or minded, and a stream that ends
 //! with a row leaves the rest black.
 
-use super::{Key, Samples};
 use crate::picture::inflate::{Inflate, MAX_EXPANSION};
 use crate::picture::probe::Mode;
 use crate::picture::probe::png::{Header, Layout, Transparency};
+use crate::picture::samples::{Key, Samples, room};
 use crate::picture::{Fault, Outcome};
 
 /// The bytes that Pillow hands to zlib at once (`ImageFile.MAXBLOCK`).
@@ -61,7 +61,7 @@ impl Png {
         self.raw[filled..].fill(0);
         self.zeros.resize(row_bytes(header.width as usize), 0);
         let width = header.width as usize;
-        let pixels = super::room(pixels, width * header.height as usize * channels);
+        let pixels = room(pixels, width * header.height as usize * channels);
         if filled < total {
             // What is missing is black; otherwise every byte is written.
             pixels.fill(0);

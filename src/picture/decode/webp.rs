@@ -2,8 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Samples, room};
 use crate::picture::probe::webp::Header;
+use crate::picture::samples::{Samples, room};
 use crate::picture::{Fault, Outcome};
 
 /// Decodes into the front of `pixels`.

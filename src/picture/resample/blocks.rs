@@ -140,7 +140,7 @@ mod tests {
     use super::super::axis;
     use super::super::coefficients::Rounding;
     use super::*;
-    use crate::picture::spec::Filter;
+    use crate::picture::choices::Filter;
 
     fn table(input: u32, output: u32, filter: Filter, rounding: Rounding) -> Table {
         Table::new(axis(input, output, 0, output), filter, rounding)

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
 use super::blocks::Blocks;
-use crate::picture::spec::Filter;
+use crate::picture::choices::Filter;
 
 /// Bits behind the point of a weight: 8 for the result, 2 because a sum may be negative or exceed 1.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;

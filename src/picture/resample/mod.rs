@@ -16,12 +16,25 @@ mod sixteen;
 #[cfg(target_arch = "x86_64")]
 mod vbmi;
 
+use super::choices::{Filter, Pixels};
 use super::colour::Channels;
 use super::geometry::{Placement, Size2};
-use super::spec::{Filter, Pixels};
-use super::steps::Step;
 use coefficients::{Axis, Cache, Rounding, Table};
 use portable::Scratch;
+
+/// One resize.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    /// What it is applied to.
+    pub(super) from: Size2,
+    pub(super) placement: Placement,
+    /// The size of its result.
+    pub(super) target: Size2,
+    pub(super) filter: Filter,
+    pub(super) arithmetic: Pixels,
+    /// Whether the picture still has its own mode.
+    pub(super) in_own_mode: bool,
+}
 
 /// Resamples pictures; keeps tables of weights and scratch from one to the next.
 #[derive(Default)]

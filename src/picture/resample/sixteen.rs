@@ -1,7 +1,7 @@
 //! Gray of 16 bits: `ImagingResampleHorizontal_16bpc` and `ImagingResampleVertical_16bpc` of `Resample.c`. Rare, so plain.
 
 use super::coefficients::{Axis, Exact};
-use crate::picture::spec::Filter;
+use crate::picture::choices::Filter;
 
 /// Where the samples of one line stand: `i` of line `l` at `l * line + i * step`.
 struct Layout {

@@ -7,10 +7,11 @@ mod jpeg;
 mod spread;
 mod unpack;
 
-use super::{Samples, room};
 use crate::picture::inflate::Inflate;
 use crate::picture::probe::tiff::{Alpha, Header, Meaning, Packing, Predictor};
-use crate::picture::{Fault, Outcome, colour};
+use crate::picture::samples::{Samples, room};
+use crate::picture::turn::turn;
+use crate::picture::{Fault, Outcome};
 
 /// A tile of a fax that has no more bytes than eight times this may be larger than its picture.
 const SMALL: usize = 1 << 20;
@@ -120,7 +121,7 @@ impl Tiff {
             // As `ImagingLibTiffDecode`, when all planes are there.
             spread::divide(&mut pixels[..width * height * samples.bytes()]);
         }
-        colour::turn(pixels, &mut self.spare, width, height, samples.bytes(), header.orientation);
+        turn(pixels, &mut self.spare, width, height, samples.bytes(), header.orientation);
         Ok(samples)
     }
 
