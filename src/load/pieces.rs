@@ -15,6 +15,9 @@ use crate::load::order::{Permutation, Steps};
 use crate::load::slot::{Lease, Slots};
 use crate::ordered::POLL;
 
+/// How long nothing else is done: a consumer that has nothing to do but take batches is back within this time.
+const WATCHING: Duration = Duration::from_micros(50);
+
 /// The shortest time between two looks for a batch that was taken. A system adds some 50 us of its own.
 const NAP: Duration = Duration::from_micros(20);
 
@@ -145,12 +148,18 @@ impl<'a> Making<'a> {
             // Whoever is asleep has to be woken, and the consumer pays: several microseconds, as much as for all the rest of a batch. So
             // for a while this thread looks by itself, the less often the longer it waits; only where steps are long is it woken.
             let waited = began.elapsed();
-            let news = if waited < NAPPING {
-                std::thread::sleep((waited / 8).max(NAP));
-                self.maker.returned.recv_timeout(Duration::ZERO)
-            } else {
-                self.maker.returned.recv_timeout(POLL)
+            let patience = match waited {
+                _ if waited < WATCHING => {
+                    std::thread::yield_now();
+                    Duration::ZERO
+                }
+                _ if waited < NAPPING => {
+                    std::thread::sleep((waited / 8).max(NAP));
+                    Duration::ZERO
+                }
+                _ => POLL,
             };
+            let news = self.maker.returned.recv_timeout(patience);
             match news {
                 Ok(bytes) => self.take(bytes),
                 Err(RecvTimeoutError::Timeout) if !self.maker.stop.load(Ordering::Relaxed) => {}

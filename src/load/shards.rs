@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
@@ -15,10 +16,40 @@ use crate::load::stats::{Stage, Stats};
 use crate::load::table::{PictureId, Scratch, Table};
 use crate::picture::{ImageSpec, Preparer, Size, probe};
 use crate::shard::npy::DATA_OFFSET;
-use crate::shard::view::{View, map};
+use crate::shard::view::{View, major_faults, map};
 
 /// The bits of a picture's number that count within its shard.
 const WITHIN: u32 = 32;
+
+/// So many batches are hinted at after the disk was last waited for.
+const HINTED: u32 = 64;
+
+/// Whether hints are worth their price. Each is a call of the system; of data that its cache holds, all together are a tenth of a batch. So
+/// there are some for as long as the process has lately waited for the disk, for whatever.
+struct Hints {
+    faults: AtomicU64,
+    left: AtomicU32,
+}
+
+impl Hints {
+    fn new() -> Self {
+        Self {
+            faults: AtomicU64::new(0),
+            left: AtomicU32::new(HINTED),
+        }
+    }
+
+    /// `faults`: how often the process has waited for the disk so far. (Two threads that ask at once may each count for the other: a hint
+    /// more or less.)
+    fn are_of_use(&self, faults: u64) -> bool {
+        if self.faults.swap(faults, Ordering::Relaxed) != faults {
+            self.left.store(HINTED, Ordering::Relaxed);
+        }
+        let left = self.left.load(Ordering::Relaxed);
+        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0
+    }
+}
 
 /// One entry of the manifest.
 #[derive(Debug, Clone)]
@@ -36,6 +67,7 @@ pub struct Shards {
     folder: PathBuf,
     entries: Vec<ShardEntry>,
     open: Vec<OnceLock<View>>,
+    hints: Hints,
     rows: u64,
     /// `rows.index.npy`; none for no rows.
     index: Option<Mmap>,
@@ -59,6 +91,7 @@ impl Shards {
         Ok(Self {
             folder: folder.to_owned(),
             open: entries.iter().map(|_| OnceLock::new()).collect(),
+            hints: Hints::new(),
             entries,
             rows,
             index,
@@ -143,12 +176,15 @@ impl Table for Shards {
         let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
         let made = stats.time(Stage::Decode, || preparer.prepare(bytes, &header, spec, &mut scratch.pixels));
         let made = made.map_err(refuse)?;
-        stats.decoded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        stats.decoded.fetch_add(1, Ordering::Relaxed);
         then(&scratch.pixels, shape(made.height, made.width, made.channels));
         Ok(())
     }
 
     fn will_need(&self, pictures: &[PictureId]) {
+        if !self.hints.are_of_use(major_faults()) {
+            return;
+        }
         for picture in pictures {
             if let Ok(shard) = self.shard((picture >> WITHIN) as u32) {
                 shard.will_need(*picture as u32);
@@ -190,5 +226,20 @@ impl Table for Shards {
         line.zip(source)
             .map(|(line, source)| (source, line))
             .ok_or_else(|| fault(shard, "a row's source"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_end_where_nobody_waits_for_the_disk_and_come_back() {
+        let hints = Hints::new();
+        assert!((0..HINTED).all(|_| hints.are_of_use(0)));
+        assert!(!hints.are_of_use(0));
+        assert!((0..HINTED).all(|_| hints.are_of_use(3)));
+        assert!((0..1000).all(|_| !hints.are_of_use(3)));
+        assert!((4..1000).all(|faults| hints.are_of_use(faults)));
     }
 }

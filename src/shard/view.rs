@@ -1,6 +1,9 @@
 //! A shard mapped into memory: its tables and stores, every length and number checked once when it is opened.
 
-#![expect(unsafe_code, reason = "files are mapped; see `map`")]
+#![expect(
+    unsafe_code,
+    reason = "files are mapped, see `map`; and the system is asked how often they had to be read"
+)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,22 @@ pub fn map(path: &Path) -> Result<Mmap> {
     let file = File::open(path).map_err(refuse)?;
     // SAFETY: see above: nobody writes to a finished shard.
     unsafe { Mmap::map(&file) }.map_err(refuse)
+}
+
+/// How often this process has waited for the disk because a page of a mapped file was not there; 0 where the system does not say.
+pub fn major_faults() -> u64 {
+    #[cfg(unix)]
+    {
+        let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: memory of the right size, which the call fills; all bits zero are a value of it, too.
+        let usage = unsafe {
+            libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+            usage.assume_init()
+        };
+        usage.ru_majflt as u64
+    }
+    #[cfg(not(unix))]
+    0
 }
 
 /// Some rows of a shard, and how their pictures lie in the columns.
