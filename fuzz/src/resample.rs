@@ -6,8 +6,8 @@ use mmno_fast::picture::{Filter, Fit, Pixels};
 /// The most pixels of a picture here.
 const MAX_PIXELS: u32 = 1 << 13;
 
-/// The most pixels that a side may be scaled to before it is cropped: torch looks for the largest of all its weights.
-const MAX_SCALED: u64 = 1 << 18;
+/// The most pixels that a side may be scaled to before it is cropped: torch looks for the largest of all its weights, here ten times over.
+const MAX_SCALED: u64 = 1 << 16;
 
 /// What is to be resampled, and how. Sizes are height and width.
 struct Recipe {
