@@ -231,6 +231,13 @@ def test_arguments_that_make_no_sense_are_refused_at_once(original, arguments, m
         mf.Loader(original.shards, **{"batch_size": 4, "shuffle": True, **arguments})
 
 
+def test_behind_the_last_epoch_comes_the_first(original):
+    with mf.Loader(original.shards, 4, shuffle=True) as loader:
+        loader.set_epoch(2**64 - 1)
+        assert {batch.epoch for batch in loader} == {2**64 - 1}
+        assert next(iter(loader)).epoch == 0
+
+
 @pytest.mark.parametrize("epoch", [-1, 2**64, 1.0, None])
 def test_an_epoch_that_cannot_be_is_refused_at_once(original, epoch):
     with mf.Loader(original.shards, 4, shuffle=True) as loader:

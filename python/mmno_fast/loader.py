@@ -161,8 +161,8 @@ class Loader:
         self._end_running(superseded=True)
         epoch, position, begun = self._consumer.place
         if begun:
-            epoch, position = epoch + 1, 0
-            self._consumer.go_to(epoch, position)
+            self.finish()
+            epoch, position, _ = self._consumer.place
         self._consumer.begin()
         running = Epoch(self.feed(epoch, position), self._consumer, self._make, self)
         self._running = weakref.ref(running)
@@ -226,7 +226,7 @@ class Loader:
 
     def finish(self) -> None:
         """An epoch is at its end: the state is the beginning of the next one."""
-        self._consumer.go_to(self.epoch + 1, 0)
+        self._consumer.go_to((self.epoch + 1) % _WORD, 0)
 
     def replay(self) -> Iterator[Batch]:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
