@@ -155,7 +155,7 @@ class Bench:
         cases: dict[str, tuple[mf.Dataset, dict[str, Any], int]] = {
             f"shards, u8, batches of {BATCH}, prefetch=4": (self.shards, short, 1000),
             "shards, u8, batches of 64, prefetch=4": (self.shards, short | {"batch": 64}, 250),
-            "shards, bfloat16, batches of 64": (self.shards, {"batch": 64, "output": NUMBERS}, 150),
+            "shards, bfloat16, batches of 64, prefetch=4": (self.shards, short | {"batch": 64, "output": NUMBERS}, 150),
             f"JSONL, batches of {BATCH}": (self.raw, {}, 100),
         }
         for what, (source, options, steps) in cases.items():
