@@ -281,6 +281,16 @@ def in_here(out, channels="rgb"):
     return "read\n"
 
 
+def test_a_data_set_that_is_built_anew_under_its_reader_says_so(shards):
+    out = build(shards, SPEC)
+    with mf.Loader(mf.open(out), 1, shuffle=False) as loader:
+        running = iter(loader)
+        next(running)
+        mf.build(shards / "a.jsonl", shards / "images", out, ORIGINAL, shard_bytes=1 << 12, update=True)
+        with pytest.raises(mf.ShardError, match=r"is gone: if the data set was built anew since it was opened, open it again"):
+            list(running)
+
+
 @pytest.mark.parametrize("place", [7 << 32, 1 << 31, 2**64 - 1, (1 << 32) | 999])
 def test_an_index_that_points_outside_is_named(shards, place):
     out = build(shards, SPEC)

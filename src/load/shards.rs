@@ -1,5 +1,6 @@
 //! A folder of shards as a table: rows and pixels are views of mapped files.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use arrow_array::types::{Int32Type, UInt64Type};
 use arrow_select::interleave::interleave_record_batch;
 use memmap2::Mmap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::load::output::Shape;
 use crate::load::stats::{Stage, Stats};
 use crate::load::table::{PictureId, Scratch, Table};
@@ -121,7 +122,13 @@ impl Shards {
             return Ok(view);
         }
         // Two threads may both open it; one of the views stays.
-        let view = View::open(&self.folder.join(&entry.folder), entry.rows, entry.pictures)?;
+        let view = View::open(&self.folder.join(&entry.folder), entry.rows, entry.pictures).map_err(|error| match error.kind() {
+            Kind::Io { path, source, .. } if source.kind() == ErrorKind::NotFound => Error::shard(
+                path,
+                "it is gone: if the data set was built anew since it was opened, open it again; else run mmno-fast verify",
+            ),
+            _ => error,
+        })?;
         Ok(place.get_or_init(|| view))
     }
 }
