@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests import parity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# Ten times as many random cases: `tests/random_cases.py`, `make nightly`.
+settings.register_profile("slow", max_examples=1000, deadline=None)
 
 CorpusKey = tuple[int, int, int, int]
 

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmno_fast import _core, reference
 
+from tests.random_cases import tries
+
 KEYS = st.sampled_from(["messages", "images", "meta", "role", "content", "x", "a/b~c", "r\\u006fle", "conversations"])
 TEXTS = st.sampled_from([
     "user", "assistant", "system", "gpt", "<image>", "q\\nOptions:\\nA. x\\nB. y", "<image>q\\n Options: \\n(a) x\\nmore\\nC) y\\n\\nAnswer", "A", "(b) y", "**C**",
@@ -48,13 +50,13 @@ def assert_same(line: bytes, placeholders: str = "required") -> None:
         assert ours == theirs, line
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=tries(500))
 @given(VALUES | ROWS, st.sampled_from(["required", "optional"]))
 def test_any_value(text: str, placeholders: str) -> None:
     assert_same(text.encode("utf-8", "surrogatepass"), placeholders)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=tries(300))
 @given(ROWS, st.data())
 def test_rows_with_a_few_bytes_changed(text: str, data: st.DataObject) -> None:
     line = bytearray(text.encode())

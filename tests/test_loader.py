@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests import loading, reference_order
 from tests.building import sources
 from tests.loading import Case, mixed
+from tests.random_cases import tries
 
 ORIGINAL = mf.Original()
 RESIZED = mf.Resize((32, 56), fit="stretch")
@@ -154,7 +155,7 @@ def test_pictures_of_one_size_are_one_array_and_of_several_a_list(original, resi
     kind=st.sampled_from(KINDS),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_ranks_see_together_what_the_mode_promises_however_often_they_are_interrupted(
     original, batch_size, worlds, uneven, shuffle, seed, epoch, kind, data
 ):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests import loading
 from tests.building import about, encoded, noise, write_files, write_rows
+from tests.random_cases import tries
 
 ORIGINAL = mf.Original()
 SPEC = mf.Resize(16, fit="stretch")
@@ -304,7 +305,7 @@ def test_an_index_that_points_outside_is_named(shards, place):
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: type(image).__name__)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_numbers_that_lie_in_a_shard_are_an_error_and_no_crash(tmp_path_factory, image, data):
     """Every number of `pictures.arrow`, and what rows say of their pictures."""
     folder = tmp_path_factory.mktemp("hostile")

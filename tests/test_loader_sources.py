@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests import loading, reference_order
 from tests.building import about, encoded, noise, write_files, write_rows
 from tests.loading import Case, mixed
+from tests.random_cases import tries
 
 KINDS = ("shards", "raw")
 
@@ -58,7 +59,7 @@ def samples_of(batches):
     keep=st.lists(st.booleans(), min_size=40, max_size=40) | st.none(),
     step=st.integers(0, 4),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_any_rows_come_as_promised_with_their_pictures_and_resume(
     pool, tmp_path_factory, rows, batch_size, world, uneven, group, shuffle, keep, step
 ):
@@ -173,7 +174,7 @@ def test_no_picture_is_on_both_sides_of_a_split(case, kind, seed):
 
 
 @given(rows=st.lists(st.lists(st.integers(0, 9), max_size=2), max_size=30), fraction=st.floats(0, 1), seed=st.integers(0, 2**64 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 def test_rows_that_hang_together_by_their_pictures_stay_together_in_a_split(pool, tmp_path_factory, rows, fraction, seed):
     folder = tmp_path_factory.mktemp("split")
     dataset = mf.open(write_rows(folder / "a.jsonl", [about(*(f"{i}.png" for i in names)) for names in rows]), pool)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mmno_fast import _core
 
 from tests import reference_order
+from tests.random_cases import tries
 
 FAR = 4.5
 """Standard deviations: one in 150,000 lies beyond."""
@@ -61,7 +62,7 @@ def test_an_order_is_the_twins(length):
     epoch=st.integers(0, 2**64 - 1),
     data=st.data(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 def test_any_place_of_any_order_is_the_twins(length, seed, epoch, data):
     positions = data.draw(st.lists(st.integers(0, length - 1), min_size=1, max_size=6))
     seen = _core.samples_at(length, seed, epoch, np.array(positions, np.uint64)).tolist()

@@ -27,6 +27,7 @@ from tests.building import (
     write_files,
     write_rows,
 )
+from tests.random_cases import tries
 
 SIDE = 8
 SPEC = mf.Resize(SIDE, fit="stretch")
@@ -180,7 +181,7 @@ ROWS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=tries(40))
 @given(
     sources=st.lists(st.lists(ROWS, max_size=8), min_size=1, max_size=3),
     shard_bytes=st.integers(1, 9 * PICTURE_BYTES),
