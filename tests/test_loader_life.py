@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,9 +187,11 @@ def test_several_loaders_run_side_by_side_and_from_several_threads(shards):
     assert seen == [expected] * 20
 
 
-def test_threads_that_share_one_epoch_get_every_batch_once(shards):
+def test_threads_that_share_one_epoch_get_every_batch_once(shards, request):
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-5)
     with mf.Loader(shards, 4, shuffle=True, threads=2) as loader:
-        for epoch in range(10):
+        for epoch in range(100):
             running = iter(loader)
             seen: list[mf.Batch] = []
             workers = [threading.Thread(target=lambda own=running, into=seen: into.extend(own)) for _ in range(4)]
@@ -210,6 +213,34 @@ def test_a_loader_that_is_closed_under_a_waiting_thread_ends_it(slow):
         worker.join(30)
         assert not worker.is_alive()
         assert loader.epoch == 0
+
+
+def test_an_epoch_that_is_set_while_its_first_batch_is_waited_for_comes_instead(slow):
+    with mf.Loader(mf.open(slow / "a.jsonl", slow / "images", image=SPEC), 2, shuffle=False, threads=1) as loader:
+        running = iter(loader)
+        came: list[mf.Batch] = []
+        worker = threading.Thread(target=lambda: came.append(next(running)))
+        worker.start()
+        time.sleep(0.1)
+        loader.set_epoch(5)
+        worker.join(30)
+        assert [(batch.epoch, batch.position) for batch in came] == [(5, 2)]
+        state = loader.state_dict()
+        assert (state["epoch"], state["position"]) == (5, 2)
+
+
+def test_a_state_that_is_loaded_under_waiting_threads_stays(shards):
+    with mf.Loader(shards, 4, shuffle=True, threads=2, prefetch=1) as loader:
+        state = loader.state_dict() | {"epoch": 7, "position": 20}
+        for _ in range(100):
+            running = iter(loader)
+            workers = [threading.Thread(target=lambda own=running: list(own)) for _ in range(3)]
+            for worker in workers:
+                worker.start()
+            loader.load_state_dict(state)
+            for worker in workers:
+                worker.join()
+            assert loader.state_dict() == state
 
 
 def test_a_loader_is_not_pickled(shards):

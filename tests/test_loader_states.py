@@ -96,9 +96,9 @@ def test_what_is_ready_and_what_is_waited_for_leave_the_same_state(original, mon
     with mf.Loader(original.shards, 4, shuffle=True, seed=3) as loader:
         long_way = loader.take
 
-        def take(feed: Any, asked: float) -> Any:
+        def take(feed: Any) -> Any:
             taken.append(feed)
-            return long_way(feed, asked)
+            return long_way(feed)
 
         monkeypatch.setattr(loader, "take", take)
         if waits:
@@ -144,6 +144,27 @@ def test_a_batch_that_could_not_be_handed_over_comes_again(original, monkeypatch
         assert state["position"] == 8
         loader.load_state_dict(state)
         assert row_numbers(loader) == [expected.rows for expected in whole[2:]]
+
+
+def test_an_interrupt_while_waiting_is_told_loses_no_batch(original, monkeypatch):
+    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.0)
+    monkeypatch.setattr("mmno_fast.loader.WARN_SHARE", -1.0)
+    told = 0
+
+    def warn(loader: mf.Loader) -> None:
+        nonlocal told
+        told += 1
+        if told == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(mf.Loader, "warn", warn)
+    with mf.Loader(original.shards, 4, shuffle=True) as loader:
+        running = iter(loader)
+        assert [next(running).position for _ in range(2)] == [4, 8]
+        with pytest.raises(KeyboardInterrupt):
+            next(running)
+        assert next(running, None) is None
+        assert loader.state_dict()["position"] == 8
 
 
 def test_a_state_brings_its_seed(original):

@@ -213,8 +213,6 @@ class Consumer:
         """The next batch is there."""
     def begin(self) -> None:
         """An iteration begins: the time since the last one does not count."""
-    def handed_out(self, position: int, rows: int, pictures: int, nbytes: int, waited: float) -> bool:
-        """A batch is handed out that was waited for so many seconds. Whether the consumer is to be told that it waits too much."""
     def snapshot(self) -> dict[str, Any]:
         """`batches`, `rows`, `pictures`, `bytes`; `elapsed` and `waited`, seconds."""
 
@@ -226,8 +224,12 @@ class Epoch:
     @property
     def feed(self) -> Feed | None:
         """Where batches come from; None where there are no more."""
-    @feed.setter
-    def feed(self, value: Feed | None, /) -> None: ...
+    def end(self) -> Feed | None:
+        """No more batches come; where they came from, if there were some."""
+    def finish(self, feed: Feed) -> bool:
+        """`feed` is at its end, and so is the epoch. Whether that is so: another epoch may have been begun meanwhile."""
+    def begin_again(self, feed: Feed, epoch: int) -> Feed | None:
+        """Batches come from `feed` instead, from the beginning of `epoch` on; where they came from before. Nothing where it has ended."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,6 +13,7 @@ from mmno_fast import _core
 from mmno_fast.output import Output
 
 if TYPE_CHECKING:
+    from mmno_fast.batch import Batch
     from mmno_fast.loader import Loader
 
 Make: TypeAlias = tuple[Callable[..., Any], Output | None, npt.NDArray[np.int64] | None]
@@ -32,27 +32,27 @@ class Epoch(_core.Epoch):
         """Whether a newer iteration has ended it before its time."""
         self._handing_over = RLock()  # threads may share it; a signal's handler may use it while it waits
 
-    def take(self, since: float) -> Any:
-        """Wait for the next batch, which was asked for `since` seconds ago."""
-        asked = time.perf_counter() - since
+    def take(self) -> tuple[Any, _core.Feed, Batch, float]:
+        """Wait for the next batch.
+
+        Returns:
+            What to hand out; the feed that it comes from; its batch; how many seconds were spent on it besides waiting.
+        """
         self._loader.check_process()
         with self._handing_over:
-            if self.superseded:
-                raise RuntimeError("a newer iteration of this loader has ended this one: one epoch runs at a time. Make another Loader")
-            if self.feed is None:
-                raise StopIteration
-            try:
-                batch = self._loader.take(self.feed, asked)
-            except BaseException:
-                self.stop()  # nobody who presses Ctrl-C waits for a picture that is being decoded
-                raise
-            if batch is None:
-                ended = self.feed is not None  # else another thread has closed it, and more was to come
-                self.close()
-                if ended:
-                    self._loader.finish()
-                raise StopIteration
-            return batch
+            while True:
+                if self.superseded:
+                    raise RuntimeError("a newer iteration of this loader has ended this one: one epoch runs at a time. Make another Loader")
+                feed = self.feed
+                if feed is None:
+                    raise StopIteration
+                taken = self._loader.take(feed)
+                if taken is not None:
+                    what, batch, besides = taken
+                    return what, feed, batch, besides
+                if self.finish(feed):  # else another epoch was begun meanwhile, or somebody has closed this one
+                    feed.close()
+                    raise StopIteration
 
     def warn(self) -> None:
         """Tell the consumer that it waits too much."""
@@ -65,17 +65,16 @@ class Epoch(_core.Epoch):
 
     def stop(self) -> None:
         """Tell its threads to end, without waiting for them."""
-        feed, self.feed = self.feed, None
+        feed = self._end_here()
         if feed is not None:
             feed.stop()
 
-    def begin_again(self, feed: _core.Feed) -> None:
-        """Hand out other batches instead; nothing where it has ended."""
-        before, self.feed = self.feed, None if self.feed is None else feed
-        (before or feed).close()
-
     def close(self) -> None:
         """End its threads."""
-        feed, self.feed = self.feed, None
-        if feed is not None and self._loader.is_of_this_process:  # else it has no threads, and one that is gone may hold its lock
+        feed = self._end_here()
+        if feed is not None:
             feed.close()
+
+    def _end_here(self) -> _core.Feed | None:
+        feed = self.end()
+        return feed if self._loader.is_of_this_process else None  # there are no threads, and one that is gone may hold its lock

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import operator
 import os
-import time
 import weakref
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -161,8 +160,8 @@ class Loader:
         self._end_running(superseded=True)
         epoch, position, begun = self._consumer.place
         if begun:
-            self.finish()
-            epoch, position, _ = self._consumer.place
+            epoch, position = (epoch + 1) % _WORD, 0
+            self._consumer.go_to(epoch, position)
         self._consumer.begin()
         running = Epoch(self.feed(epoch, position), self._consumer, self._make, self)
         self._running = weakref.ref(running)
@@ -196,12 +195,10 @@ class Loader:
             bytes_ahead=self._prefetch_bytes,
         )
 
-    def take(self, feed: _core.Feed, asked: float) -> Any:
-        """The next batch of `feed`, which the consumer asked for at the time `asked`, counted; None at its end."""
+    def take(self, feed: _core.Feed) -> tuple[Any, Batch, float] | None:
+        """The next batch of `feed`: what to hand out, the batch, and how many seconds it took besides waiting. None at its end."""
         batch = self.fetch(feed)
-        if batch is not None:
-            self.hand_out(batch, asked)
-        return batch
+        return None if batch is None else (batch, batch, 0.0)
 
     def fetch(self, feed: _core.Feed) -> Batch | None:
         """The next batch of `feed`, not yet counted as handed out; None at its end."""
@@ -213,20 +210,10 @@ class Loader:
         """What the core calls for a batch that is ready, as `fetch` does. None: it is to call `take`."""
         return (Batch, self._output, self._labels)
 
-    def hand_out(self, batch: Batch, asked: float) -> None:
-        """Count `batch`, which the consumer asked for at the time `asked`: the state is behind it now."""
-        waited = time.perf_counter() - asked
-        if self._consumer.handed_out(batch.position, batch.row_count, batch.picture_count, batch.nbytes, waited):
-            self.warn()
-
     def warn(self) -> None:
         """Tell the consumer that it waits too much."""
         stats = self.stats()
         _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
-
-    def finish(self) -> None:
-        """An epoch is at its end: the state is the beginning of the next one."""
-        self._consumer.go_to((self.epoch + 1) % _WORD, 0)
 
     def replay(self) -> Iterator[Batch]:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
@@ -291,11 +278,16 @@ class Loader:
         if (epoch, False) == (now, begun):
             return
         running = None if begun or self._running is None else self._running()
+        if running is not None and not running.ended:
+            self.check_process()
+            feed = self.feed(epoch, 0)
+            before = running.begin_again(feed, epoch)
+            if before is not None:
+                before.close()
+                return
+            feed.close()
+        self._end_running()
         self._consumer.go_to(epoch, 0)
-        if running is None:
-            self._end_running()
-        else:
-            running.begin_again(self.feed(epoch, 0))
 
     @property
     def epoch(self) -> int:

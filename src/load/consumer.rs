@@ -88,15 +88,20 @@ impl Consumer {
         };
     }
 
+    /// The epoch is at its end: the next batch is the first of the next one. Behind the last that there can be comes the first.
+    pub fn go_on(&mut self) {
+        self.go_to(self.place.epoch.wrapping_add(1), 0);
+    }
+
     /// An iteration begins: the time since the last one does not count.
     pub fn begin(&mut self) {
         self.last = None;
     }
 
-    /// A batch is handed out, and the next one is at this position. Where the consumer was before.
+    /// A batch is handed out, and the next one is at this position, or further where threads take turns. Where the consumer was before.
     pub fn pass(&mut self, position: u64) -> Place {
         let passed = Place {
-            position,
+            position: position.max(self.place.position),
             begun: true,
             ..self.place
         };
@@ -112,8 +117,12 @@ impl Consumer {
 
     /// A batch of so many rows, pictures and bytes is handed out `now`, and was waited for so long. Whether the consumer is to be told that
     /// it waits too much.
+    ///
+    /// Of threads that wait together, nobody waits twice: it is the consumer that waits.
     pub fn count(&mut self, now: Instant, waited: Duration, [rows, pictures, bytes]: [u64; 3]) -> bool {
-        self.elapsed += self.last.map_or(waited, |last| now.saturating_duration_since(last));
+        let since = self.last.map_or(waited, |last| now.saturating_duration_since(last));
+        let waited = waited.min(since);
+        self.elapsed += since;
         self.waited += waited;
         self.last = Some(now);
         self.handed.batches += 1;
@@ -169,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_wait_together_wait_once() {
+        let (mut consumer, began) = (Consumer::new(PATIENCE), Instant::now());
+        for millis in [100, 110, 120] {
+            // All three asked at the beginning.
+            let waited = Duration::from_millis(millis);
+            assert!(!consumer.count(began + waited, waited, [1, 1, 1]));
+        }
+        assert_eq!(consumer.times(), (Duration::from_millis(120), Duration::from_millis(120)));
+    }
+
+    #[test]
     fn whoever_waits_too_long_is_told_once_in_a_window() {
         for (share, wanted) in [(40, 0), (60, 3)] {
             let (mut consumer, began) = (Consumer::new(PATIENCE), Instant::now());
@@ -189,6 +209,7 @@ mod tests {
         assert_eq!(consumer.place(), before);
         consumer.pass(48);
         consumer.pass(56);
+        consumer.pass(48);
         consumer.go_back(before, 48);
         let wanted = Place {
             epoch: 3,
@@ -196,7 +217,9 @@ mod tests {
             begun: true,
         };
         assert_eq!(consumer.place(), wanted);
-        consumer.go_to(4, 0);
+        consumer.go_to(u64::MAX, 8);
         assert!(!consumer.place().begun);
+        consumer.go_on();
+        assert_eq!(consumer.place(), Place::default());
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use crate::error::{Error, Result};
 use crate::load::gather::{Filling, Plan, Recipe};
@@ -148,18 +148,20 @@ impl<'a> Making<'a> {
             // Whoever is asleep has to be woken, and the consumer pays: several microseconds, as much as for all the rest of a batch. So
             // for a while this thread looks by itself, the less often the longer it waits; only where steps are long is it woken.
             let waited = began.elapsed();
-            let patience = match waited {
-                _ if waited < WATCHING => {
+            let news = if waited < NAPPING {
+                if waited < WATCHING {
                     std::thread::yield_now();
-                    Duration::ZERO
-                }
-                _ if waited < NAPPING => {
+                } else {
                     std::thread::sleep((waited / 8).max(NAP));
-                    Duration::ZERO
                 }
-                _ => POLL,
+                // `recv_timeout` would spin first.
+                self.maker.returned.try_recv().map_err(|error| match error {
+                    TryRecvError::Empty => RecvTimeoutError::Timeout,
+                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                })
+            } else {
+                self.maker.returned.recv_timeout(POLL)
             };
-            let news = self.maker.returned.recv_timeout(patience);
             match news {
                 Ok(bytes) => self.take(bytes),
                 Err(RecvTimeoutError::Timeout) if !self.maker.stop.load(Ordering::Relaxed) => {}
