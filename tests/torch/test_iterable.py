@@ -110,6 +110,18 @@ def test_a_state_at_the_end_of_an_epoch(shards):
     assert numbers(resumed) == second
 
 
+def test_an_epoch_that_is_over_counts_though_nobody_asks_for_its_end(shards):
+    """Torchdata begins an iteration with the state of one that was over, drops it, and begins the next: its workers may not have run."""
+    _, second = expected(shards, 32, shuffle=True)
+    batches = IterableDataset(shards, 32, shuffle=True)
+    assert len(list(batches)) == len(batches)
+    state = batches.state_dict()
+    resumed = IterableDataset(shards, 32, shuffle=True)
+    resumed.load_state_dict(state)
+    iter(resumed)
+    assert numbers(resumed) == second
+
+
 def test_state_of_the_data_set_itself(shards):
     batches = IterableDataset(shards, 32, shuffle=True)
     running = iter(batches)

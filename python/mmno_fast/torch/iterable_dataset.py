@@ -93,6 +93,9 @@ class IterableDataset(TorchIterableDataset[Any]):
             state = self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[worker]), "position": 0}
         else:
             state = waiting[1]
+        if not self._loader.batches_left(state["position"]):
+            # The epoch is over. torchdata begins such an iteration and drops it, at times before it has asked for anything.
+            self._count_epoch(worker, state["epoch"])
         self._in_workers.fill_(info is not None)
         self._state = state
         return self._batches(state["epoch"], state["position"], worker, workers)
