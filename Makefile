@@ -69,7 +69,7 @@ test: $(VENV)/.develop $(PILLOW12)/.setup ## every test: Rust, then Python, then
 $(PILLOW12)/.setup: Makefile
 	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(PILLOW12),$(PYTHON) -m venv $(PILLOW12))
 	$(if $(UV),VIRTUAL_ENV=$(PILLOW12) uv pip --quiet,$(PILLOW12)/bin/python -m pip) install 'Pillow==12.3.*' 'numpy>=2.0' 'pyarrow>=18' \
-	    'typer>=0.15' 'rich>=13' 'pytest>=9.0' 'pytest-benchmark>=5.2' 'pytest-timeout>=2.4' 'hypothesis>=6.150' 'simplejpeg>=1.8'
+	    'typer>=0.15' 'rich>=13' 'pytest>=9.0' 'pytest-benchmark>=5.2' 'pytest-timeout>=2.4' 'hypothesis>=6.150'
 	@touch $@
 
 parity: ## write docs/parity.md from what `make test` and `make test-torch` compared

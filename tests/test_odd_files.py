@@ -12,7 +12,8 @@ import PIL
 import pytest
 from PIL import Image, PngImagePlugin
 
-from tests.test_pixels import assert_equal, saved
+from tests.picture_files import saved
+from tests.test_pixels import assert_equal
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about the files
 UPRIGHT = mf.Original(exif=True, pixels="pillow12" if PIL.__version__.startswith("12.") else "pillow13")

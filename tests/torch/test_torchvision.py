@@ -1,14 +1,18 @@
 """`pixels="torchvision"` against torchvision itself, to the bit. Run by `make test-torch`, in an environment of its own."""
 
 import io
-from pathlib import Path
+import random
+from itertools import product
+from typing import Any
 
 import mmno_fast as mf
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.parity import compared
+from tests.picture_files import bitmaps, jpegs, pngs
+from tests.test_formats import gifs, odd_tiffs, tiffs, webps
 
 pytestmark = pytest.mark.torch
 
@@ -55,11 +59,86 @@ def test_gray_is_resized_as_one_channel(filter_name):
         compared()
 
 
-@pytest.mark.parametrize("target", [(448, 448), (224, 336), (640, 576)])
-def test_real_pictures(shared, target):
-    paths = sorted((shared / "data" / "pictures").rglob("*.jp*g"))[::9]
-    assert len(paths) > 50
-    for path in paths:
-        pixels = np.asarray(Image.open(path).convert("RGB"))
-        assert np.array_equal(read(Path(path), target, "bicubic"), resized(pixels, target, "bicubic")), path.name
-        compared()
+def fitted(pixels, spec):
+    """The spec's geometry (pad: `ImageOps.contain` and `ImageOps.pad` of Pillow), with torchvision's resize in its middle."""
+    (height, width), target = pixels.shape[:2], (spec.height, spec.width)
+    if spec.fit == "stretch":
+        return resized(pixels, target, spec.filter)
+    if spec.fit == "pad":
+        inner = list(target)
+        if width / height > spec.width / spec.height:
+            inner[0] = round(height / width * spec.width)
+        elif width / height < spec.width / spec.height:
+            inner[1] = round(width / height * spec.height)
+        out = np.zeros((*target, pixels.shape[2]), np.uint8)
+        top, left = round((spec.height - inner[0]) * 0.5), round((spec.width - inner[1]) * 0.5)
+        if min(inner) > 0:
+            out[top : top + inner[0], left : left + inner[1]] = resized(pixels, inner, spec.filter)
+        return out
+    tall = spec.height * width < spec.width * height
+    scaled = (spec.width * height // width, spec.width) if tall else (spec.height, spec.height * width // height)
+    top, left = (scaled[0] - spec.height) // 2, (scaled[1] - spec.width) // 2
+    return resized(pixels, scaled, spec.filter)[top : top + spec.height, left : left + spec.width]
+
+
+def by_torchvision(data, spec):
+    """Read by Pillow, resized by torchvision; None where Pillow refuses the file."""
+    try:
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        if spec.exif:
+            picture = ImageOps.exif_transpose(picture)
+        if spec.alpha == "white" and ("A" in picture.mode or "transparency" in picture.info):
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+        picture = picture.convert("RGB")
+    except Exception:  # noqa: BLE001 - Pillow raises whatever it likes
+        return None
+    pixels = fitted(np.atleast_3d(np.asarray(picture.convert("L") if spec.color == "gray" else picture)), spec)
+    return pixels.repeat(3, axis=2) if spec.color == "gray" else pixels
+
+
+def check(name, data, spec):
+    expected = by_torchvision(data, spec)
+    if expected is None:
+        with pytest.raises(mf.DataError):
+            mf.read_picture(data, spec)
+    else:
+        found = mf.read_picture(data, spec)
+        assert found.shape == expected.shape, (name, spec)
+        assert np.array_equal(found, expected), (name, spec)
+    compared()
+
+
+def specs(targets):
+    """Every choice there is beside `pixels="torchvision"`."""
+    ways = ("stretch", "pad", "crop"), ("bilinear", "bicubic"), ("auto", "rgb", "gray"), ("drop", "white"), (False, True)
+    options: Any = product(targets, *ways)
+    return [
+        mf.Resize(target, fit=fit, filter=name, color=color, alpha=alpha, exif=exif, sixteen_bit="pillow", pixels="torchvision")
+        for target, fit, name, color, alpha, exif in options
+    ]
+
+
+@pytest.mark.parametrize("fit", ["stretch", "pad", "crop"])
+@pytest.mark.parametrize("filter_name", ["bilinear", "bicubic"])
+def test_all_real_pictures(shared, filter_name, fit):
+    paths = sorted(path for path in (shared / "data" / "pictures").rglob("*") if path.is_file())
+    assert len(paths) >= 650
+    for number, path in enumerate(paths):
+        target = [(448, 448), (224, 336), (640, 576), (37, 41)][number % 4]
+        check(path.name, path.read_bytes(), mf.Resize(target, fit=fit, filter=filter_name, pixels="torchvision"))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_every_format(shared):
+    """A file, and one of the specs by chance: every kind of file meets every filter, fit, colour and alpha."""
+    suite = sorted((shared / "torture" / "png").rglob("*.[pb][nm][gp]"))
+    assert len(suite) > 300
+    files = [*((path.name, path.read_bytes()) for path in suite), *jpegs(), *pngs(), *bitmaps()]
+    files += [(made.__name__, data) for made in (gifs, tiffs, odd_tiffs, webps) for data in made()]
+    chooser = random.Random(15)
+    choices = specs([(29, 41), (64, 48), (7, 90)])
+    for name, data in files:
+        for spec in chooser.sample(choices, 2):
+            check(name, data, spec)
