@@ -40,6 +40,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_pictures(shared: Path) -> list[Path]:
+    """Brain MRI slices as people have them, 653 files: JPEG but for two PNGs, gray and colour, many sizes."""
+    paths = sorted(path for path in (shared / "data" / "pictures").rglob("*") if path.suffix)
+    assert len(paths) >= 653
+    return paths
+
+
+@pytest.fixture(scope="session")
 def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
     """Make a corpus in the shape of MM-NeuroOnco, once a session: `images/`, `training/` and, with faults, `truth.jsonl`."""
     made: dict[CorpusKey, Path] = {}

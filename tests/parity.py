@@ -43,23 +43,32 @@ TITLES = {
     "test_any_gray_can_surround_a_picture": '`fit="pad"` on any gray',
     "test_bitmaps_are_equal": "BMP: modes, masks, top-down, odd sizes",
     "test_cut_files_are_refused_where_pillow_refuses_them": "JPEG, PNG, BMP: cut anywhere",
-    "test_every_filter_at_odd_sizes": "six filters x three fits, odd sizes",
+    "test_every_format_is_equal_in_every_filter_and_fit": "JPEG, PNG, BMP, GIF, TIFF, WebP of every kind: one of all specs each, by chance",
+    "test_every_filter_at_odd_sizes": "PNG, RGB and gray: six filters x three fits, odd sizes",
     "test_every_orientation_is_equal": "EXIF orientations",
-    "test_jpegs_are_equal_whatever_the_sampling_quality_and_size": "JPEG: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, gray, RGB, CMYK, YCCK x quality x progressive x restarts, odd sizes",
+    "test_jpegs_are_equal_whatever_the_sampling_quality_and_size": "JPEG, decoded: 4:4:4, 4:2:2, 4:2:0, 4:4:0, 4:1:1, 4:1:0, 4:4:1, gray, RGB, CMYK, YCCK x three qualities x progressive x restarts x "
+    "eleven sizes",
     "test_pictures_resized_in_their_own_mode_are_equal": "resized in the file's own mode: 1, L, LA, P, RGB, RGBA, CMYK, I;16",
     "test_pngs_of_every_kind_are_equal_with_their_transparency": "PNG: every type and depth, with transparency",
     "test_pngsuite_as_bitmaps_is_equal": "PngSuite as bitmaps, eight specs",
     "test_pngsuite_is_equal_or_refused_by_both": "PngSuite, eight specs",
     "test_rare_jpegs_are_read_right_or_refused": "JPEG: arithmetic coding; frames of other kinds and depths",
-    "test_real_pictures_are_equal": "653 brain MRI pictures: as they are, resized to 448, and in every filter and fit",
-    "test_sizes_filters_and_fits_are_equal": "random sizes, noise that makes filters overshoot",
-    "test_llama_factory": "profiles `llamafactory/*`",
-    "test_ms_swift": "profile `ms_swift/qwen3_vl`",
-    "test_open_clip": "profiles of BiomedCLIP",
-    "test_processors_of_transformers": "profiles `hf/*`, both backends: every number of `pixel_values`",
+    "test_real_pictures_are_equal": "653 brain MRI pictures: each as it is, resized to 448, and to 200 x 310 in every filter and fit",
+    "test_sizes_filters_and_fits_are_equal": "six filters at random sizes, noise that makes them overshoot",
+    "test_llama_factory": "profiles `llamafactory/*`, each with its own plugin: drawn pictures of seven modes, five bounds of area",
+    "test_real_pictures_by_llama_factory": "profiles `llamafactory/*`: 653 brain MRI pictures, five bounds of area",
+    "test_ms_swift": "profile `ms_swift/qwen3_vl`: drawn pictures of seven modes",
+    "test_real_pictures_by_ms_swift": "profile `ms_swift/qwen3_vl`: 653 brain MRI pictures, three bounds of area",
+    "test_open_clip": "profiles of BiomedCLIP: drawn pictures of seven modes",
+    "test_real_pictures_by_open_clip": "profiles of BiomedCLIP: 653 brain MRI pictures",
+    "test_processors_of_transformers": "seven profiles `hf/*` x two backends: drawn pictures of seven modes",
+    "test_every_format_by_transformers": "seven profiles `hf/*` x two backends: a hundred files each, of every format",
+    "test_real_pictures_by_transformers": "seven profiles `hf/*` x two backends: 653 brain MRI pictures",
     "test_sixteen_bits_in_their_own_mode": "BiomedCLIP with 16-bit gray",
     "test_smart_resize_for_every_size": "`smart_resize`, sampled (sizes)",
-    "test_gray_is_resized_as_one_channel": "torchvision's resize, gray",
+    "test_gray_is_resized_as_one_channel": "torchvision's resize, one channel",
+    "test_all_real_pictures": "torchvision's resize: 653 brain MRI pictures x two filters x three fits, four sizes in turn",
+    "test_every_format": "torchvision's resize: PngSuite, and JPEG, PNG, BMP, GIF, TIFF, WebP of every kind; two of all specs each, by chance",
     "test_random_sizes": "torchvision's resize, random sizes",
 }
 
@@ -67,7 +76,7 @@ HEAD = """\
 # Parity
 
 Every picture in this table has the same samples here and there: the largest difference is 0. The table is what the tests counted
-(`make parity`); a picture that differs fails them. A file that one refuses, the other refuses too, but for what stands at the end of this
+(`make parity`); a picture that differs fails them. Of a profile, every number of `pixel_values` is compared. A file that one refuses, the other refuses too, but for what stands at the end of this
 page; damaged files were compared by thousands, not all that there can be.
 
 """

@@ -1,10 +1,13 @@
 """Profiles against the processors themselves: transformers, open_clip, LLaMA-Factory, qwen_vl_utils and ms-swift, to the bit."""
 
 import io
+import random
 import sys
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +18,8 @@ from mmno_fast.specs import Backend
 from PIL import Image, ImageDraw
 
 from tests.parity import compared
+from tests.picture_files import bitmaps, jpegs, pngs
+from tests.test_formats import gifs, odd_tiffs, tiffs, webps
 
 pytestmark = pytest.mark.torch
 
@@ -104,6 +109,40 @@ def test_processors_of_transformers(name: str, backend: Backend) -> None:
             check(profile, data, expected(name, backend, Image.open(io.BytesIO(data))))
 
 
+@cache
+def every_format() -> list[bytes]:
+    """All kinds of files that Pillow reads, but 16-bit gray: profiles refuse that unless told what it means."""
+    files = [data for made in (jpegs, pngs, bitmaps) for _, data in made()]
+    files += [data for made in (gifs, tiffs, odd_tiffs, webps) for data in made()]
+    return [data for data in files if readable(data)]
+
+
+def readable(data: bytes) -> bool:
+    try:
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+    except OSError:  # a bitmap with masks of its own
+        return False
+    return not picture.mode.startswith("I")
+
+
+@pytest.mark.parametrize("backend", ["torchvision", "pillow"])
+@pytest.mark.parametrize("name", HF)
+def test_every_format_by_transformers(name: str, backend: Backend) -> None:
+    profile = mf.Profile(name, backend=backend)
+    for data in random.Random(f"{name} {backend}").sample(every_format(), 100):
+        check(profile, data, expected(name, backend, Image.open(io.BytesIO(data))))
+
+
+@pytest.mark.parametrize("backend", ["torchvision", "pillow"])
+@pytest.mark.parametrize("name", HF)
+def test_real_pictures_by_transformers(name: str, backend: Backend, real_pictures: list[Path]) -> None:
+    profile = mf.Profile(name, backend=backend)
+    for path in real_pictures:
+        data = path.read_bytes()
+        check(profile, data, expected(name, backend, Image.open(io.BytesIO(data))))
+
+
 @pytest.mark.parametrize("name", [name for name in HF if "qwen" in name])
 def test_what_the_processor_refuses(name: str) -> None:
     data = drawn("RGB", 2, 402)
@@ -134,33 +173,67 @@ def test_smart_resize_for_every_size(factor: int) -> None:
         compared(len(sizes))
 
 
-@pytest.mark.parametrize("name", ["llamafactory/qwen2_vl", "llamafactory/qwen3_vl"])
-def test_llama_factory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+LLAMA_FACTORY = ["llamafactory/qwen2_vl", "llamafactory/qwen3_vl"]
+AREAS = [(32 * 32, 768 * 768), (28 * 28, 300 * 300), (400 * 400, 589_824), (1, 50_000), (1_000_000, 1_000_000)]
+"""What a trainer's own resize keeps a picture within: `image_min_pixels`, `image_max_pixels`. LLaMA-Factory's defaults first."""
+
+
+@pytest.fixture
+def by_llama_factory(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Image.Image, tuple[int, int]], Image.Image]:
     # LLaMA-Factory imports torchaudio, which has no build for every torch. Nothing else may take the empty module for it.
     audio = ModuleType("torchaudio")
     audio.__spec__ = ModuleSpec("torchaudio", None)
     monkeypatch.setitem(sys.modules, "torchaudio", audio)
     from llamafactory.data.mm_plugin import get_mm_plugin
 
-    plugin = get_mm_plugin("qwen2_vl", image_token="<image>")
+    def prepared(name: str, picture: Image.Image, area: tuple[int, int]) -> Image.Image:
+        plugin = get_mm_plugin(name.removeprefix("llamafactory/"), image_token="<image>", video_token="<video>")
+        resized: Image.Image = plugin._preprocess_image(picture, image_min_pixels=area[0], image_max_pixels=area[1])
+        return resized
+
+    return prepared
+
+
+@pytest.mark.parametrize("name", LLAMA_FACTORY)
+def test_llama_factory(name: str, by_llama_factory: Callable[..., Image.Image]) -> None:
     for number, (height, width) in enumerate([*SIZES, (900, 1400), (2, 100), (1375, 1446), (1, 7000), (7000, 3)]):
         for mode in MODES:
             data = drawn(mode, height, width, number)
-            picture = Image.open(io.BytesIO(data))
-            before = plugin._preprocess_image(picture, image_max_pixels=768 * 768, image_min_pixels=32 * 32)
-            check(mf.Profile(name), data, expected(name, "torchvision", before))
+            for area in AREAS if mode in {"RGB", "P"} else AREAS[:1]:
+                before = by_llama_factory(name, Image.open(io.BytesIO(data)), area)
+                check(mf.Profile(name, image_min_pixels=area[0], image_max_pixels=area[1]), data, expected(name, "torchvision", before))
 
 
-def test_ms_swift() -> None:
+@pytest.mark.parametrize("name", LLAMA_FACTORY)
+def test_real_pictures_by_llama_factory(name: str, by_llama_factory: Callable[..., Image.Image], real_pictures: list[Path]) -> None:
+    for number, path in enumerate(real_pictures):
+        data = path.read_bytes()
+        area = AREAS[number % len(AREAS)] if number % 2 else AREAS[0]
+        before = by_llama_factory(name, Image.open(io.BytesIO(data)), area)
+        check(mf.Profile(name, image_min_pixels=area[0], image_max_pixels=area[1]), data, expected(name, "torchvision", before))
+
+
+def by_ms_swift(data: bytes, **area: int) -> dict[str, np.ndarray]:
     from qwen_vl_utils import fetch_image
     from swift.template.vision_utils import load_image
 
-    name = "ms_swift/qwen3_vl"
+    before = fetch_image({"image": load_image(data), **area}, image_patch_size=16)
+    return expected("ms_swift/qwen3_vl", "torchvision", before, do_resize=False)
+
+
+def test_ms_swift() -> None:
     for number, (height, width) in enumerate(SIZES):
         for mode in MODES:
             data = drawn(mode, height, width, number)
-            before = fetch_image({"image": load_image(data)}, image_patch_size=16)
-            check(mf.Profile(name), data, expected(name, "torchvision", before, do_resize=False))
+            check(mf.Profile("ms_swift/qwen3_vl"), data, by_ms_swift(data))
+
+
+def test_real_pictures_by_ms_swift(real_pictures: list[Path]) -> None:
+    areas: list[dict[str, Any]] = [{}, {"min_pixels": 4_096, "max_pixels": 90_000}, {"min_pixels": 300_000, "max_pixels": 1_000_000}]
+    for number, path in enumerate(real_pictures):
+        data = path.read_bytes()
+        area = areas[number % 3]
+        check(mf.Profile("ms_swift/qwen3_vl", **area), data, by_ms_swift(data, **area))
 
 
 @pytest.mark.parametrize("rgb_first", [False, True])
@@ -175,6 +248,18 @@ def test_open_clip(rgb_first: bool) -> None:
             picture = Image.open(io.BytesIO(data))
             wanted = transform(picture.convert("RGB") if rgb_first else picture).numpy()
             check(profile, data, {"pixel_values": wanted[None]})
+
+
+@pytest.mark.parametrize("name", ["open_clip/biomedclip_224", "biomedclip_224_rgb_first"])
+def test_real_pictures_by_open_clip(name: str, real_pictures: list[Path]) -> None:
+    from open_clip.transform import image_transform
+
+    transform = image_transform(224, is_train=False)
+    for path in real_pictures:
+        data = path.read_bytes()
+        picture: Image.Image = Image.open(io.BytesIO(data))
+        wanted = transform(picture.convert("RGB") if name.endswith("rgb_first") else picture).numpy()
+        check(mf.Profile(name), data, {"pixel_values": wanted[None]})
 
 
 def test_sixteen_bits_in_their_own_mode() -> None:
