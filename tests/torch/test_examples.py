@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 SHOWN = {  # what each says once it went well
     "accelerate_loop.py": "went on",
+    "hf_datasets.py": "the very memory",
     "hf_trainer.py": "went on",
     "jax_arrays.py": "bfloat16",
     "lightning_fit.py": "went on",
