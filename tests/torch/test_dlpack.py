@@ -67,7 +67,7 @@ def test_what_is_kept_is_not_written_over(shards, taken_by):
                 assert address(batch.numbers) not in {address(array) for array in kept}
                 batch.numbers[:] = 7
         assert loader.stats().slots > len(kept)
-    del loader, batch
+    del loader
     gc.collect()
     with mf.Loader(shards, 16, shuffle=False) as again:
         for expected, array in zip(again, kept, strict=True):
