@@ -2,27 +2,22 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 from mmno_fast.catalogue import page
 from mmno_fast.cli import app
 from mmno_fast.demo import draw
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests.pages import PAGES, ROOT, TRAINERS, fenced
+
 # Exit codes that a page promises for the data drawn below, which have faults: `check` 1, `build` 3.
 EXIT_CODES = {"check": {0, 1}, "build": {0, 3}}
 TARGETS = re.compile(r"^make ([a-z-]+)", re.MULTILINE)
 
 
 def snippets(kind):
-    found = []
-    for path in PAGES:
-        fenced = FENCE.findall(path.read_text("utf-8"))
-        found += [pytest.param(text, id=f"{path.stem}-{i}") for i, (language, text) in enumerate(fenced) if language == kind]
-    return found
+    pages = [path for path in PAGES if path != TRAINERS]
+    return [pytest.param(text, id=f"{path.stem}-{i}") for path in pages for i, text in fenced(path, kind)]
 
 
 @pytest.fixture
@@ -77,3 +72,8 @@ def test_the_architecture_names_files_that_exist():
     assert named
     for name in named:
         assert any((ROOT / base / name).exists() for base in ("", "src", "python/mmno_fast")), name
+
+
+def test_every_example_is_named():
+    named = re.findall(r"^\| `(examples/\w+\.py)` \|", TRAINERS.read_text("utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py"))
