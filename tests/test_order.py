@@ -89,6 +89,15 @@ def test_ranks_get_what_the_twin_deals_out(uneven):
         assert union == reference_order.seen_by_all(samples, batch_size, world, uneven, at)
 
 
+@settings(max_examples=tries(300), deadline=None)
+@given(length=st.integers(1, 200), batch=st.integers(1, 9), world=st.integers(1, 9), start=st.integers(0, 200))
+def test_the_last_rank_gets_some_of_every_rest(length, batch, world, start):
+    """So its state is never behind another's."""
+    counts = [_core.count_batches(length, batch, rank, world, "short", start) for rank in range(world)]
+    assert counts[-1] == max(counts)
+    assert counts[-1] == math.ceil(max(0, length - start) / (batch * world))
+
+
 def test_an_epoch_that_does_not_divide_is_refused_where_that_is_asked_for():
     assert _core.count_batches(24, 4, 0, 3, "raise", 0) == 2
     with pytest.raises(ValueError, match="25 samples do not make whole batches of 12"):
