@@ -61,7 +61,7 @@ $(VENV)/.develop: $(VENV)/.setup $(CORE)
 demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, and say how fast (PICTURES=300)
 	mmno-fast demo --pictures $(PICTURES)
 
-test: $(VENV)/.develop $(PILLOW12)/.setup ## every test: Rust, then Python, then the pixels of Pillow 12
+test: $(VENV)/.develop $(PILLOW12)/.setup ## Rust, Python, and the pixels of Pillow 12; `make test-torch` and `make nightly` have the other tests
 	cargo test $(LOCKED) --features "fuzzing $(SIMD)"
 	MMNO_PARITY=$(PARITY)/1-pillow13.json pytest
 	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py tests/test_tiff.py tests/test_odd_files.py

@@ -238,7 +238,8 @@ class Loader:
     def state_dict(self) -> dict[str, Any]:
         """Where the next batch is: `version`, `fingerprint`, `seed`, `epoch`, `position` (samples of all ranks that came before it).
 
-        Counts batches that were handed out, not those made ahead. Any number of ranks can go on from it.
+        Counts batches that were handed out, not those made ahead. Any number of ranks can go on from it, as
+        long as ``batch_size * world_size`` is the same.
         """
         epoch, position, _ = self._consumer.place
         return {"version": _VERSION, "fingerprint": self._fingerprint, "seed": self._seed, "epoch": epoch, "position": position}
