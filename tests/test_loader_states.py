@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+import warnings
 from typing import Any
 
 import mmno_fast as mf
@@ -286,6 +287,22 @@ def test_ranks_come_from_the_environment(original, monkeypatch):
     monkeypatch.setenv("RANK", "3")
     with pytest.raises(ValueError, match="rank: expected 0 to world_size - 1 = 2, found 3"):
         mf.Loader(original.shards, 2, shuffle=True)
+
+
+def test_ranks_that_come_after_the_loader_are_told(original, monkeypatch):
+    """As Lightning's do, where the loader was made before `fit`: all would train on the same rows."""
+    with mf.Loader(original.shards, 2, shuffle=True) as loader, mf.Loader(original.shards, 2, shuffle=True, rank=1, world_size=2) as second:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            iter(loader)
+        monkeypatch.setenv("RANK", "1")
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        with pytest.warns(UserWarning, match="is rank 1 of 2 by now, but its loader was made before, as rank 0 of 1: make it anew") as told:
+            iter(loader)
+        assert told[0].filename == __file__
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            iter(second)
 
 
 @pytest.mark.parametrize("ready", [False, True])

@@ -19,7 +19,7 @@ from mmno_fast.errors import state_error
 from mmno_fast.machine import threads_of
 from mmno_fast.output import Output
 from mmno_fast.pictures import LabelledPictures
-from mmno_fast.ranks import rank_and_world
+from mmno_fast.ranks import rank_and_world, surroundings, warn_of_late_ranks
 from mmno_fast.samples import Source, contents_of, samples_of
 from mmno_fast.waiting import WARN_SHARE, WINDOW, LoaderStats
 
@@ -123,6 +123,7 @@ class Loader:
         self.uneven: Uneven = uneven
         """What happens to samples that do not fill a batch of all ranks."""
         self.rank, self.world_size = rank_and_world(rank, world_size)
+        self._ranks_known = surroundings()
         self.threads = threads_of(threads)
         """Threads that make batches."""
         self._prefetch, self._prefetch_bytes = prefetch, prefetch_bytes
@@ -157,6 +158,7 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """Go on from a loaded state; else begin the next epoch. One of which no batch was handed out does not count."""
         self._check_open()
+        warn_of_late_ranks(self.rank, self.world_size, self._ranks_known)
         self._end_running(superseded=True)
         epoch, position, begun = self._consumer.place
         if begun:

@@ -16,7 +16,7 @@ def rank_and_world(rank: int | None, world_size: int | None) -> tuple[int, int]:
     Raises:
         ValueError: A rank that is not below the number of ranks, or an environment that is no number.
     """
-    found = _surroundings()
+    found = surroundings()
     if rank is None and world_size is None:
         rank, world_size = found or (0, 1)
     elif rank is None or world_size is None:
@@ -31,7 +31,24 @@ def rank_and_world(rank: int | None, world_size: int | None) -> tuple[int, int]:
     return rank, world_size
 
 
-def _surroundings() -> tuple[int, int] | None:
+def warn_of_late_ranks(rank: int, world_size: int, known: tuple[int, int] | None) -> None:
+    """Warn where this process became another rank than `rank` after `known`, what `surroundings` said then, was asked for.
+
+    A trainer that starts the ranks itself, as Lightning does, does so after the loader was made.
+    """
+    found = surroundings()
+    if found not in {known, (rank, world_size), None}:
+        now, then = f"rank {found[0]} of {found[1]}", f"rank {rank} of {world_size}"
+        message = f"this process is {now} by now, but its loader was made before, as {then}: make it anew"
+        warnings.warn(message, UserWarning, stacklevel=3)
+
+
+def surroundings() -> tuple[int, int] | None:
+    """Rank and number of ranks, by `torch.distributed` or else the environment; None where neither knows.
+
+    Raises:
+        ValueError: An environment that is no number.
+    """
     torch = sys.modules.get("torch")  # never imported here
     distributed = getattr(torch, "distributed", None)
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
