@@ -55,7 +55,7 @@ TITLES = {
     "test_rare_jpegs_are_read_right_or_refused": "JPEG: arithmetic coding; frames of other kinds and depths",
     "test_real_pictures_are_equal": "653 brain MRI pictures: each as it is, resized to 448, and to 200 x 310 in every filter and fit",
     "test_sizes_filters_and_fits_are_equal": "six filters at random sizes, noise that makes them overshoot",
-    "test_llama_factory": "profiles `llamafactory/*`, each with its own plugin: drawn pictures of seven modes, five bounds of area",
+    "test_llama_factory": "profiles `llamafactory/*`, each with its own plugin: drawn pictures of seven modes; two of these with five bounds of area",
     "test_real_pictures_by_llama_factory": "profiles `llamafactory/*`: 653 brain MRI pictures, five bounds of area",
     "test_ms_swift": "profile `ms_swift/qwen3_vl`: drawn pictures of seven modes",
     "test_real_pictures_by_ms_swift": "profile `ms_swift/qwen3_vl`: 653 brain MRI pictures, three bounds of area",
