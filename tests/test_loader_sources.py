@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import loading, reference_order
-from tests.building import about, encoded, noise, write_files, write_rows
+from tests.building import about, chat, encoded, noise, write_files, write_rows
 from tests.loading import Case, mixed
 from tests.random_cases import tries
 
@@ -272,9 +272,35 @@ def test_pictures_have_the_label_that_their_rows_say(pool, tmp_path, kind):
     for column in ("meta", "line", "answer.text", "colour"):
         with pytest.raises(ValueError, match="labels: expected"):
             dataset.pictures.labelled(column)
+    with pytest.raises(ValueError, match=r"^labels: no row has a member 'nosuch' of meta; there are 'grade', 'side'$"):
+        dataset.pictures.labelled("meta.nosuch")
+    with pytest.raises(ValueError, match=r"no row has a member 'grade\.x' of meta"):
+        dataset.where(pc.field("line") < 3).pictures.labelled("meta.grade.x")
     contradicting = write_rows(tmp_path / "b.jsonl", [about("1.png", meta={"grade": g}) for g in "ab"])
     with pytest.raises(ValueError, match="the rows of one picture say 'a' and 'b'"):
         mf.open(contradicting, pool).pictures.labelled("meta.grade")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_member_of_meta_that_no_row_has_is_no_label(pool, tmp_path, kind):
+    """One that is null in every row is there, and says nothing of any picture."""
+    source = tmp_path / "a.jsonl"
+
+    def pictures(*rows):
+        write_rows(source, rows)
+        mf.build(source, pool, tmp_path / "shards", mf.Original(), update=True)
+        return (mf.open(source, pool) if kind == "raw" else mf.open(tmp_path / "shards")).pictures
+
+    for rows in ([], [about("0.png")], [about("0.png"), about("1.png", meta=None)], [about("0.png", meta={})]):
+        with pytest.raises(ValueError, match=r"no row has a member 'grade' of meta; there are none$"):
+            pictures(*rows).labelled("meta.grade")
+    with pytest.raises(ValueError, match=r"there are '00', '01', .*'19', …$"):
+        pictures(about("0.png", meta={f"{i:02}": i for i in range(99)})).labelled("meta.grade")
+    empty = pictures(about("0.png", meta={"grade": None}), about("1.png")).labelled("meta.grade")
+    assert (len(empty), empty.classes) == (0, ())
+    said = pictures(about("0.png", meta={"grade": 2}), chat(meta={"side": 1}))
+    assert said.labelled("meta.grade").classes == ("2",)
+    assert len(said.labelled("meta.side")) == 0  # said of no picture
 
 
 def test_what_is_no_source_is_refused(case):

@@ -85,6 +85,7 @@ class Picture:
 
 
 _LABELS: Final = frozenset({"source", "variant", "answer", "answer_text", "meta"})  # columns that may hold labels
+_NAMED: Final = 20  # so many members of `meta` a message names
 _HOLDER_BITS: Final = 32  # the core numbers pictures as holder << 32 | picture
 
 
@@ -221,7 +222,7 @@ class Pictures(Sequence[Picture]):
                 Pictures for which no row says anything are left out.
 
         Raises:
-            ValueError: Rows of one picture say different things; no such column.
+            ValueError: Rows of one picture say different things; no such column, or no row of the data set has such a member.
         """
         names = self._folders() if by == "folder" else self._said(by)
         kept = np.array([i for i, name in enumerate(names) if name is not None], np.int64)
@@ -242,7 +243,7 @@ class Pictures(Sequence[Picture]):
             raise ValueError(f'labels: expected "folder", a column of texts, or "meta." and a member, found {column!r}')
         values = rows.column(outer).to_pylist()
         if member:
-            values = [None if text is None else (json.loads(text) or {}).get(member) for text in values]
+            values = _of_member(values, member)
         offsets, pictures = self.contents.row_pictures
         said: dict[int, str] = {}
         for row in np.flatnonzero(np.diff(offsets)):
@@ -262,6 +263,20 @@ class Pictures(Sequence[Picture]):
         stored = int(self._stored[index])
         holder = int(np.searchsorted(self._offsets, stored, side="right")) - 1
         return self._holders[holder], stored - int(self._offsets[holder])
+
+
+def _of_member(metas: Sequence[str | None], member: str) -> list[Any]:
+    """What each `meta` has as `member`; None where it has none."""
+    said: list[Any] = []
+    there: set[str] = set()
+    for text in metas:
+        meta: dict[str, Any] = (json.loads(text) if text else None) or {}
+        there.update(meta)
+        said.append(meta.get(member))
+    if member not in there:
+        names = [*map(repr, sorted(there)[:_NAMED]), *(["…"] if len(there) > _NAMED else [])]
+        raise ValueError(f"labels: no row has a member {member!r} of meta; there are {', '.join(names) or 'none'}")
+    return said
 
 
 def _holders_of(contents: Contents) -> Sequence[Holder]:
