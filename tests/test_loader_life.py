@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import pickle
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import mmno_fast as mf
-import numpy as np
 import pytest
 
-from tests.building import about, encoded, noise, write_files, write_rows
+from tests.interrupting import interrupt, slow_rows
 from tests.loading import Case, forty_rows, run, whole
 
 TASKS = Path("/proc/self/task")
@@ -38,13 +35,7 @@ def shards(folder):
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory):
-    """JSONL with one picture that takes a good part of a second to decode."""
-    folder = tmp_path_factory.mktemp("slow")
-    pixels = np.zeros((6000, 6000, 3), np.uint8)
-    pixels[::2] = noise(0, 6000, 3)
-    write_files(folder / "images", {"large.png": encoded(pixels, compress_level=1)})
-    write_rows(folder / "a.jsonl", [about("large.png")] * 8)
-    return folder
+    return slow_rows(tmp_path_factory.mktemp("slow"))
 
 
 def threads():
@@ -281,18 +272,9 @@ def test_ctrl_c_works_soon_in_every_state(folder, slow, state, threads):
     inputs = slow if state == "waiting" else folder
     best = float("inf")
     for delay in (0.15, 0.2, 0.1):
-        arguments = [sys.executable, "-c", INTERRUPTED, *map(str, (inputs / "a.jsonl", inputs / "images", state, threads))]
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            time.sleep(delay)
-            sent = time.time()
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, "")
-        caught, position = out.split()
+        took, (position,) = interrupt(INTERRUPTED, inputs / "a.jsonl", inputs / "images", state, threads, delay=delay)
         assert int(position) % 2 == 0
-        best = min(best, float(caught) - sent)
+        best = min(best, took)
         if best < 0.1:
             return
     assert best < 0.1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
 
 Make: TypeAlias = tuple[Callable[..., Any], Output | None, npt.NDArray[np.int64] | None]
 """What is called with a batch of the core and `output`, epoch, `labels` (the other two here); what it returns is handed out."""
+
+
+@contextmanager
+def ending(feed: _core.Feed) -> Iterator[_core.Feed]:
+    """End the threads of `feed` behind this, and wait for them; where something is raised, without waiting.
+
+    Nobody who presses Ctrl-C waits for a picture that is being decoded.
+    """
+    try:
+        yield feed
+    except GeneratorExit:  # a generator that is left where it hands out a batch
+        feed.close()
+        raise
+    except BaseException:
+        feed.stop()
+        raise
+    feed.close()
 
 
 class Epoch(_core.Epoch):

@@ -14,7 +14,7 @@ import numpy as np
 
 from mmno_fast import _core
 from mmno_fast.batch import Batch
-from mmno_fast.epoch import Epoch, Make
+from mmno_fast.epoch import Epoch, Make, ending
 from mmno_fast.errors import state_error
 from mmno_fast.machine import threads_of
 from mmno_fast.output import Output
@@ -221,16 +221,13 @@ class Loader:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
         self._check_open()
         epoch = self.epoch
-        feed = self.feed(epoch, 0)
         kept: list[_core.Batch] = []
-        try:
+        with ending(self.feed(epoch, 0)) as feed:
             while len(kept) < self._prefetch and sum(core.bytes for core in kept) < self._prefetch_bytes:
                 core = feed.next()
                 if core is None:
                     break
                 kept.append(core)
-        finally:
-            feed.close()
         batches = [Batch(core, self._output, epoch, self._labels) for core in kept]
         while batches:
             yield from batches

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import IterableDataset as TorchIterableDataset
 from torch.utils.data import get_worker_info
 
+from mmno_fast.epoch import ending
 from mmno_fast.errors import state_error
 from mmno_fast.loader import Loader
 from mmno_fast.machine import threads_of
@@ -114,23 +115,17 @@ class IterableDataset(TorchIterableDataset[Any]):
         if mine:
             # A worker of a rank is a rank of its own, of `workers` times as many; what is beyond the last batch is not asked for.
             rank, world = worker * loader.world_size + loader.rank, workers * loader.world_size
-            feed = loader.feed(epoch, base, rank=rank, world_size=world, uneven="wrap")
-            try:
+            with ending(loader.feed(epoch, base, rank=rank, world_size=world, uneven="wrap")) as feed:
                 for done, _ in enumerate(mine, 1):
                     batch = self._handed_out(loader, feed, base + done * workers * size)
                     if done == 1:
                         self._count_epoch(worker, epoch)
                     yield batch
-            finally:
-                feed.close()
         else:
             self._count_epoch(worker, epoch)
         if whole < left and whole % workers == worker:  # the ranks' shares of the rest
-            feed = loader.feed(epoch, base + whole * size)
-            try:
+            with ending(loader.feed(epoch, base + whole * size)) as feed:
                 batch = self._handed_out(loader, feed, loader.sample_count)
-            finally:
-                feed.close()
             yield batch
 
     def _was_begun(self, process: int, worker: int) -> bool:

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from mmno_fast import _core
 from mmno_fast.batch import Batch as HostBatch
+from mmno_fast.epoch import ending
 from mmno_fast.machine import threads_of
 from mmno_fast.output import Output
 from mmno_fast.pictures import LabelledPictures
@@ -149,10 +150,8 @@ class MapDataset(Dataset[Any]):
             batches_ahead=1,
             bytes_ahead=1,
         )
-        try:
+        with ending(feed):
             core = feed.next()
-        finally:
-            feed.close()
         if core is None:
             raise RuntimeError("the core made no batch of the samples that were asked for")
         return Batch(HostBatch(core, self._output, 0, None))
