@@ -204,7 +204,7 @@ class Bench:
             spin_two=lambda: spin(2) / 2,
         )
         count = len(self.loop)
-        beside = {"reference": ("reference", 2.0), "loop": ("training loop", 20.0)}
+        beside = {"reference": ("reference", 2.5), "loop": ("training loop", 20.0)}
         lines = turns.lines("build, one thread", "rows/s", count, beside)
         ratio, speed = turns.ratio("ours", "floor"), turns.ratio("ours", "two")
         each = ", ".join(f"{part} {statistics.median(one[part] for one in parts):.2f} s" for part in parts[0])

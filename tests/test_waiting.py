@@ -90,6 +90,28 @@ def test_waiting_is_told_through_logging_in_one_line(raw, monkeypatch, caplog):
     assert all("\n" not in message for message in messages)
 
 
+def test_the_share_that_is_told_is_that_of_the_last_minute(raw, monkeypatch, caplog):
+    """A loop that waited for nothing, and then for a while: the core counts the window, and Python says what the core counted."""
+    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.2)
+    told = []
+    monkeypatch.setattr(mf.Loader, "warn", lambda loader, share: told.append((share, loader.stats().wait_share)))
+    with mf.Loader(raw, 1, shuffle=True, threads=1, prefetch=8) as loader:
+        running = iter(loader)
+        for step in (0.5, 0.5, 0.5, 0.0):
+            next(running)
+            time.sleep(step)
+        for _ in running:
+            if told:
+                break
+    assert told
+    share, overall = told[0]
+    assert overall < share <= 1
+    monkeypatch.undo()
+    with caplog.at_level(logging.WARNING, "mmno_fast"), mf.Loader(raw, 1, shuffle=True) as loader:
+        loader.warn(0.42)
+    assert caplog.records[0].getMessage().startswith("the training loop waited 42 % of the last minute for data: ")
+
+
 def test_stats_agree_with_a_clock_outside(raw):
     """Within 1 % of the time: the best of a few, as a busy machine may stop the consumer between two clocks."""
     off = []

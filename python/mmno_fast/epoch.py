@@ -72,9 +72,9 @@ class Epoch(_core.Epoch):
                     feed.close()
                     raise StopIteration
 
-    def warn(self) -> None:
-        """Tell the consumer that it waits too much."""
-        self._loader.warn()
+    def warn(self, share: float) -> None:
+        """Tell the consumer that it waited for too much of the last minute, 0 to 1. The core calls it."""
+        self._loader.warn(share)
 
     @property
     def ended(self) -> bool:

@@ -212,10 +212,9 @@ class Loader:
         """What the core calls for a batch that is ready, as `fetch` does. None: it is to call `take`."""
         return (Batch, self._output, self._labels)
 
-    def warn(self) -> None:
-        """Tell the consumer that it waits too much."""
-        stats = self.stats()
-        _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * stats.wait_share, stats.advice)
+    def warn(self, share: float) -> None:
+        """Tell the consumer that it waited for too much of the last minute, 0 to 1."""
+        _LOG.warning("the training loop waited %.0f %% of the last minute for data: %s", 100 * share, self.stats().advice)
 
     def replay(self) -> Iterator[Batch]:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""

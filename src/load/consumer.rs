@@ -115,11 +115,11 @@ impl Consumer {
         }
     }
 
-    /// A batch of so many rows, pictures and bytes is handed out `now`, and was waited for so long. Whether the consumer is to be told that
-    /// it waits too much.
+    /// A batch of so many rows, pictures and bytes is handed out `now`, and was waited for so long. Where the consumer is to be told that it
+    /// waits too much: the share of the window that it waited.
     ///
     /// Of threads that wait together, nobody waits twice: it is the consumer that waits.
-    pub fn count(&mut self, now: Instant, waited: Duration, [rows, pictures, bytes]: [u64; 3]) -> bool {
+    pub fn count(&mut self, now: Instant, waited: Duration, [rows, pictures, bytes]: [u64; 3]) -> Option<f64> {
         let since = self.last.map_or(waited, |last| now.saturating_duration_since(last));
         let waited = waited.min(since);
         self.elapsed += since;
@@ -134,10 +134,11 @@ impl Consumer {
             self.waited.saturating_sub(self.window.1),
         );
         if elapsed < self.patience.window {
-            return false;
+            return None;
         }
         self.window = (self.elapsed, self.waited);
-        waited.as_secs_f64() > self.patience.share * elapsed.as_secs_f64()
+        let share = waited.as_secs_f64() / elapsed.as_secs_f64();
+        (share > self.patience.share).then_some(share)
     }
 }
 
@@ -158,7 +159,7 @@ mod tests {
                 consumer.begin();
             }
             let now = began + Duration::from_millis(came);
-            assert!(!consumer.count(now, Duration::from_millis(came - asked), [4, 6, 1000]));
+            assert_eq!(consumer.count(now, Duration::from_millis(came - asked), [4, 6, 1000]), None);
             (consumer.times(), consumer.handed())
         };
         hand(0, 2000, true);
@@ -183,7 +184,7 @@ mod tests {
         for millis in [100, 110, 120] {
             // All three asked at the beginning.
             let waited = Duration::from_millis(millis);
-            assert!(!consumer.count(began + waited, waited, [1, 1, 1]));
+            assert_eq!(consumer.count(began + waited, waited, [1, 1, 1]), None);
         }
         assert_eq!(consumer.times(), (Duration::from_millis(120), Duration::from_millis(120)));
     }
@@ -194,10 +195,23 @@ mod tests {
             let (mut consumer, began) = (Consumer::new(PATIENCE), Instant::now());
             let told = (0..200).filter(|second| {
                 let now = began + Duration::from_secs(second + 1);
-                consumer.count(now, Duration::from_millis(share), [1, 1, 1])
+                consumer.count(now, Duration::from_millis(share), [1, 1, 1]).is_some()
             });
             assert_eq!(told.count(), wanted);
         }
+    }
+
+    #[test]
+    fn the_share_that_is_told_is_that_of_the_window() {
+        let (mut consumer, began) = (Consumer::new(PATIENCE), Instant::now());
+        let told = (0..250).filter_map(|second| {
+            let waited = Duration::from_millis(if second < 150 { 10 } else { 750 });
+            consumer.count(began + Duration::from_secs(second + 1), waited, [1, 1, 1])
+        });
+        let shares: Vec<_> = told.collect();
+        assert_eq!(shares.len(), 2);
+        assert!(shares[0] < 0.5, "half of this one was before");
+        assert!((shares[1] - 0.75).abs() < 1e-9);
     }
 
     #[test]

@@ -97,8 +97,8 @@ struct HandedOut<'py> {
     /// Where the consumer was before, and is now.
     before: Place,
     position: u64,
-    /// Whether the consumer is to be told that it waits too much.
-    too_long: bool,
+    /// The share of a window that the consumer waited, where it is to be told.
+    too_long: Option<f64>,
 }
 
 impl Epoch {
@@ -249,9 +249,9 @@ impl Epoch {
             )
         });
         let told = handed.and_then(|handed| {
-            if handed.too_long {
+            if let Some(share) = handed.too_long {
                 // What is raised there (Ctrl-C, for example) takes the batch back.
-                slf.call_method0("warn")
+                slf.call_method1("warn", (share,))
                     .inspect_err(|_| own.consumer.get().lock().go_back(handed.before, handed.position))?;
             }
             Ok(handed.what)
