@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.building import about, encoded, noise, write_files, write_rows
 from tests.interrupting import BEGIN, SOON, slow_rows, soonest
-from tests.loading import forty_rows
+from tests.loading import forty_rows, run
 
 OPTIONS = f"""{BEGIN}
 source, images, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -83,3 +84,46 @@ assert list(epoch) == []
 def test_ctrl_c_works_soon_while_a_loader_closes(slow, threads):
     """It waits for the picture that is being decoded."""
     assert soonest_of(CLOSING, slow, threads, 0.03, 0.02, 0.06, 0.01) < SOON
+
+
+DISTURBED = f"""{OPTIONS}
+import os, random, signal, threading
+random.seed(threads)
+armed, patience, done = False, 0.01, threading.Event()
+def handle(*_):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+def disturb():
+    while not done.wait(random.uniform(0, patience)):
+        os.kill(os.getpid(), signal.SIGINT)
+with mf.Loader(mf.open(source, images, image=spec), 2, shuffle=False, threads=threads, prefetch=1) as loader:
+    expected = [(batch.row_numbers.tolist(), batch.images.tobytes()) for batch in loader]
+    loader.set_epoch(0)
+    signal.signal(signal.SIGINT, handle)
+    other = threading.Thread(target=disturb)
+    other.start()
+    seen, times = [], 0
+    while loader.epoch == 0:
+        before = len(seen)
+        try:
+            armed = True
+            loader.load_state_dict(loader.state_dict())
+            seen.extend(loader)  # nothing of Python runs between the loader and the list
+            armed = False
+        except KeyboardInterrupt:
+            times += 1
+            patience = 0.01 if len(seen) > before else 1.2 * patience  # however slow the machine is
+    done.set()
+    other.join()
+    print(times > 3, [(batch.row_numbers.tolist(), batch.images.tobytes()) for batch in seen] == expected)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_whoever_is_interrupted_again_and_again_gets_every_row_once_and_in_order(tmp_path, threads):
+    """An interrupted epoch goes on from the loader's state."""
+    write_files(tmp_path / "images", {f"{i}.png": encoded(noise(i, 600, 600, 3)) for i in range(10)})
+    write_rows(tmp_path / "a.jsonl", [about(f"{i % 10}.png") for i in range(40)])
+    assert run(DISTURBED, tmp_path / "a.jsonl", tmp_path / "images", threads) == ["True", "True"]
