@@ -114,7 +114,8 @@ impl<R> Background<R> {
         }
     }
 
-    /// Stops the thread and waits for it; `monitor` is asked meanwhile whether to go on waiting.
+    /// Stops the thread and waits for it; `monitor` is asked meanwhile whether to go on waiting. Where it is not, the thread ends by itself: it
+    /// holds on to all that it uses.
     pub fn close(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
         if std::process::id() != self.process {
             std::mem::forget(self.inner.take());
@@ -122,7 +123,10 @@ impl<R> Background<R> {
         }
         self.stop();
         while self.inner.as_ref().is_some_and(|inner| !inner.thread.is_finished()) {
-            monitor()?;
+            if let Err(error) = monitor() {
+                self.inner = None;
+                return Err(error);
+            }
             std::thread::sleep(STOPPING);
         }
         if let Some(inner) = self.inner.take() {
@@ -143,7 +147,6 @@ impl<R> Drop for Background<R> {
                 Err(Error::interrupted())
             }
         };
-        // Whoever is too long at work ends by itself: it holds on to all that it uses.
         let _ = self.close(&patient);
     }
 }
@@ -151,6 +154,21 @@ impl<R> Drop for Background<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_does_not_want_to_wait_for_the_end_does_not_wait_when_it_is_dropped_either() {
+        let (tell, told) = crossbeam_channel::bounded::<()>(0);
+        let mut working = Background::<()>::start("test", move |_, _| {
+            let _ = told.recv();
+            Ok(())
+        })
+        .unwrap();
+        let began = Instant::now();
+        assert!(working.close(&|| Err(Error::interrupted())).is_err());
+        drop(working);
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+        drop(tell);
+    }
 
     #[test]
     fn results_come_in_order_and_then_the_error_or_the_end() {
