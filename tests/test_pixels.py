@@ -360,7 +360,10 @@ def test_pictures_resized_in_their_own_mode_are_equal() -> None:
     profile = mf.Profile("open_clip/biomedclip_224", pixels=ARITHMETIC, sixteen_bit="pillow")
     for seed, (height, width) in enumerate([(224, 224), (300, 250), (17, 40), (500, 120), (225, 223), (1, 3)]):
         pictures = [Image.frombytes("RGBA", (width, height), noise(seed, height, width, 4).tobytes()).convert(mode) for mode in OWN_MODES]
-        pictures.append(Image.fromarray(np.random.default_rng(seed).integers(0, 700, (height, width), np.uint16)))
+        rng = np.random.default_rng(seed)
+        pictures.extend(Image.fromarray(rng.integers(0, most, (height, width), np.uint16)) for most in (700, 65_536))
+        extremes = np.where(noise(seed, height, width) > 128, np.uint16(65_535), np.uint16(0))  # filters overshoot
+        pictures.append(Image.fromarray(extremes))
         for picture in pictures:
             data = saved(picture, "TIFF") if picture.mode == "CMYK" else saved(picture, "PNG")
             opened: Image.Image = Image.open(io.BytesIO(data))

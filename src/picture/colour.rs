@@ -111,6 +111,40 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
     (Place::Buffer, channels)
 }
 
+/// The colour that stands for transparency, as `Image.convert("RGB")` of Pillow leaves it in `info["transparency"]`; none where there is no
+/// such colour, or where transparency is said entry by entry of a palette.
+pub(super) fn late_key(source: &Source<'_>, bilevel: bool) -> Option<[u8; 3]> {
+    match (source.samples, source.key) {
+        // Not a mode whose number is converted: it is compared with red, and the others with zero (`convert_transparent`).
+        (Samples::Gray16, Key::Gray(key)) => Some([key as u8, 0, 0]),
+        (Samples::Gray, Key::Gray(key)) if bilevel => Some([key as u8, 0, 0]),
+        (Samples::Gray, Key::Gray(key)) => Some([key.min(255) as u8; 3]),
+        (Samples::Rgb, Key::Rgb(key)) => Some(key.map(|v| v as u8)),
+        (Samples::Index, _) => {
+            let mut clear = source.palette.iter().filter(|entry| entry[3] != 255);
+            match (clear.next(), clear.next()) {
+                (Some([r, g, b, 0]), None) => Some([*r, *g, *b]),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Makes `key` white.
+pub(super) fn whiten(pixels: &mut [u8], channels: Channels, key: [u8; 3]) {
+    match channels {
+        Channels::One if key[0] == key[1] && key[1] == key[2] => {
+            pixels.iter_mut().filter(|v| **v == key[0]).for_each(|v| *v = 255);
+        }
+        Channels::One => {}
+        Channels::Three => {
+            let pixels = pixels.as_chunks_mut::<3>().0;
+            pixels.iter_mut().filter(|color| **color == key).for_each(|color| *color = [255; 3]);
+        }
+    }
+}
+
 /// One sample for each of `values`, at the front of `out`.
 fn fill<T>(out: &mut Vec<u8>, values: &[T], sample: impl Fn(&T) -> u8) {
     for (out, value) in room(out, values.len()).iter_mut().zip(values) {

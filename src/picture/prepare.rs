@@ -1,12 +1,13 @@
 //! From a file's bytes to final pixels, with all scratch kept from one picture to the next.
 
 use super::Outcome;
-use super::choices::SixteenBit;
+use super::choices::{Alpha, SixteenBit};
 use super::colour::{self, Channels, Place, Source};
 use super::decode::Decoder;
 use super::geometry::{self, Size2};
 use super::own_mode::OwnMode;
 use super::probe::{Mode, Probe};
+use super::profile::Before;
 use super::resample::{Job, Resampler};
 use super::samples::{Samples, room};
 use super::spec::{ImageSpec, Size};
@@ -23,6 +24,10 @@ pub struct Prepared {
     /// 1 (gray) or 3 (RGB, interleaved).
     pub channels: u32,
 }
+
+/// Which colour the processor is to find and make white, and whether that comes before its own resize; else behind a trainer's, which is
+/// the last.
+type LateKey = ([u8; 3], bool);
 
 /// Makes pixels of pictures. One per worker; it keeps the memory that the largest picture so far needed.
 pub struct Preparer {
@@ -56,7 +61,7 @@ impl Preparer {
     /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` then holds the pixels (of
     /// [`Size::Encoded`], the file) and nothing else; after a fault, anything.
     pub fn prepare(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> Outcome<Prepared> {
-        let (steps, channels) = self.decode(bytes, probe, spec)?;
+        let (steps, channels, key) = self.decode(bytes, probe, spec)?;
         let size = steps.size();
         let made = Prepared {
             height: size.height,
@@ -77,6 +82,10 @@ impl Preparer {
             std::mem::swap(out, &mut self.plain);
         }
         for step in steps.iter().filter(|step| !step.in_own_mode) {
+            if let Some((key, true)) = key.filter(|_| left == 1) {
+                let count = step.from.width as usize * step.from.height as usize * channels.count();
+                colour::whiten(&mut self.plain[..count], channels, key);
+            }
             let [from, to] = [step.from, step.target].map(|size| size.width as usize * size.height as usize * channels.count());
             let job = Job {
                 pixels: &self.plain[..from],
@@ -95,20 +104,42 @@ impl Preparer {
                 std::mem::swap(&mut self.plain, &mut self.spare);
             }
         }
+        if let Some((key, false)) = key {
+            colour::whiten(out, channels, key);
+        }
         Ok(made)
+    }
+
+    /// Of what the decoder holds; none where this spec knows of no such thing.
+    fn late_key(&self, samples: Samples, probe: &Probe, spec: &ImageSpec) -> Option<LateKey> {
+        let Size::Profile(profile) = spec.size else {
+            return None;
+        };
+        if !profile.known.late_key || spec.alpha == Alpha::White {
+            return None;
+        }
+        let source = Source {
+            samples,
+            pixels: &[],
+            palette: &self.decoder.palette,
+            key: self.decoder.key,
+        };
+        let key = colour::late_key(&source, probe.mode == Mode::One)?;
+        Some((key, profile.known.before == Before::LlamaFactory))
     }
 
     /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing but what comes
     /// before the colours.
     pub fn decode_only(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<u32> {
-        self.decode(bytes, probe, spec).map(|(_, channels)| channels.count() as u32)
+        self.decode(bytes, probe, spec).map(|(_, channels, _)| channels.count() as u32)
     }
 
     /// To gray or RGB in [`Self::plain`], turned, and resized as far as that comes before; it may be longer than the picture.
-    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Steps, Channels)> {
+    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Steps, Channels, Option<LateKey>)> {
         spec.admit(probe)?;
         let steps = spec.steps(probe)?;
         let mut samples = self.decoder.decode(bytes, probe)?;
+        let key = self.late_key(samples, probe, spec);
         let mut size = Size2 {
             width: probe.width,
             height: probe.height,
@@ -133,7 +164,7 @@ impl Preparer {
         let (channels, _) = self.convert(samples, size, spec);
         let count = size.width as usize * size.height as usize;
         let channels = colour::settle(&mut self.plain, &mut self.spare, count, channels, spec.color);
-        Ok((steps, channels))
+        Ok((steps, channels, key))
     }
 
     /// What the decoder holds, to gray or RGB in [`Self::plain`]; what its samples are then.

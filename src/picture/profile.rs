@@ -113,6 +113,10 @@ pub struct Known {
     pub backends: &'static [Backend],
     /// What its conversion to RGB makes of transparency.
     pub alpha: Alpha,
+    /// Whether a colour that stands for transparency outlives the trainer's own conversion and resizes, to be made white by the processor
+    /// wherever it is found then: `Image.convert` and `Image.resize` of Pillow hand `info["transparency"]` on.
+    #[serde(skip)]
+    pub late_key: bool,
     /// What pictures are normalised with.
     pub statistics: Statistics,
     /// How they are cut into patches.
@@ -145,6 +149,7 @@ const USUAL: Known = Known {
     resizes: Resizes::Backend,
     backends: BOTH,
     alpha: Alpha::White,
+    late_key: false,
     statistics: HALF,
     patches: None,
     area: None,
@@ -180,6 +185,7 @@ const QWEN3: Known = Known {
 const LLAMA_FACTORY: Known = Known {
     before: Before::LlamaFactory,
     alpha: Alpha::Drop,
+    late_key: true,
     image_area: Some([32 * 32, 768 * 768]),
     ..USUAL
 };
@@ -273,6 +279,7 @@ pub const PROFILES: [Known; 12] = [
         rule: Rule::SmartResize { qwen_vl_utils: true },
         resizes: Resizes::Pillow,
         alpha: Alpha::Drop,
+        late_key: true,
         area: Some([4 * 32 * 32, 16_384 * 32 * 32]),
         ..QWEN3
     },

@@ -213,6 +213,40 @@ def test_real_pictures_by_llama_factory(name: str, by_llama_factory: Callable[..
         check(mf.Profile(name, image_min_pixels=area[0], image_max_pixels=area[1]), data, expected(name, "torchvision", before))
 
 
+def keyed(mode: str, kind: str, height: int, width: int, seed: int) -> bytes:
+    """A file, half of one colour, which is said to be transparent: not in an alpha channel, but by its number."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 5, (height, width, 3), np.uint8) * 60
+    values[: height // 2 + 1] = 120
+    picture = Image.fromarray(values).convert("L") if mode == "L" else Image.fromarray(values)
+    if mode == "P":
+        picture = picture.quantize(64)
+    if mode == "1":
+        picture = picture.convert("1")
+    first: Any = picture.getpixel((0, 0))
+    file = io.BytesIO()
+    picture.save(file, kind, transparency=0 if mode == "1" else first)
+    return file.getvalue()
+
+
+KEYED = [("L", "PNG"), ("P", "PNG"), ("RGB", "PNG"), ("1", "PNG"), ("P", "GIF"), ("L", "GIF")]
+
+
+@pytest.mark.parametrize(("mode", "kind"), KEYED)
+def test_a_transparent_colour_outlives_the_trainers_own_steps(mode: str, kind: str, by_llama_factory: Callable[..., Image.Image]) -> None:
+    """Pillow remembers it through `convert` and `resize`, and transformers then makes white of whatever has that colour by now."""
+    for number, (height, width) in enumerate([*SIZES, (900, 1400), (2, 100), (1, 300)]):
+        data = keyed(mode, kind, height, width, number)
+        for name in LLAMA_FACTORY:
+            for area in AREAS[:3]:
+                before = by_llama_factory(name, Image.open(io.BytesIO(data)), area)
+                check(mf.Profile(name, image_min_pixels=area[0], image_max_pixels=area[1]), data, expected(name, "torchvision", before))
+        if max(height, width) < 200 * min(height, width):
+            check(mf.Profile("ms_swift/qwen3_vl"), data, by_ms_swift(data))
+            for name in HF:
+                check(mf.Profile(name), data, expected(name, "torchvision", Image.open(io.BytesIO(data))))
+
+
 def by_ms_swift(data: bytes, **area: int) -> dict[str, np.ndarray]:
     from qwen_vl_utils import fetch_image
     from swift.template.vision_utils import load_image
@@ -268,7 +302,8 @@ def test_sixteen_bits_in_their_own_mode() -> None:
     rng = np.random.default_rng(5)
     for height, width in SIZES:
         file = io.BytesIO()
-        Image.fromarray(rng.integers(0, 600, (height, width), np.uint16)).save(file, "PNG")
+        values = rng.integers(0, 600 if width % 2 else 65_536, (height, width), np.uint16)
+        Image.fromarray(values).save(file, "PNG")
         wanted = image_transform(224, is_train=False)(Image.open(file)).numpy()
         check(mf.Profile("open_clip/biomedclip_224", sixteen_bit="pillow"), file.getvalue(), {"pixel_values": wanted[None]})
 

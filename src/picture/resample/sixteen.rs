@@ -50,9 +50,7 @@ fn pass(from: &[[u8; 2]], source: &Layout, axis: Axis, filter: Filter, lines: us
     }
 }
 
-/// `ROUND_UP`, then each byte clipped for itself, as in C: a sum beyond 16 bits keeps its low byte.
+/// `ROUND_UP` and `clip16`: a sum beyond 16 bits is the largest number of 16 bits.
 fn rounded(sum: f64) -> [u8; 2] {
-    let sum = sum.round() as i32;
-    let clip = |value: i32| value.clamp(0, 255) as u8;
-    [clip(sum >> 8), clip(sum % 256)]
+    (sum.round() as u16).to_be_bytes()
 }
