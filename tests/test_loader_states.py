@@ -152,7 +152,7 @@ def test_an_interrupt_while_waiting_is_told_loses_no_batch(original, monkeypatch
     monkeypatch.setattr("mmno_fast.loader.WARN_SHARE", -1.0)
     told = 0
 
-    def warn(loader: mf.Loader) -> None:
+    def warn(loader: mf.Loader, share: float) -> None:
         nonlocal told
         told += 1
         if told == 3:

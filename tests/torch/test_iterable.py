@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import time
 import warnings
 from typing import Any
 
@@ -27,6 +28,12 @@ def expected(dataset, batch_size, **options):
     """Of two epochs, what `mmno_fast.Loader` hands out."""
     with warnings.catch_warnings(), mf.Loader(dataset, batch_size, **options) as loader:
         return [[batch.row_numbers.tolist() for batch in loader] for _ in range(2)]
+
+
+def epochs_of(dataset, batch_size, count, seed=0):
+    """Of so many epochs, what `mmno_fast.Loader` hands out, shuffled."""
+    with mf.Loader(dataset, batch_size, shuffle=True, seed=seed) as loader:
+        return [[batch.row_numbers.tolist() for batch in loader] for _ in range(count)]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -61,6 +68,63 @@ def test_set_epoch_reaches_workers_that_persist(shards):
     assert numbers(loader) == second  # and the one after it
     batches.set_epoch(1)
     assert numbers(loader) == second
+
+
+def late(worker):
+    """Worker 0 hands out a batch long before the others have begun."""
+    time.sleep(0.7 * worker)
+
+
+@pytest.mark.parametrize("context", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize("reseeded", [False, True])
+def test_an_epoch_that_is_left_early_leaves_all_workers_alike(shards, context, reseeded):
+    batches = IterableDataset(shards, 8, shuffle=True, seed=7)
+    loader = DataLoader(batches, batch_size=None, num_workers=3, multiprocessing_context=context, worker_init_fn=late)
+    _, *whole = epochs_of(shards, 8, 3, seed=7)
+    found = []
+    for peeks in (True, False, False):
+        if reseeded:  # all iterations have the same seed
+            torch.manual_seed(5)
+        found.append([next(iter(loader))["row"].tolist()] if peeks else numbers(loader))
+    assert found[1:] == whole
+
+
+def test_workers_that_persist_and_are_late_do_not_count_for_the_next_epoch(shards):
+    first, second = expected(shards, 8, shuffle=True)
+    batches = IterableDataset(shards, 8, shuffle=True)
+    loader = DataLoader(batches, batch_size=None, num_workers=2, persistent_workers=True, worker_init_fn=late)
+    next(iter(loader))
+    batches.set_epoch(0)
+    assert numbers(loader) == first
+    assert numbers(loader) == second
+    next(iter(loader))
+    assert numbers(loader) == epochs_of(shards, 8, 4)[3]
+
+
+def test_ranks_that_were_given_the_same_data_set_count_for_themselves(shards):
+    """As `torch.multiprocessing.spawn` gives it: in shared memory."""
+    batches = IterableDataset(shards, 32, shuffle=True)
+    next(iter(batches))
+    context = torch.multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+    for _ in range(2):
+        process = context.Process(target=lambda: queue.put(next(iter(batches))["row"].tolist()))
+        process.start()
+        process.join()
+    assert numbers(batches) == expected(shards, 32, shuffle=True)[1]
+
+
+def places(batch):
+    return batch.epoch, batch.position
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 3])
+@pytest.mark.parametrize("uneven", ["short", "wrap"])
+def test_positions_do_not_depend_on_workers(shards, workers, uneven):
+    batches = IterableDataset(shards, 13, shuffle=True, uneven=uneven, collate=places)
+    with mf.Loader(shards, 13, shuffle=True, uneven=uneven) as loader:
+        wanted = [(batch.epoch, batch.position) for batch in loader]
+    assert [tuple(place) for place in DataLoader(batches, batch_size=None, num_workers=workers)] == wanted
 
 
 def rows_and_sum(batch):

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Unpack
 
-import torch
 from torch.utils.data import IterableDataset as TorchIterableDataset
 from torch.utils.data import get_worker_info
 
@@ -18,9 +17,9 @@ from mmno_fast.machine import threads_of
 from mmno_fast.ranks import rank_and_world
 from mmno_fast.samples import Source
 from mmno_fast.torch.batch import Batch
+from mmno_fast.torch.iterations import Iterations
 from mmno_fast.torch.options import LoaderOptions
 
-MOST_WORKERS: Final = 1024
 _MOST_EPOCHS: Final = 2**63 - 1  # an epoch and the one behind it are counted in int64
 
 
@@ -72,10 +71,7 @@ class IterableDataset(TorchIterableDataset[Any]):
         self._source, self._batch_size, self._shuffle, self._collate = source, batch_size, shuffle, collate
         self._options = options
         self._own: tuple[int, Loader] | None = (os.getpid(), self._made())
-        # Shared by all processes: the epoch that was told last, and how many each worker has begun since then.
-        self._told = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._begun = torch.zeros(MOST_WORKERS, dtype=torch.int64).share_memory_()
-        self._in_workers = torch.zeros(1, dtype=torch.bool).share_memory_()  # whether the newest iteration is one of workers
+        self._iterations = Iterations()
         self._state: dict[str, Any] | None = None  # where the running epoch of this process is
         self._waiting: tuple[int, dict[str, Any]] | None = None  # a state for the next iteration, and the process that it was loaded in
 
@@ -87,21 +83,21 @@ class IterableDataset(TorchIterableDataset[Any]):
         """The batches of this worker: of the epoch of a loaded state from there on, else of the next epoch."""
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        if workers > MOST_WORKERS:
-            raise ValueError(f"num_workers: expected at most {MOST_WORKERS}, found {workers}")
         waiting, self._waiting = self._waiting, None
-        if waiting is None or self._was_begun(waiting[0], worker):
-            state = self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[worker]), "position": 0}
-        else:
+        iteration = self._iterations.begin()
+        # A state that was loaded here holds now; one that another process goes on giving to new workers, for its first epoch.
+        if waiting is not None and (iteration.fresh or (info is not None and waiting[0] == os.getpid())):
             state = waiting[1]
+            self._iterations.correct(iteration.number, state["epoch"])
+        else:
+            state = self._loader.state_dict() | {"epoch": iteration.epoch, "position": 0}
         if not self._loader.batches_left(state["position"]):
             # The epoch is over. torchdata begins such an iteration and drops it, at times before it has asked for anything.
-            self._count_epoch(worker, state["epoch"])
-        self._in_workers.fill_(info is not None)
+            self._iterations.count(iteration.number)
         self._state = state
-        return self._batches(state["epoch"], state["position"], worker, workers)
+        return self._batches(iteration.number, state["epoch"], state["position"], worker, workers)
 
-    def _batches(self, epoch: int, base: int, worker: int, workers: int) -> Iterator[Any]:
+    def _batches(self, iteration: int, epoch: int, base: int, worker: int, workers: int) -> Iterator[Any]:
         """Of all batches from `base` on, every `workers`-th, from number `worker` on. The state is behind a batch once it is made.
 
         An epoch of which none was made does not count: some trainers begin one, and then begin it again.
@@ -116,35 +112,27 @@ class IterableDataset(TorchIterableDataset[Any]):
             # A worker of a rank is a rank of its own, of `workers` times as many; what is beyond the last batch is not asked for.
             rank, world = worker * loader.world_size + loader.rank, workers * loader.world_size
             with ending(loader.feed(epoch, base, rank=rank, world_size=world, uneven="wrap")) as feed:
-                for done, _ in enumerate(mine, 1):
-                    batch = self._handed_out(loader, feed, base + done * workers * size)
-                    if done == 1:
-                        self._count_epoch(worker, epoch)
+                for done, number in enumerate(mine, 1):
+                    batch = self._handed_out(loader, feed, base + (number + 1) * size, base + done * workers * size)
+                    self._iterations.count(iteration)
                     yield batch
-        else:
-            self._count_epoch(worker, epoch)
         if whole < left and whole % workers == worker:  # the ranks' shares of the rest
             with ending(loader.feed(epoch, base + whole * size)) as feed:
-                batch = self._handed_out(loader, feed, loader.sample_count)
+                batch = self._handed_out(loader, feed, loader.sample_count, loader.sample_count)
+            self._iterations.count(iteration)
             yield batch
 
-    def _was_begun(self, process: int, worker: int) -> bool:
-        """Whether workers had the state that was loaded in `process` already; that process goes on giving it to new ones."""
-        elsewhere = process != os.getpid() or (get_worker_info() is None and bool(self._in_workers))
-        return elsewhere and int(self._begun[worker]) > 0
-
-    def _count_epoch(self, worker: int, epoch: int) -> None:
-        self._begun[worker] = epoch + 1 - int(self._told)
-
-    def _handed_out(self, loader: Loader, feed: Any, position: int) -> Any:
+    def _handed_out(self, loader: Loader, feed: Any, behind: int, next_here: int) -> Any:
+        """The next batch of `feed`, collated: `behind` is the position behind it, `next_here` that of the state."""
         host = loader.fetch(feed)
         if host is None:
             raise RuntimeError("the core made fewer batches than it counted")
         batch = Batch(host)
+        batch.position = min(behind, loader.sample_count)  # not that of a rank among workers
         made = batch.to_dict() if self._collate is None else self._collate(batch)  # where it raises, the batch was not handed out
         # Counted in samples of all ranks and workers: there this worker's next batch is number `worker` again.
         if self._state is not None:
-            self._state = self._state | {"position": min(position, loader.sample_count)}
+            self._state = self._state | {"position": min(next_here, loader.sample_count)}
         return made
 
     # state ---------------------------------------------------------------------------------------------------------------------
@@ -155,7 +143,7 @@ class IterableDataset(TorchIterableDataset[Any]):
         Raises:
             StateError: Workers make the batches, and this is another process, which does not know how far they are.
         """
-        if get_worker_info() is None and bool(self._in_workers):
+        if get_worker_info() is None and self._iterations.in_workers:
             raise state_error(
                 "workers of a DataLoader make the batches, and only they know how far it is: use torchdata's StatefulDataLoader, and ask "
                 "that for its state_dict(), not the data set"
@@ -163,7 +151,7 @@ class IterableDataset(TorchIterableDataset[Any]):
         if self._waiting is not None:
             return dict(self._waiting[1])
         if self._state is None:
-            return self._loader.state_dict() | {"epoch": int(self._told) + int(self._begun[0]), "position": 0}
+            return self._loader.state_dict() | {"epoch": self._iterations.epoch, "position": 0}
         return dict(self._state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -185,7 +173,7 @@ class IterableDataset(TorchIterableDataset[Any]):
             raise state_error(f"a state of epoch {loaded['epoch']}; this version counts up to {_MOST_EPOCHS - 1}")
         self._waiting, self._state = (os.getpid(), loaded), None
         if get_worker_info() is None:  # else it is for this worker alone
-            self._tell(loaded["epoch"])
+            self._iterations.tell(loaded["epoch"])
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next ``iter``, in every worker, be this epoch, from its beginning: what trainers call.
@@ -198,14 +186,9 @@ class IterableDataset(TorchIterableDataset[Any]):
             number = -1
         if not 0 <= number < _MOST_EPOCHS:
             raise ValueError(f"epoch: expected a number of at least 0 and below 2**63 - 1, found {epoch!r}")
-        if self._waiting is not None and self._waiting[1]["epoch"] != number:
+        if self._waiting is not None and (self._waiting[1]["epoch"] != number or self._iterations.begun):
             self._waiting = None
-        self._tell(number)
-
-    def _tell(self, epoch: int) -> None:
-        self._told.fill_(epoch)
-        self._begun.zero_()
-        self._in_workers.zero_()
+        self._iterations.tell(number)
 
     # processes -----------------------------------------------------------------------------------------------------------------
 
