@@ -220,6 +220,7 @@ def check_refusal(data: bytes) -> bool:
         compared()
         return True
     assert np.array_equal(mf.read_picture(data, mf.Original(sixteen_bit="pillow")), expected)
+    compared()
     return False
 
 

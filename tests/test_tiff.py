@@ -13,7 +13,6 @@ import PIL
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from tests.parity import compared
 from tests.test_formats import SIZES, by_pillow, check_refusal, compare, drawn, hand_made_tiff, saved
 
 WIDTH, HEIGHT = 21, 10
@@ -230,8 +229,7 @@ def test_damaged_packings_are_read_as_pillow_reads_them() -> None:
             damaged = bytearray(data)
             for at in rng.integers(start, start + length, int(rng.integers(1, 3))).tolist():
                 damaged[at] = int(rng.integers(0, 256))
-            if not check_refusal(bytes(damaged)):
-                compared()
+            check_refusal(bytes(damaged))
 
 
 def refused_by_both() -> Iterator[bytes]:

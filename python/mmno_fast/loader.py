@@ -119,7 +119,7 @@ class Loader:
         """Samples of a batch of this rank."""
         self.shuffle = shuffle
         """Whether each epoch has a random order."""
-        self._seed = seed
+        self._seed = int(seed)
         self.uneven: Uneven = uneven
         """What happens to samples that do not fill a batch of all ranks."""
         self.rank, self.world_size = rank_and_world(rank, world_size)
