@@ -432,7 +432,21 @@ def test_sizes(text, size):
 
 def test_progress_in_a_pipe_is_plain_lines_on_stderr(faulty, tmp_path):
     result = subprocess.run(
-        script("build", *data(faulty), "--out", tmp_path / "s", "--size", "3000", "--fit", "stretch", "--allow-rejects", "--threads", 1),
+        script(
+            "build",
+            *data(faulty),
+            "--out",
+            tmp_path / "s",
+            "--size",
+            "4500",
+            "--fit",
+            "stretch",
+            "--filter",
+            "lanczos",
+            "--allow-rejects",
+            "--threads",
+            1,
+        ),
         capture_output=True,
         text=True,
         check=False,

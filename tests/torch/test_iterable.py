@@ -1,7 +1,10 @@
 """`IterableDataset`: the loader's batches in the loader's order, from any number of workers; and with torchdata's StatefulDataLoader."""
 
+import copy
 import itertools
+import pickle
 import shutil
+import threading
 import time
 import warnings
 from typing import Any
@@ -101,17 +104,66 @@ def test_workers_that_persist_and_are_late_do_not_count_for_the_next_epoch(shard
     assert numbers(loader) == epochs_of(shards, 8, 4)[3]
 
 
-def test_ranks_that_were_given_the_same_data_set_count_for_themselves(shards):
+def rank(batches, workers, number, queue):
+    torch.manual_seed(number)
+    loader = DataLoader(batches, batch_size=None, num_workers=workers)
+    queue.put([numbers(loader) for _ in range(2)])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_ranks_that_were_given_the_same_data_set_count_for_themselves(shards, method, workers):
     """As `torch.multiprocessing.spawn` gives it: in shared memory."""
     batches = IterableDataset(shards, 32, shuffle=True)
-    next(iter(batches))
-    context = torch.multiprocessing.get_context("fork")
+    context = torch.multiprocessing.get_context(method)
     queue = context.SimpleQueue()
-    for _ in range(2):
-        process = context.Process(target=lambda: queue.put(next(iter(batches))["row"].tolist()))
+    wanted = expected(shards, 32, shuffle=True)
+    for number in range(2):
+        process = context.Process(target=rank, args=(batches, workers, number, queue))
         process.start()
+        assert queue.get() == wanted
         process.join()
-    assert numbers(batches) == expected(shards, 32, shuffle=True)[1]
+    assert numbers(batches) == wanted[0]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda batches: pickle.loads(pickle.dumps(batches))], ids=["copied", "pickled"])
+def test_a_copy_counts_for_itself(shards, copied):
+    first, second, third = epochs_of(shards, 32, 3)
+    batches = IterableDataset(shards, 32, shuffle=True)
+    assert numbers(batches) == first
+    other = copied(batches)
+    loader = DataLoader(other, batch_size=None, num_workers=2)
+    assert [numbers(loader), numbers(loader)] == [second, third]
+    assert numbers(DataLoader(batches, batch_size=None, num_workers=2)) == second
+
+
+def test_threads_that_start_workers_at_once_have_whole_epochs(shards):
+    found = {}
+
+    def run(name):
+        loader = DataLoader(IterableDataset(shards, 32, shuffle=True), batch_size=None, num_workers=3)
+        found[name] = [numbers(loader) for _ in range(3)]
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(found.values()) == [epochs_of(shards, 32, 3)] * 2
+
+
+def failing(worker):
+    if worker == 0:
+        raise RuntimeError("not this one")
+
+
+def test_a_worker_that_fails_is_told_at_once(shards):
+    """Its siblings do not wait for it."""
+    loader = DataLoader(IterableDataset(shards, 32, shuffle=True), batch_size=None, num_workers=3, worker_init_fn=failing)
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="not this one"):
+        next(iter(loader))
+    assert time.monotonic() - began < 4  # PyTorch gives each worker that does not end 5 s
 
 
 def places(batch):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
+import mmap
 import multiprocessing
 import os
 import re
-import time
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import reduction
+from multiprocessing.context import get_spawning_popen
 from typing import Any, Final, NamedTuple
 
-import torch
+import numpy as np
 from torch.utils.data import get_worker_info
 
-KEPT: Final = 64
-"""Iterations that are remembered: as many as may run, or have workers that are late, at a time."""
-NUMBER, SEED, FIRST, TURN, TELLING, EPOCH, FRESH, MADE, WORKERS = range(9)
-_POLL: Final = 0.001
-"""Seconds."""
+KEPT: Final = 1024
+"""Iterations that are remembered, of all processes that share a data set: as many as may run, or have workers that are late, at a time."""
+NUMBER, OWNER, SEED, TURN, COUNT, WORKER, PLACE, PROCESS, EPOCH, FRESH, MADE, KIND = range(12)
+TOLD, HERE, WORKERS = range(3)
+"""Kinds of rows: an epoch was told; an iteration of the process itself; one of workers."""
 
 
 class Iteration(NamedTuple):
@@ -30,48 +37,40 @@ class Iteration(NamedTuple):
 
 
 class Iterations:
-    """The iterations of one data set, in memory that all processes share.
+    """The iterations of one data set, in memory that processes share; each process counts its own and those of its workers.
 
-    Worker 0 says which epoch an iteration is, before it makes a batch, and the others look: the consumer takes batch 0 first, and that
-    is worker 0's. So there is one writer, and workers that are late, or never get to a batch, have the epoch of their siblings all the
-    same. An iteration counts once one of its workers has made a batch: then the next one is of the next epoch.
+    Whichever worker comes first says which epoch the iteration is, and the others find it said, however late they are. An iteration counts
+    once a worker has made a batch, whether or not it was taken: then the next one is of the next epoch.
     """
 
     def __init__(self, epoch: int = 0) -> None:
-        self._process = os.getpid()
-        self._told = torch.tensor([epoch, 0]).share_memory_()  # the epoch that was told last; how often one was told
-        self._table = torch.zeros((KEPT, 9), dtype=torch.int64).share_memory_()
+        shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a file without a name
+        with tempfile.TemporaryFile(dir=shared) as file:
+            file.truncate(KEPT * 12 * 8)
+            self._share(os.dup(file.fileno()))
+        self._told = epoch
         self._turn = 0  # iterations that began in this process
 
     def tell(self, epoch: int) -> None:
         """Let the next iteration be this epoch."""
-        self._be_its_own()
-        self._told[0] = epoch
-        self._told[1] += 1
+        self._told = epoch
+        with self._locked():
+            self._write({OWNER: os.getpid(), EPOCH: epoch, FRESH: 1, KIND: TOLD})
 
     def begin(self) -> Iteration:
-        """An iteration begins, in this process or, where it is a worker, in several.
-
-        Raises:
-            RuntimeError: The process that started this worker is gone.
-        """
-        self._be_its_own()
+        """An iteration begins, in this process or, where it is a worker, in several."""
         self._turn += 1
         info = get_worker_info()
-        if info is None:
-            return self._said([0, os.getpid(), self._turn], workers=False)
-        # Workers of one iteration have the seed in common and numbers side by side; both may come again, but hardly in one. Those that
-        # persist have one more turn for each iteration.
-        name = re.search(r"(\d+)$", multiprocessing.current_process().name)
-        key = [info.seed - info.id, (int(name[1]) if name else 0) - info.id, self._turn]
-        parent = os.getppid()
-        while (known := self._found(key, info.num_workers)) is None:
-            if info.id == 0:
-                return self._said(key, workers=True)
-            if os.getppid() != parent:
-                raise RuntimeError("the process that started this worker is gone")
-            time.sleep(_POLL)
-        return known
+        # The seed may come again, and numbers of processes need not stand side by side: `_is_another`.
+        place = re.search(r"(\d+)$", multiprocessing.current_process().name)
+        row = {OWNER: _owner(), TURN: self._turn, PROCESS: os.getpid(), PLACE: int(place[1]) if place else 0, KIND: HERE}
+        if info is not None:
+            row |= {SEED: info.seed - info.id, COUNT: info.num_workers, WORKER: info.id, KIND: WORKERS}
+        with self._locked():
+            found = self._found(row) if info is not None else None
+            if found is None:
+                found = self._write(row | {EPOCH: self.epoch, FRESH: int(not self.begun)})
+            return Iteration(int(found[NUMBER]), int(found[EPOCH]), bool(found[FRESH]))
 
     def correct(self, number: int, epoch: int) -> None:
         """Iteration `number` is of this epoch: its workers were given a state each."""
@@ -85,7 +84,7 @@ class Iterations:
     def epoch(self) -> int:
         """The epoch of the next iteration."""
         newest = self._newest()
-        return int(self._told[0]) if newest is None else int(newest[EPOCH] + newest[MADE])
+        return self._told if newest is None else int(newest[EPOCH] + newest[MADE])
 
     @property
     def begun(self) -> bool:
@@ -97,34 +96,100 @@ class Iterations:
     def in_workers(self) -> bool:
         """Whether the newest iteration since an epoch was told is one of workers."""
         newest = self._newest()
-        return newest is not None and bool(newest[WORKERS])
+        return newest is not None and bool(newest[KIND] == WORKERS)
+
+    def _newest(self) -> Any:
+        """The newest row of this process and its workers."""
+        own = np.flatnonzero((self._table[:, OWNER] == _owner()) & (self._table[:, NUMBER] > 0))
+        return self._table[own[self._table[own, NUMBER].argmax()]].copy() if own.size else None
+
+    def _found(self, row: dict[int, int]) -> Any:
+        """What a sibling of this worker wrote."""
+        same = self._table[:, NUMBER] > 0
+        for field in (OWNER, SEED, TURN, COUNT, KIND):
+            same &= self._table[:, field] == row[field]
+        siblings = self._table[same]
+        siblings = siblings[siblings[:, NUMBER].argsort()[::-1]]
+        return next((sibling for sibling in siblings if not _is_another(row, sibling)), None)
+
+    def _write(self, row: dict[int, int]) -> Any:
+        number = int(self._table[:, NUMBER].max()) + 1
+        made = np.zeros(12, np.int64)
+        for field, value in (row | {NUMBER: number}).items():
+            made[field] = value
+        self._table[number % KEPT] = made
+        return made
 
     def _set(self, number: int, field: int, value: int) -> None:
         row = self._table[number % KEPT]
-        if int(row[NUMBER]) == number:  # else it is forgotten
+        if row[NUMBER] == number:  # else it is forgotten
             row[field] = value
 
-    def _newest(self) -> Any:
-        """The newest row since an epoch was told."""
-        row = self._table[int(self._table[:, NUMBER].argmax())].clone()
-        return row if row[NUMBER] and row[TELLING] == self._told[1] else None
+    # processes -----------------------------------------------------------------------------------------------------------------
 
-    def _found(self, key: list[int], workers: int) -> Iteration | None:
-        for row in self._table[self._table[:, NUMBER].argsort(descending=True)].tolist():
-            same = row[NUMBER] and row[WORKERS] and (row[SEED], row[TURN]) == (key[0], key[2])
-            if same and abs(row[FIRST] - key[1]) < workers:
-                return Iteration(row[NUMBER], row[EPOCH], bool(row[FRESH]))
-        return None
+    def _share(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._table = np.frombuffer(mmap.mmap(descriptor, KEPT * 12 * 8), np.int64).reshape(KEPT, 12)
+        self._threads, self._process = threading.Lock(), os.getpid()
 
-    def _said(self, key: list[int], *, workers: bool) -> Iteration:
-        epoch, fresh, number = self.epoch, not self.begun, int(self._table[:, NUMBER].max()) + 1
-        row = self._table[number % KEPT]
-        row[NUMBER] = 0  # nobody reads it before it is whole
-        row[SEED:] = torch.tensor([*key, int(self._told[1]), epoch, fresh, 0, workers])
-        row[NUMBER] = number
-        return Iteration(number, epoch, fresh)
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._process != os.getpid():  # forked, perhaps while another thread held it
+            self._threads, self._process = threading.Lock(), os.getpid()
+        with self._threads:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)  # of processes; it ends with the process that holds it
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
-    def _be_its_own(self) -> None:
-        """A process that is no worker, a rank for example, counts for itself and for its workers."""
-        if self._process != os.getpid() and get_worker_info() is None:
-            self.__init__(int(self._told[0]))  # type: ignore[misc]
+    def __getstate__(self) -> dict[str, Any]:
+        """A process that is being started shares the memory; any other copy counts for itself."""
+        spawning = get_spawning_popen() is not None
+        return {
+            "descriptor": reduction.DupFd(self._descriptor) if spawning else None,
+            "told": self._told,
+            "turn": self._turn,
+            "epoch": self.epoch,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["descriptor"] is None:
+            self.__init__(state["epoch"])  # type: ignore[misc]
+        else:
+            self._share(state["descriptor"].detach())
+            self._told, self._turn = state["told"], state["turn"]
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+
+def _owner() -> int:
+    """The process whose iteration this is: of a worker, the one that started it."""
+    parent = multiprocessing.parent_process() if get_worker_info() is not None else None
+    return os.getpid() if parent is None or parent.pid is None else parent.pid
+
+
+def _is_another(row: dict[int, int], sibling: Any) -> bool:
+    """Whether the worker of `row` belongs to a later iteration than `sibling`, with the same seed again.
+
+    Workers are numbered in the order in which they are started, as processes are, and those of an iteration are gone before the next. Other
+    threads may start processes in between.
+    """
+    ids, places = row[WORKER] - int(sibling[WORKER]), row[PLACE] - int(sibling[PLACE])
+    if ids == 0:
+        return row[PROCESS] != int(sibling[PROCESS])
+    if ids < 0:
+        return places > 0
+    return places >= row[COUNT] + ids and not _lives(int(sibling[PROCESS]))
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
