@@ -113,15 +113,15 @@ pub(super) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha
 
 /// The colour that stands for transparency, as `Image.convert("RGB")` of Pillow leaves it in `info["transparency"]`; none where there is no
 /// such colour, or where transparency is said entry by entry of a palette.
-pub(super) fn late_key(source: &Source<'_>, bilevel: bool) -> Option<[u8; 3]> {
-    match (source.samples, source.key) {
+pub(super) fn late_key(samples: Samples, key: Key, palette: &[[u8; 4]; 256], bilevel: bool) -> Option<[u8; 3]> {
+    match (samples, key) {
         // Not a mode whose number is converted: it is compared with red, and the others with zero (`convert_transparent`).
         (Samples::Gray16, Key::Gray(key)) => Some([key as u8, 0, 0]),
         (Samples::Gray, Key::Gray(key)) if bilevel => Some([key as u8, 0, 0]),
         (Samples::Gray, Key::Gray(key)) => Some([key.min(255) as u8; 3]),
         (Samples::Rgb, Key::Rgb(key)) => Some(key.map(|v| v as u8)),
         (Samples::Index, _) => {
-            let mut clear = source.palette.iter().filter(|entry| entry[3] != 255);
+            let mut clear = palette.iter().filter(|entry| entry[3] != 255);
             match (clear.next(), clear.next()) {
                 (Some([r, g, b, 0]), None) => Some([*r, *g, *b]),
                 _ => None,

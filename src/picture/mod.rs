@@ -46,7 +46,7 @@ pub use widen::widen;
 use crate::finding::Code;
 
 /// Raised whenever any pixel that this crate produces changes; part of every shard's name.
-pub const PIXELS_VERSION: u32 = 1;
+pub const PIXELS_VERSION: u32 = 2;
 
 /// Why a picture is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use super::decode::Decoder;
 use super::geometry::{self, Size2};
 use super::own_mode::OwnMode;
 use super::probe::{Mode, Probe};
-use super::profile::Before;
 use super::resample::{Job, Resampler};
 use super::samples::{Samples, room};
 use super::spec::{ImageSpec, Size};
@@ -24,10 +23,6 @@ pub struct Prepared {
     /// 1 (gray) or 3 (RGB, interleaved).
     pub channels: u32,
 }
-
-/// Which colour the processor is to find and make white, and whether that comes before its own resize; else behind a trainer's, which is
-/// the last.
-type LateKey = ([u8; 3], bool);
 
 /// Makes pixels of pictures. One per worker; it keeps the memory that the largest picture so far needed.
 pub struct Preparer {
@@ -81,12 +76,11 @@ impl Preparer {
             // The caller gets the very buffer, and we get theirs for the next picture.
             std::mem::swap(out, &mut self.plain);
         }
-        for step in steps.iter().filter(|step| !step.in_own_mode) {
-            if let Some((key, true)) = key.filter(|_| left == 1) {
-                let count = step.from.width as usize * step.from.height as usize * channels.count();
-                colour::whiten(&mut self.plain[..count], channels, key);
-            }
+        for (number, step) in steps.iter().enumerate().filter(|(_, step)| !step.in_own_mode) {
             let [from, to] = [step.from, step.target].map(|size| size.width as usize * size.height as usize * channels.count());
+            if let Some(key) = key.filter(|_| steps.whitens() == Some(number)) {
+                colour::whiten(&mut self.plain[..from], channels, key);
+            }
             let job = Job {
                 pixels: &self.plain[..from],
                 size: step.from,
@@ -104,28 +98,10 @@ impl Preparer {
                 std::mem::swap(&mut self.plain, &mut self.spare);
             }
         }
-        if let Some((key, false)) = key {
+        if let Some(key) = key.filter(|_| steps.whitens() == Some(steps.iter().count())) {
             colour::whiten(out, channels, key);
         }
         Ok(made)
-    }
-
-    /// Of what the decoder holds; none where this spec knows of no such thing.
-    fn late_key(&self, samples: Samples, probe: &Probe, spec: &ImageSpec) -> Option<LateKey> {
-        let Size::Profile(profile) = spec.size else {
-            return None;
-        };
-        if !profile.known.late_key || spec.alpha == Alpha::White {
-            return None;
-        }
-        let source = Source {
-            samples,
-            pixels: &[],
-            palette: &self.decoder.palette,
-            key: self.decoder.key,
-        };
-        let key = colour::late_key(&source, probe.mode == Mode::One)?;
-        Some((key, profile.known.before == Before::LlamaFactory))
     }
 
     /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing but what comes
@@ -134,12 +110,16 @@ impl Preparer {
         self.decode(bytes, probe, spec).map(|(_, channels, _)| channels.count() as u32)
     }
 
-    /// To gray or RGB in [`Self::plain`], turned, and resized as far as that comes before; it may be longer than the picture.
-    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Steps, Channels, Option<LateKey>)> {
+    /// To gray or RGB in [`Self::plain`], turned, and resized as far as that comes before; it may be longer than the picture. Which colour is to
+    /// become white later.
+    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Steps, Channels, Option<[u8; 3]>)> {
         spec.admit(probe)?;
         let steps = spec.steps(probe)?;
         let mut samples = self.decoder.decode(bytes, probe)?;
-        let key = self.late_key(samples, probe, spec);
+        let key = match (steps.whitens(), spec.alpha) {
+            (Some(_), Alpha::Drop) => colour::late_key(samples, self.decoder.key, &self.decoder.palette, probe.mode == Mode::One),
+            _ => None,
+        };
         let mut size = Size2 {
             width: probe.width,
             height: probe.height,

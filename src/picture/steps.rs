@@ -17,6 +17,8 @@ const MOST: usize = 6;
 pub(super) struct Steps {
     each: [Option<Step>; MOST],
     count: usize,
+    /// See [`Steps::whitens`].
+    whitens: Option<usize>,
     /// The size so far.
     size: Size2,
 }
@@ -27,6 +29,7 @@ impl Steps {
         let mut steps = Self {
             each: [None; MOST],
             count: 0,
+            whitens: None,
             size,
         };
         match spec.size {
@@ -55,6 +58,12 @@ impl Steps {
         self.each[..self.count].iter().flatten()
     }
 
+    /// The number of the resize before which a colour that stands for transparency becomes white (`Known::late_key`); one more than there are:
+    /// behind the last.
+    pub(super) fn whitens(&self) -> Option<usize> {
+        self.whitens
+    }
+
     /// The size of the result.
     pub(super) fn size(&self) -> Size2 {
         self.size
@@ -76,16 +85,17 @@ impl Steps {
             _ => pillow,
         };
         let in_own_mode = known.before == Before::Nothing;
+        let trainers = self.count;
         match known.rule {
             Rule::Square { side } => {
                 let square = Size2 { width: side, height: side };
-                self.stretch(square, known.filter, arithmetic, in_own_mode)
+                self.stretch(square, known.filter, arithmetic, in_own_mode)?;
             }
             Rule::ShortestEdge { side, round } => {
                 let scaled = shortest_edge(self.size, side).ok_or_else(refused)?;
                 let centre = if round { Centre::Torchvision } else { Centre::Transformers };
                 let placement = centre.window(scaled, side);
-                self.push(placement, placement.window, known.filter, arithmetic, in_own_mode)
+                self.push(placement, placement.window, known.filter, arithmetic, in_own_mode)?;
             }
             Rule::SmartResize { qwen_vl_utils } => {
                 let version = if qwen_vl_utils {
@@ -95,9 +105,17 @@ impl Steps {
                 };
                 let budget = budget(profile.min_pixels, profile.max_pixels);
                 let size = version.size(self.size, profile.factor(), budget).ok_or_else(refused)?;
-                self.stretch(size, known.filter, arithmetic, in_own_mode)
+                self.stretch(size, known.filter, arithmetic, in_own_mode)?;
             }
         }
+        if known.late_key {
+            // The processor does it before its own resize; where the trainer's, by Pillow, stands in for that, behind it.
+            self.whitens = Some(match known.resizes {
+                Resizes::Backend => trainers,
+                Resizes::Pillow => self.count,
+            });
+        }
+        Ok(())
     }
 
     fn stretch(&mut self, target: Size2, filter: Filter, arithmetic: Pixels, in_own_mode: bool) -> Outcome<()> {

@@ -18,6 +18,18 @@ def quiet(_):  # what PyTorch's own threads in a worker say where nobody reads o
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 """
 
+ITERATING = """before = running()
+print("ready", flush=True)
+try:
+    for batch in batches:
+        pass
+except KeyboardInterrupt:
+    print(time.time(), "interrupted", flush=True)
+del batches
+print(ended())
+"""
+"""Until it is interrupted."""
+
 WAITING = f"""{IMPORTS}
 source, images, kind, workers = sys.argv[1:]
 def collate(batch):
@@ -28,16 +40,7 @@ if kind == "map":
 else:
     made = IterableDataset(dataset, 2, shuffle=False, collate=collate)
     batches = DataLoader(made, batch_size=None, num_workers=int(workers), worker_init_fn=quiet)
-before = running()
-print("ready", flush=True)
-try:
-    for batch in batches:
-        pass
-except KeyboardInterrupt:
-    print(time.time(), "interrupted", flush=True)
-del batches
-print(ended())
-"""
+{ITERATING}"""
 
 COLLATING = f"""{IMPORTS}
 os.environ["TOKENIZERS_PARALLELISM"] = "false"  # else it warns of forks
@@ -48,16 +51,7 @@ collator = Collator(make_processor(dataset))
 sampler = RandomSampler(dataset, replacement=True, num_samples=10**6)
 batches = DataLoader(MapDataset(dataset), batch_size=8, sampler=sampler, collate_fn=collator)
 next(iter(batches))  # threads of the tokenizer and of torch begin
-before = running()
-print("ready", flush=True)
-try:
-    for batch in batches:
-        pass
-except KeyboardInterrupt:
-    print(time.time(), "interrupted", flush=True)
-del batches
-print(ended())
-"""
+{ITERATING}"""
 
 
 @pytest.fixture(scope="module")

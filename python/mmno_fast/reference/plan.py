@@ -10,7 +10,7 @@ from blake3 import blake3
 from mmno_fast.reference.scan import Picture, Row, Scan
 
 FORMAT = [1, 0]
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 FOLDER_DIGITS = 16
 T = TypeVar("T")
 

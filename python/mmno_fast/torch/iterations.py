@@ -21,6 +21,9 @@ from torch.utils.data import get_worker_info
 KEPT: Final = 1024
 """Iterations that are remembered, of all processes that share a data set: as many as may run, or have workers that are late, at a time."""
 NUMBER, OWNER, SEED, TURN, COUNT, WORKER, PLACE, PROCESS, EPOCH, FRESH, MADE, KIND = range(12)
+"""The columns of the table, of int64."""
+_SHAPE: Final = (KEPT, KIND + 1)
+_BYTES: Final = KEPT * (KIND + 1) * 8
 TOLD, HERE, WORKERS = range(3)
 """Kinds of rows: an epoch was told; an iteration of the process itself; one of workers."""
 
@@ -44,9 +47,12 @@ class Iterations:
     """
 
     def __init__(self, epoch: int = 0) -> None:
+        self._begin_anew(epoch)
+
+    def _begin_anew(self, epoch: int) -> None:
         shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a file without a name
         with tempfile.TemporaryFile(dir=shared) as file:
-            file.truncate(KEPT * 12 * 8)
+            file.truncate(_BYTES)
             self._share(os.dup(file.fileno()))
         self._told = epoch
         self._turn = 0  # iterations that began in this process
@@ -114,7 +120,7 @@ class Iterations:
 
     def _write(self, row: dict[int, int]) -> Any:
         number = int(self._table[:, NUMBER].max()) + 1
-        made = np.zeros(12, np.int64)
+        made = np.zeros(_SHAPE[1], np.int64)
         for field, value in (row | {NUMBER: number}).items():
             made[field] = value
         self._table[number % KEPT] = made
@@ -129,7 +135,7 @@ class Iterations:
 
     def _share(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._table = np.frombuffer(mmap.mmap(descriptor, KEPT * 12 * 8), np.int64).reshape(KEPT, 12)
+        self._table = np.frombuffer(mmap.mmap(descriptor, _BYTES), np.int64).reshape(_SHAPE)
         self._threads, self._process = threading.Lock(), os.getpid()
 
     @contextmanager
@@ -155,7 +161,7 @@ class Iterations:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state["descriptor"] is None:
-            self.__init__(state["epoch"])  # type: ignore[misc]
+            self._begin_anew(state["epoch"])
         else:
             self._share(state["descriptor"].detach())
             self._told, self._turn = state["told"], state["turn"]
