@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::finding::Code;
+
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -33,7 +35,7 @@ pub enum Kind {
         /// The byte from the start of the file, where it is known.
         byte: Option<u64>,
         /// The finding's code, where the data are at fault in a way that the catalogue knows.
-        code: Option<&'static str>,
+        code: Option<Code>,
         /// What was expected, what was found, what to do.
         message: String,
     },
@@ -55,8 +57,8 @@ pub enum Kind {
     },
     /// The caller asked to stop (Ctrl-C, a cancelled job).
     Interrupted,
-    /// A worker panicked: a bug of ours, reported rather than unwound through.
-    Panic(String),
+    /// An invariant of this crate does not hold, or a worker panicked: a bug of ours, whatever the input was.
+    Internal(String),
 }
 
 impl Error {
@@ -86,18 +88,18 @@ impl Error {
     }
 
     /// A picture cannot be used, for a reason that the catalogue knows as `code`.
-    pub fn picture(path: &Path, code: &'static str, message: &str) -> Self {
+    pub fn picture(path: &Path, code: Code, message: &str) -> Self {
         Self(Box::new(Kind::Data {
             path: path.to_owned(),
             line: None,
             byte: None,
             code: Some(code),
-            message: format!("{message} ({code})"),
+            message: format!("{message} ({})", code.name()),
         }))
     }
 
     /// A row cannot be used, perhaps for a reason that the catalogue knows as `code`; `path` is its source.
-    pub fn row(path: &Path, line: u64, code: Option<&'static str>, message: String) -> Self {
+    pub fn row(path: &Path, line: u64, code: Option<Code>, message: String) -> Self {
         Self(Box::new(Kind::Data {
             path: path.to_owned(),
             line: Some(line),
@@ -128,6 +130,11 @@ impl Error {
         }))
     }
 
+    /// An invariant of this crate does not hold.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Internal(message.into())))
+    }
+
     /// The caller asked to stop.
     pub fn interrupted() -> Self {
         Self(Box::new(Kind::Interrupted))
@@ -140,7 +147,7 @@ impl Error {
             .map(ToString::to_string)
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        Self(Box::new(Kind::Panic(text)))
+        Self::internal(format!("a worker panicked: {text}"))
     }
 }
 
@@ -164,7 +171,11 @@ impl fmt::Display for Error {
             Kind::Usage(message) => f.write_str(message),
             Kind::Memory { bytes, message } => write!(f, "{bytes} bytes of memory cannot be had: {message}"),
             Kind::Interrupted => f.write_str("interrupted"),
-            Kind::Panic(text) => write!(f, "a worker panicked ({text}): this is a bug in mmno_fast, please report it"),
+            Kind::Internal(message) => write!(
+                f,
+                "internal fault: {message}. This is a bug in mmno_fast {}: please report this message, the command or call, and the output of `mmno-fast info --build`",
+                env!("CARGO_PKG_VERSION")
+            ),
         }
     }
 }

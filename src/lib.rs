@@ -11,15 +11,16 @@
 //! ```
 #![deny(unsafe_code)]
 
-pub mod error;
 pub mod finding;
+pub mod error;
+pub mod progress;
 pub mod ordered;
+pub mod store;
 pub mod jsonl;
 pub mod picture;
 pub mod scan;
-pub mod shard;
-pub mod build;
-pub mod verify;
+pub mod dataset;
+pub mod builder;
 pub mod load;
 
 #[cfg(feature = "python")]

@@ -3,5 +3,5 @@
 pub mod json;
 pub mod lines;
 pub mod row;
-pub mod options;
+pub mod multiple_choice;
 pub mod rules;

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::finding::{Code, Finding, quote};
-use crate::jsonl::options::{Choice, block, is_plain, letter_of, reasoned};
+use crate::jsonl::multiple_choice::{Choice, block, is_plain, letter_of, reasoned};
 use crate::jsonl::row::Row;
 
 /// What stands in a text for a picture.

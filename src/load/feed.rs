@@ -10,8 +10,8 @@ use crossbeam_channel::{Sender, unbounded};
 use crate::error::{Error, Kind, Result};
 use crate::load::gather::{Filling, Plan, Recipe, Skipped, without};
 use crate::load::order::{Permutation, Steps};
-pub use crate::load::pieces::Ahead;
-use crate::load::pieces::{Maker, Making, Piece, Work};
+pub use crate::load::schedule::Ahead;
+use crate::load::schedule::{Maker, Making, Piece, Work};
 use crate::load::slot::{Lease, Slots};
 use crate::load::stats::Stage;
 use crate::load::table::Scratch;
@@ -247,7 +247,7 @@ impl Maker<'_> {
                     row: Some(*row),
                     source,
                     line,
-                    code,
+                    code: code.name(),
                     message: told.clone(),
                 });
             }
@@ -262,7 +262,7 @@ impl Maker<'_> {
             row: None,
             source: path.display().to_string(),
             line: 0,
-            code,
+            code: code.name(),
             message: message.clone(),
         });
         Ok(())

@@ -8,6 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 
 use super::*;
+use crate::finding::Code;
 use crate::load::order::Uneven;
 use crate::load::output::{Dtype, Layout, Normalisation, Output, Shape, Writer};
 use crate::load::samples::Samples;
@@ -48,7 +49,7 @@ impl Table for Numbers {
         std::thread::sleep(self.slow);
         self.read.fetch_add(1, Ordering::Relaxed);
         if self.broken == Some(picture) {
-            return Err(Error::picture(Path::new("broken.jpg"), "picture.corrupt", "no picture"));
+            return Err(Error::picture(Path::new("broken.jpg"), Code::PictureCorrupt, "no picture"));
         }
         let width = (picture % 3 + 1) as usize;
         scratch.pixels = vec![picture as u8; 2 * width];
@@ -241,7 +242,7 @@ fn a_broken_picture_is_an_error_that_names_its_row_behind_the_batches_before_it(
             panic!("{error}")
         };
         assert!(matches!(line, Some(20 | 21)), "{error}");
-        assert_eq!(*code, Some("picture.corrupt"));
+        assert_eq!(*code, Some(Code::PictureCorrupt));
         assert!(feed.batches().next(&|| Ok(())).unwrap().is_none());
     }
 }

@@ -9,9 +9,9 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
+use crate::load::cache::Remembered;
 use crate::load::order::{Permutation, Steps};
 use crate::load::output::{Dtype, Layout, Shape, Writer};
-use crate::load::remembered::Remembered;
 use crate::load::samples::Samples;
 use crate::load::slot::Lease;
 use crate::load::stats::{Stage, Stats};

@@ -6,18 +6,14 @@
 //! position  pictures   pixels are              goes where          leased   the consumer
 //! ```
 
-pub mod lookup;
 pub mod output;
-pub mod tokens;
 pub mod order;
 pub mod stats;
 pub mod table;
 pub mod samples;
-pub mod shards;
-pub mod raw;
-pub mod remembered;
+pub mod cache;
 pub mod slot;
 pub mod gather;
-mod pieces;
+mod schedule;
 pub mod feed;
 pub mod consumer;

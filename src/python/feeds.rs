@@ -12,11 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::Error;
+use crate::load::cache::Remembered;
 use crate::load::feed::{Ahead, Batch as CoreBatch, Feed as CoreFeed};
 use crate::load::gather::Recipe as CoreRecipe;
 use crate::load::order::{Permutation, Steps, Uneven};
 use crate::load::output::{Output, Writer};
-use crate::load::remembered::Remembered;
 use crate::load::slot::{Given, Slots as CoreSlots};
 use crate::load::stats::{Stage, Stats as CoreStats};
 use crate::python::batches::Batch;

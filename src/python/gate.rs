@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, Py
 use pyo3::prelude::*;
 
 use crate::error::{Error, Kind, Result};
+use crate::finding::Code;
 
 create_exception!(
     mmno_fast,
@@ -34,6 +35,12 @@ create_exception!(
     StateError,
     MmnoError,
     "A state does not belong to this data set or loader."
+);
+create_exception!(
+    mmno_fast,
+    InternalError,
+    MmnoError,
+    "A fault of mmno_fast itself, whatever the input was: please report it."
 );
 create_exception!(mmno_fast, ClosedError, MmnoError, "What is used was closed before.");
 
@@ -87,12 +94,12 @@ pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         }
         Kind::Data {
             path, line, byte, code, ..
-        } => (DataError::new_err(text), Some(path), *line, *byte, *code),
+        } => (DataError::new_err(text), Some(path), *line, *byte, code.map(Code::name)),
         Kind::Shard { path, .. } => (ShardError::new_err(text), Some(path), None, None, None),
         Kind::Memory { .. } => (PyMemoryError::new_err(text), None, None, None, None),
         Kind::Usage(_) => (PyValueError::new_err(text), None, None, None, None),
         Kind::Interrupted => (PyKeyboardInterrupt::new_err(()), None, None, None, None),
-        Kind::Panic(_) => (MmnoError::new_err(text), None, None, None, None),
+        Kind::Internal(_) => (InternalError::new_err(text), None, None, None, None),
     };
     if raised.is_instance_of::<MmnoError>(py) {
         let value = raised.value(py);

@@ -8,17 +8,18 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
 
-use crate::build as builder;
+use crate::builder;
+use crate::dataset::verify as verifier;
 use crate::error::{Error, Result};
 use crate::finding::CATALOGUE;
 use crate::jsonl::rules::{Meaning, Placeholders};
 use crate::jsonl::{row, rules};
 use crate::ordered::{Pool, Window};
 use crate::picture::ImageSpec;
+use crate::progress::{Counters, Stage};
 use crate::python::gate::enter;
 use crate::python::report::CheckReport;
-use crate::scan::{self, Counters, STAGES, Source};
-use crate::verify as verifier;
+use crate::scan::{self, Source};
 
 /// Bytes under way at most: decoded pictures and what becomes of them.
 const WINDOW_BYTES: u64 = 256 << 20;
@@ -39,10 +40,7 @@ impl Progress {
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         let c = &self.counters;
-        let stage = (c.stage.load(Ordering::Relaxed) as usize)
-            .checked_sub(1)
-            .and_then(|stage| STAGES.get(stage));
-        dict.set_item("stage", stage.copied().unwrap_or(""))?;
+        dict.set_item("stage", c.stage().map_or("", Stage::name))?;
         let counters = [
             ("done", &c.done),
             ("total", &c.total),
@@ -205,7 +203,7 @@ pub(super) fn build(
             pool(threads, window, monitor),
             &counters,
         )?;
-        serde_json::to_string(&report).map_err(|error| Error::usage(error.to_string()))
+        serde_json::to_string(&report).map_err(|error| Error::internal(error.to_string()))
     })
 }
 
@@ -215,7 +213,7 @@ pub(super) fn verify(py: Python<'_>, out: PathBuf, threads: usize, progress: Opt
     let counters = counters(progress);
     enter(py, |monitor| {
         let verdict = verifier::verify(Path::new(&out), pool(threads, 16, monitor), &counters)?;
-        serde_json::to_string(&verdict).map_err(|error| Error::usage(error.to_string()))
+        serde_json::to_string(&verdict).map_err(|error| Error::internal(error.to_string()))
     })
 }
 

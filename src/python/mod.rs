@@ -22,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("DataError", py.get_type::<gate::DataError>())?;
     module.add("ShardError", py.get_type::<gate::ShardError>())?;
     module.add("StateError", py.get_type::<gate::StateError>())?;
+    module.add("InternalError", py.get_type::<gate::InternalError>())?;
     module.add("ClosedError", py.get_type::<gate::ClosedError>())?;
     module.add_class::<jobs::Progress>()?;
     module.add_class::<report::CheckReport>()?;

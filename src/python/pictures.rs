@@ -6,11 +6,11 @@ use numpy::{Element, PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::build::plan::hex;
+use crate::dataset::record::hex;
 use crate::error::{Error, Result};
 use crate::load::output::{Dtype, Output, Sample, Shape, Writer};
-use crate::load::tokens;
 use crate::ordered::{self, Pool, Turn, Window};
+use crate::picture::tokens;
 use crate::picture::{Fault, Format, ImageSpec, Mode, PROFILES, Preparer, Probe, Turns, probe, widen};
 use crate::python::gate::enter;
 
@@ -54,7 +54,7 @@ impl Input {
 }
 
 fn refuse(path: &std::path::Path, fault: &Fault) -> Error {
-    Error::picture(path, fault.code.name(), &fault.message)
+    Error::picture(path, fault.code, &fault.message)
 }
 
 #[pyfunction]

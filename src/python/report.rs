@@ -13,12 +13,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use serde_json::{Value, json};
 
-use crate::build::roots_of;
+use crate::builder::roots_of;
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::rules::Variant;
-use crate::load::tokens;
 use crate::picture::ImageSpec;
+use crate::picture::tokens;
 use crate::python::gate::{enter, raise};
 use crate::scan::Scan;
 
@@ -121,7 +121,7 @@ impl CheckReport {
     #[pyo3(signature = (requested_schema = None))]
     fn __arrow_c_stream__<'py>(&self, py: Python<'py>, requested_schema: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema); // the protocol lets a producer ignore it
-        let batch = self.to_batch().map_err(|error| raise(py, &Error::usage(error.to_string())))?;
+        let batch = self.to_batch().map_err(|error| raise(py, &Error::internal(error.to_string())))?;
         let schema = batch.schema();
         let stream = FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new(std::iter::once(Ok(batch)), schema)));
         PyCapsule::new_with_value(py, stream, c"arrow_array_stream")

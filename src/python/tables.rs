@@ -9,15 +9,14 @@ use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict};
 
-use crate::build::plan::hex;
+use crate::dataset::record::hex;
 use crate::error::{Error, Result};
-use crate::load::raw::Raw;
 use crate::load::samples::Samples as CoreSamples;
-use crate::load::shards::{ShardEntry, Shards};
 use crate::load::stats::Stats;
+use crate::load::table::raw::Raw;
+use crate::load::table::shards::{ShardEntry, Shards};
 use crate::load::table::{Scratch, Table as CoreTable};
 use crate::picture::ImageSpec;
-use crate::picture::store::Store;
 use crate::python::gate::{enter, raise};
 use crate::python::jobs::{Progress, counters, placeholders_of, pool, sources_of};
 use crate::python::pictures::plain;
@@ -45,7 +44,7 @@ impl Rows {
     ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
         drop(requested_schema); // the protocol lets a producer ignore it
         let data = StructArray::from(self.batch.clone()).into_data();
-        let (array, schema) = to_ffi(&data).map_err(|error| raise(py, &Error::usage(error.to_string())))?;
+        let (array, schema) = to_ffi(&data).map_err(|error| raise(py, &Error::internal(error.to_string())))?;
         Ok((
             PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
             PyCapsule::new_with_value(py, array, c"arrow_array")?,
@@ -222,7 +221,7 @@ impl Table {
             table.with_pixels(picture, &mut Scratch::default(), &Stats::default(), &mut |pixels, shape| {
                 made = Some(plain(pixels.to_vec(), shape, stored));
             })?;
-            made.ok_or_else(|| Error::usage("a picture without pixels"))
+            made.ok_or_else(|| Error::internal("a picture without pixels"))
         })?;
         PyArray1::from_vec(py, pixels).reshape(dims)
     }
@@ -233,8 +232,7 @@ impl Table {
             let scan = self.raw()?.scan();
             let path = |picture: &scan::Picture| {
                 let store = scan.resolver.as_ref().and_then(|resolver| resolver.store(picture.root));
-                let root = store.map(Store::describe).unwrap_or_default();
-                PathBuf::from(root).join(&picture.file).display().to_string()
+                store.map_or_else(String::new, |store| store.label(&picture.file).display().to_string())
             };
             Ok(scan.pictures.iter().map(path).collect())
         })

@@ -8,14 +8,15 @@ pub mod pictures;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
 use crate::jsonl::rules::{Placeholders, Variant};
 use crate::ordered::Pool;
-use crate::picture::resolve::Resolver;
 use crate::picture::{Fault, ImageSpec, Probe};
+use crate::progress::Counters;
+use crate::store::resolve::Resolver;
 
 /// One JSONL file, by the name that identifies its rows.
 #[derive(Debug, Clone)]
@@ -153,44 +154,6 @@ impl Scan {
     /// The picture that a name came to.
     pub fn picture_of(&self, name: u32) -> Option<u32> {
         self.outcomes.get(name as usize)?.as_ref().ok().copied()
-    }
-}
-
-/// How far a job is; written by workers, read by anyone.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Number of the stage in [`STAGES`], from 1; 0: none yet.
-    pub stage: AtomicU64,
-    /// Items of the stage that are done.
-    pub done: AtomicU64,
-    /// Items of the stage; 0: unknown.
-    pub total: AtomicU64,
-    /// Rows seen.
-    pub rows: AtomicU64,
-    /// Pictures seen.
-    pub pictures: AtomicU64,
-    /// Bytes moved.
-    pub bytes: AtomicU64,
-    /// Rows rejected so far.
-    pub rejects: AtomicU64,
-    /// Pictures decoded.
-    pub decoded: AtomicU64,
-}
-
-/// The stages of a job, as progress names them.
-pub const STAGES: [&str; 5] = ["rows", "pictures", "build", "commit", "verify"];
-
-impl Counters {
-    /// Enters a stage of `total` items.
-    pub fn enter(&self, stage: usize, total: u64) {
-        self.stage.store(stage as u64 + 1, Ordering::Relaxed);
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-    }
-
-    /// Adds to one of the counters.
-    pub fn add(counter: &AtomicU64, n: u64) {
-        counter.fetch_add(n, Ordering::Relaxed);
     }
 }
 

@@ -8,10 +8,11 @@ use crate::error::Result;
 use crate::finding::{Code, Finding};
 use crate::jsonl::rules::{check_name, strip};
 use crate::ordered::{self, Pool, Turn};
-use crate::picture::resolve::{Resolved, Resolver};
-use crate::picture::store::{FolderStore, Store};
 use crate::picture::{Alpha, Fault, Format, Preparer, Probe, probe};
-use crate::scan::{Counters, Located, Options, Picture, Scan};
+use crate::progress::{Counters, Stage};
+use crate::scan::{Located, Options, Picture, Scan};
+use crate::store::resolve::{Resolved, Resolver};
+use crate::store::{self, MAX_FILE_BYTES, Store};
 
 /// A file that a name came to.
 struct Seen {
@@ -35,7 +36,7 @@ struct Scratch {
 pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool: Pool<'_>, counters: &Counters) -> Result<()> {
     let mut stores: Vec<(String, Box<dyn Store>)> = Vec::new();
     for root in roots {
-        stores.push((root.display().to_string(), Box::new(FolderStore::open(root, options.follow_links)?)));
+        stores.push((root.display().to_string(), store::open::root(root, options.follow_links)?));
     }
     let prefix = options.strip_prefix.as_deref();
     let well_formed = |name: &str| check_name(strip(name, prefix)).is_ok();
@@ -43,7 +44,7 @@ pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool
         stores,
         scan.names.iter().filter(|name| well_formed(name)).map(|name| strip(name, prefix)),
     );
-    counters.enter(1, scan.names.len() as u64);
+    counters.enter(Stage::Pictures, scan.names.len() as u64);
 
     let claimed = Mutex::new(HashSet::new());
     let mut outcomes: Vec<std::result::Result<u32, Fault>> = Vec::with_capacity(scan.names.len());
@@ -134,7 +135,7 @@ fn look(
     // Backwards, so that the first root's bytes are the ones left in the buffer.
     for &root in roots.iter().rev() {
         let Some(store) = resolver.store(root) else { continue };
-        if let Err(error) = store.read(&file, &mut scratch.bytes) {
+        if let Err(error) = store.read(&file, MAX_FILE_BYTES, &mut scratch.bytes) {
             return Err(Some(Fault {
                 code: Code::PictureUnreadable,
                 message: format!("{file:?}: {error}"),

@@ -12,7 +12,8 @@ use crate::finding::{Code, Finding};
 use crate::jsonl::rules::{Meaning, Variant};
 use crate::jsonl::{json, lines, row, rules};
 use crate::ordered::{self, Pool, Turn};
-use crate::scan::{Counters, Located, Options, RowEntry, Scan, Source, SourceInfo, UnknownField, open_source};
+use crate::progress::{Counters, Stage};
+use crate::scan::{Located, Options, RowEntry, Scan, Source, SourceInfo, UnknownField, open_source};
 
 /// One item of this pass.
 enum Item {
@@ -71,7 +72,7 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
         let (file, size) = open_source(&source.path)?;
         open.push(Open { file, size });
     }
-    counters.enter(0, open.iter().map(|source| source.size).sum());
+    counters.enter(Stage::Rows, open.iter().map(|source| source.size).sum());
     let mut infos = vec![SourceInfo::default(); sources.len()];
     let mut findings = Vec::new();
     for (i, (source, opened)) in sources.iter().zip(&open).enumerate() {

@@ -47,7 +47,7 @@ impl<'a> Lookup<'a> {
 /// # Panics
 ///
 /// Where `to` has not three numbers for each pixel, or there is no pixel.
-pub fn look_up_planes<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], to: &mut [u16]) {
+pub(super) fn look_up_planes<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], to: &mut [u16]) {
     let area = pixels.len() / C;
     assert_eq!(area * 3, to.len(), "three numbers for each pixel");
     let (red, rest) = to.split_at_mut(area);
@@ -69,7 +69,13 @@ pub fn look_up_planes<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], t
 /// [`crate::load::output`]). False, and nothing is written, where the machine has nothing that makes this fast, or patches are too large.
 ///
 /// The pixels of one patch are brought together first: they then are looked up as a row of their own, into the very place of the numbers.
-pub fn look_up_patches<const C: usize>(tables: &[[u16; 256]; 3], pixels: &[u8], width: usize, patches: PatchShape, to: &mut [u16]) -> bool {
+pub(super) fn look_up_patches<const C: usize>(
+    tables: &[[u16; 256]; 3],
+    pixels: &[u8],
+    width: usize,
+    patches: PatchShape,
+    to: &mut [u16],
+) -> bool {
     let [side, merge, temporal] = [patches.patch, patches.merge, patches.temporal].map(|n| n as usize);
     let plane = side * side;
     if !is_fast() || plane > BLOCK {

@@ -17,11 +17,11 @@ use arrow_ipc::{convert::try_fb_to_schema, root_as_footer};
 use bytes::Bytes;
 use memmap2::{Advice, Mmap};
 
+use crate::dataset::npy::DATA_OFFSET;
+use crate::dataset::pictures::Place;
+use crate::dataset::read::{StoredPicture, check_columns, guarded, read_pictures};
+use crate::dataset::rows::rows_schema;
 use crate::error::{Error, Result};
-use crate::shard::columns::Place;
-use crate::shard::npy::DATA_OFFSET;
-use crate::shard::read::{StoredPicture, check_columns, guarded, read_pictures};
-use crate::shard::rows::rows_schema;
 
 /// What stands behind the footer of an Arrow file: its length, and the magic.
 const TRAILER: usize = 10;

@@ -3,11 +3,13 @@
 //! A normalised sample depends on its byte and its channel alone, so that a table of 256 entries a channel holds every result, to the bit
 //! of the library that is followed.
 
+mod lookup;
+
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::load::lookup::{look_up_patches, look_up_planes};
+use crate::load::output::lookup::{look_up_patches, look_up_planes};
 use crate::picture::{PatchShape, Statistics, widen};
 
 /// What a number is.
@@ -385,5 +387,4 @@ fn patched<T: Copy, const C: usize, const SIDE: usize>(
 }
 
 #[cfg(test)]
-#[path = "output_tests.rs"]
 mod tests;

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
 
+use crate::dataset::rows::RowsBuilder;
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::lines::read_exact;
@@ -16,7 +17,7 @@ use crate::load::table::{PictureId, Scratch, Table};
 use crate::picture::{Fault, Preparer, Size};
 use crate::scan::rows::judge;
 use crate::scan::{Options, Picture, RowEntry, Scan, open_source};
-use crate::shard::rows::RowsBuilder;
+use crate::store::MAX_FILE_BYTES;
 
 /// A scan whose accepted rows are numbered. It is never changed, so any thread may use it, in a forked child as well.
 pub struct Raw {
@@ -130,10 +131,10 @@ impl Raw {
 
     fn read_picture(&self, picture: &Picture, into: &mut Vec<u8>) -> Result<PathBuf> {
         let store = self.scan.resolver.as_ref().and_then(|resolver| resolver.store(picture.root));
-        let store = store.ok_or_else(|| Error::usage("a picture of a root that is not there"))?;
-        let path = PathBuf::from(store.describe()).join(&picture.file);
-        let unreadable = |error: std::io::Error| Error::picture(&path, Code::PictureUnreadable.name(), &format!("cannot be read: {error}"));
-        store.read(&picture.file, into).map_err(unreadable)?;
+        let store = store.ok_or_else(|| Error::internal("a picture of a root that is not there"))?;
+        let path = store.label(&picture.file);
+        let unreadable = |error: std::io::Error| Error::picture(&path, Code::PictureUnreadable, &format!("cannot be read: {error}"));
+        store.read(&picture.file, MAX_FILE_BYTES, into).map_err(unreadable)?;
         if blake3::hash(into) != picture.hash {
             return Err(changed(&path, None));
         }
@@ -160,7 +161,7 @@ impl Raw {
         }
         builder
             .finish()
-            .map_err(|error| Error::usage(format!("rows cannot be read: {error}")))
+            .map_err(|error| Error::internal(format!("rows cannot be read: {error}")))
     }
 }
 
@@ -199,7 +200,7 @@ impl Table for Raw {
     fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
         let picture = self.picture(picture)?;
         let path = stats.time(Stage::Read, || self.read_picture(picture, &mut scratch.file))?;
-        let refuse = |fault: Fault| Error::picture(&path, fault.code.name(), &fault.message);
+        let refuse = |fault: Fault| Error::picture(&path, fault.code, &fault.message);
         let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
         let (file, pixels) = (&scratch.file, &mut scratch.pixels);
         let made = stats.time(Stage::Decode, || preparer.prepare(file, &picture.probe, &self.options.spec, pixels));

@@ -7,16 +7,17 @@ use std::path::Path;
 use base64::Engine;
 use serde::{Deserialize, Serialize};
 
-use crate::build::manifest::{INDEX, MANIFEST, Manifest, ManifestOptions, REJECTS};
-use crate::build::plan::Unit;
-use crate::build::seal::{sync_folder, write_file};
+use crate::builder::plan::Unit;
+use crate::builder::seal::{sync_folder, write_file};
+use crate::builder::{Options, Report};
+use crate::dataset::manifest::{Manifest, ManifestOptions, PicturesPerRow, ShardRecord, SourceRecord, Tool, Totals};
+use crate::dataset::npy::header;
+use crate::dataset::read::read_pictures;
+use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, UnitFile, hex};
 use crate::error::{Error, Result};
 use crate::jsonl::lines::read_exact;
-use crate::picture::ImageSpec;
+use crate::picture::{ImageSpec, PIXELS_VERSION};
 use crate::scan::{Scan, open_source};
-use crate::shard::npy::header;
-use crate::shard::read::read_pictures;
-use crate::shard::unit_file::{FileInfo, UnitFile};
 
 #[derive(Serialize)]
 struct Reject<'a> {
@@ -85,7 +86,7 @@ pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>>
             codes,
             body,
         };
-        serde_json::to_writer(&mut text, &reject).map_err(|error| Error::usage(error.to_string()))?;
+        serde_json::to_writer(&mut text, &reject).map_err(|error| Error::internal(error.to_string()))?;
         text.push(b'\n');
     }
     Ok(text)
@@ -146,7 +147,7 @@ pub fn commit(
 ) -> Result<Manifest> {
     let (rejects, index) = (rejects(scan, records)?, index(scan, units, records));
     *counts = count(&rejects);
-    let manifest = Manifest::assemble(
+    let manifest = assemble(
         scan,
         units,
         records,
@@ -165,6 +166,144 @@ pub fn commit(
     }
     sync_folder(out)?;
     Ok(manifest)
+}
+
+/// Puts together what is known when every unit is done.
+fn assemble(
+    scan: &Scan,
+    units: &[Unit],
+    records: &[(UnitFile, FileInfo)],
+    spec: &ImageSpec,
+    options: ManifestOptions,
+    distinct_pictures: u64,
+    files: Vec<FileInfo>,
+) -> Manifest {
+    let mut rejected: Vec<u64> = vec![0; scan.sources.len()];
+    for row in scan.rows.iter().filter(|row| row.rejected) {
+        rejected[row.source as usize] += 1;
+    }
+    let lost: HashSet<(&str, u64)> = records
+        .iter()
+        .flat_map(|(record, _)| &record.rejects)
+        .map(|reject| (reject.source.as_str(), reject.line))
+        .collect();
+    let mut per_row = PicturesPerRow::default();
+    for row in &scan.rows {
+        if lost.contains(&(scan.sources[row.source as usize].name.as_str(), row.line)) {
+            rejected[row.source as usize] += 1;
+        } else if !row.rejected {
+            let count = u64::from(row.names.1);
+            per_row.largest = per_row.largest.max(count);
+            *per_row.histogram.entry(count).or_insert(0) += 1;
+        }
+    }
+    let sources: Vec<SourceRecord> = scan
+        .sources
+        .iter()
+        .zip(&scan.infos)
+        .zip(rejected)
+        .map(|((source, info), rejected)| SourceRecord {
+            name: source.name.clone(),
+            bytes: info.bytes,
+            blake3: hex(&info.hash),
+            lines: info.lines,
+            rows: info.lines - rejected,
+            rejected,
+        })
+        .collect();
+    let shards: Vec<ShardRecord> = units
+        .iter()
+        .zip(records)
+        .map(|(unit, (record, own))| {
+            let mut files = record.files.clone();
+            files.push(own.clone());
+            files.sort_by(|a, b| a.name.cmp(&b.name));
+            let (rows, pictures) = (record.rows, record.pictures);
+            ShardRecord {
+                folder: unit.folder.clone(),
+                rows,
+                pictures,
+                gray: record.gray,
+                rgb: record.rgb,
+                pixels: record.pixels,
+                files,
+            }
+        })
+        .collect();
+    let stored: u64 = shards.iter().map(|shard| shard.pictures).sum();
+    let totals = Totals {
+        lines: sources.iter().map(|source| source.lines).sum(),
+        rows: sources.iter().map(|source| source.rows).sum(),
+        rejected: sources.iter().map(|source| source.rejected).sum(),
+        pictures: stored,
+        distinct_pictures,
+    };
+    let mut manifest = Manifest {
+        format: FORMAT,
+        tool: Tool {
+            name: "mmno_fast".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        spec: spec.clone(),
+        pixels_version: PIXELS_VERSION,
+        options,
+        sources,
+        shards,
+        totals,
+        pictures_per_row: per_row,
+        files,
+        manifest_blake3: "0".repeat(64),
+    };
+    manifest.manifest_blake3 = blake3::hash(&manifest.to_bytes()).to_hex().to_string();
+    manifest
+}
+
+/// Whether a build of this scan would give this very data set.
+pub fn describes(manifest: &Manifest, scan: &Scan, spec: &ImageSpec, options: &ManifestOptions, units: &[Unit]) -> bool {
+    let sources = scan
+        .sources
+        .iter()
+        .zip(&scan.infos)
+        .map(|(source, info)| (source.name.as_str(), info.bytes, hex(&info.hash)));
+    manifest.spec == *spec
+        && manifest.pixels_version == PIXELS_VERSION
+        && manifest.options == *options
+        && sources.eq(manifest
+            .sources
+            .iter()
+            .map(|source| (source.name.as_str(), source.bytes, source.blake3.clone())))
+        && units
+            .iter()
+            .map(|unit| &unit.folder)
+            .eq(manifest.shards.iter().map(|shard| &shard.folder))
+}
+
+/// Copies the totals into a report.
+pub fn fill(manifest: &Manifest, report: &mut Report) {
+    report.rows = manifest.totals.rows;
+    report.rejected = manifest.totals.rejected;
+    report.lines = manifest.totals.lines;
+    report.pictures = manifest.totals.pictures;
+    report.distinct_pictures = manifest.totals.distinct_pictures;
+    report.shards = manifest.shards.len() as u64;
+    report.bytes = manifest
+        .shards
+        .iter()
+        .flat_map(|shard| &shard.files)
+        .chain(&manifest.files)
+        .map(|file| file.bytes)
+        .sum();
+}
+
+/// What of the options the bytes depend on.
+pub fn manifest_options(options: &Options) -> ManifestOptions {
+    ManifestOptions {
+        shard_bytes: options.shard_bytes,
+        shuffle_seed: options.shuffle_seed,
+        placeholders: options.scan.placeholders.as_str().to_owned(),
+        strip_prefix: options.scan.strip_prefix.clone(),
+        max_line_bytes: options.scan.max_line_bytes,
+    }
 }
 
 #[derive(Deserialize)]

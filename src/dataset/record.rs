@@ -1,4 +1,4 @@
-//! `unit.json`: what a shard holds, file by file, and which of its rows a picture rejected.
+//! `unit.json`: what a shard holds, file by file, and which of its rows a picture rejected; and the names that the format fixes.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,6 +7,35 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+/// The format that this version writes: major, minor.
+pub const FORMAT: [u32; 2] = [1, 0];
+
+/// The file that makes a folder of shards a data set.
+pub const MANIFEST: &str = "manifest.json";
+
+/// One line per rejected row.
+pub const REJECTS: &str = "rejects.jsonl";
+
+/// Row number to shard and row in shard.
+pub const INDEX: &str = "rows.index.npy";
+
+/// Where a builder works; never part of a finished data set.
+pub const WORK_FOLDER: &str = ".build";
+
+/// Whether a folder's name is a shard's.
+pub fn is_shard_name(name: &str) -> bool {
+    name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Small hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// A file, its length and its BLAKE3 hash in hex.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

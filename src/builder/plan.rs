@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::dataset::record::{FORMAT, hex};
 use crate::picture::{ImageSpec, PIXELS_VERSION};
 use crate::scan::Scan;
-use crate::shard::FORMAT;
 
 /// The independent piece of work that makes one shard.
 #[derive(Debug, Clone)]
@@ -226,13 +226,4 @@ fn fingerprint(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &UnitRows,
             .collect(),
     };
     blake3::hash(&serde_json::to_vec(&text).unwrap_or_default()).to_hex().to_string()
-}
-
-/// Small hex digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

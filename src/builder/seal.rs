@@ -3,16 +3,15 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use crate::build::plan::{Unit, names_by_picture};
+use crate::builder::plan::{Unit, names_by_picture};
+use crate::dataset::pictures::{PictureRow, Place, RowsWriter, write_pictures};
+use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
+use crate::dataset::record::{FORMAT, FileInfo, UNIT_FILE, UnitFile, UnitReject, hash_file};
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::lines::read_exact;
 use crate::picture::Fault;
 use crate::scan::{Options, RowEntry, Scan, open_source, rows};
-use crate::shard::FORMAT;
-use crate::shard::columns::{PictureRow, Place, RowsWriter, write_pictures};
-use crate::shard::unit_file::{FileInfo, UNIT_FILE, UnitFile, UnitReject, hash_file};
-use crate::shard::write::{PIXEL_FILES, PixelWriter};
 
 /// A picture of a unit as its shard holds it, or why it does not.
 pub type Outcome = std::result::Result<Stored, Fault>;

@@ -18,7 +18,7 @@ pub struct Choice {
 /// The block of options in a user's turn, if there is one.
 ///
 /// ```
-/// use mmno_fast::jsonl::options::block;
+/// use mmno_fast::jsonl::multiple_choice::block;
 /// let choices = block("Which tumour?\nOptions:\nA. Glioma\nB. Meningioma,\natypical\n\nAnswer with the letter.").unwrap();
 /// assert_eq!(choices[1].letter, 'B');
 /// assert_eq!(choices[1].text, "Meningioma,\natypical");
@@ -71,7 +71,7 @@ fn first_letter(text: &str) -> Option<(char, &str)> {
 /// The letter that a text names: `\(?([A-Za-z])\)?[.:]?` alone, or `\(?([A-Za-z])[).:]`, a blank and more.
 ///
 /// ```
-/// use mmno_fast::jsonl::options::letter_of;
+/// use mmno_fast::jsonl::multiple_choice::letter_of;
 /// assert_eq!(letter_of(" **d.** "), Some('D'));
 /// assert_eq!(letter_of("(D) Glioma"), Some('D'));
 /// assert_eq!(letter_of("the second one"), None);

@@ -6,17 +6,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::build::WORK_FOLDER;
-use crate::build::is_shard_name;
-use crate::build::manifest::{INDEX, MANIFEST, Manifest, REJECTS, ShardRecord};
+use crate::dataset::manifest::{Manifest, ShardRecord};
+use crate::dataset::npy::{DATA_OFFSET, header};
+use crate::dataset::pictures::Place;
+use crate::dataset::read::{read_pictures, read_row_pictures};
+use crate::dataset::record::{FileInfo, INDEX, MANIFEST, REJECTS, UnitFile, WORK_FOLDER, hash_file, is_shard_name};
 use crate::error::{Error, Result};
 use crate::ordered::{self, Pool, Turn};
 use crate::picture::Size;
-use crate::scan::Counters;
-use crate::shard::columns::Place;
-use crate::shard::npy::{DATA_OFFSET, header};
-use crate::shard::read::{read_pictures, read_row_pictures};
-use crate::shard::unit_file::{FileInfo, UnitFile, hash_file};
+use crate::progress::{Counters, Stage};
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,7 +72,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
                 .flat_map(|shard| shard.files.iter().map(|file| (shard.folder.clone(), file))),
         )
         .collect();
-    counters.enter(4, files.iter().map(|(_, file)| file.bytes).sum());
+    counters.enter(Stage::Verify, files.iter().map(|(_, file)| file.bytes).sum());
     let mut damaged: HashSet<String> = HashSet::new();
     ordered::map(
         pool,

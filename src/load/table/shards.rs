@@ -11,13 +11,13 @@ use arrow_array::types::{Int32Type, UInt64Type};
 use arrow_select::interleave::interleave_record_batch;
 use memmap2::Mmap;
 
+use crate::dataset::npy::DATA_OFFSET;
+use crate::dataset::view::{View, major_faults, map};
 use crate::error::{Error, Kind, Result};
 use crate::load::output::Shape;
 use crate::load::stats::{Stage, Stats};
 use crate::load::table::{PictureId, Scratch, Table};
 use crate::picture::{ImageSpec, Preparer, Size, probe};
-use crate::shard::npy::DATA_OFFSET;
-use crate::shard::view::{View, major_faults, map};
 
 /// The bits of a picture's number that count within its shard.
 const WITHIN: u32 = 32;
@@ -178,7 +178,7 @@ impl Table for Shards {
             then(bytes, shape(stored.size.0, stored.size.1, stored.channels));
             return Ok(());
         };
-        let refuse = |fault: crate::picture::Fault| Error::picture(shard.folder(), fault.code.name(), &fault.message);
+        let refuse = |fault: crate::picture::Fault| Error::picture(shard.folder(), fault.code, &fault.message);
         let header = probe(bytes).map_err(refuse)?;
         let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
         let made = stats.time(Stage::Decode, || preparer.prepare(bytes, &header, spec, &mut scratch.pixels));

@@ -10,10 +10,10 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArra
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 
+use crate::dataset::rows::{RowsBuilder, dictionary, list, rows_schema, schema};
 use crate::error::{Error, Result};
 use crate::jsonl::row::Row;
 use crate::jsonl::rules::Meaning;
-use crate::shard::rows::{RowsBuilder, dictionary, list, rows_schema, schema};
 
 /// The most rows of a batch.
 const BATCH_ROWS: usize = 65_536;

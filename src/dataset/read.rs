@@ -9,10 +9,10 @@ use arrow_array::types::{Int32Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::FileReader;
 
+use crate::dataset::npy::DATA_OFFSET;
+use crate::dataset::pictures::{Place, pictures_schema};
+use crate::dataset::rows::rows_schema;
 use crate::error::{Error, Result};
-use crate::shard::columns::{Place, pictures_schema};
-use crate::shard::npy::DATA_OFFSET;
-use crate::shard::rows::rows_schema;
 
 /// What `pictures.arrow` says about one picture.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,27 +1,14 @@
 //! `manifest.json`: the one file that makes a folder of shards a data set. Written last.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::build::plan::{Unit, hex};
-use crate::build::{Options, Report};
+use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS};
 use crate::error::{Error, Result};
-use crate::picture::{ImageSpec, PIXELS_VERSION};
-use crate::scan::Scan;
-use crate::shard::FORMAT;
-use crate::shard::unit_file::{FileInfo, UnitFile};
-
-/// The name of that file.
-pub const MANIFEST: &str = "manifest.json";
-
-/// One line per rejected row.
-pub const REJECTS: &str = "rejects.jsonl";
-
-/// Row number to shard and row in shard.
-pub const INDEX: &str = "rows.index.npy";
+use crate::picture::ImageSpec;
 
 /// Which program wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,19 +32,6 @@ pub struct ManifestOptions {
     pub strip_prefix: Option<String>,
     /// The longest line.
     pub max_line_bytes: u64,
-}
-
-impl ManifestOptions {
-    /// What of the options the bytes depend on.
-    pub fn of(options: &Options) -> Self {
-        Self {
-            shard_bytes: options.shard_bytes,
-            shuffle_seed: options.shuffle_seed,
-            placeholders: options.scan.placeholders.as_str().to_owned(),
-            strip_prefix: options.scan.strip_prefix.clone(),
-            max_line_bytes: options.scan.max_line_bytes,
-        }
-    }
 }
 
 /// A source as it was read.
@@ -148,96 +122,6 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Puts together what is known when every unit is done.
-    pub fn assemble(
-        scan: &Scan,
-        units: &[Unit],
-        records: &[(UnitFile, FileInfo)],
-        spec: &ImageSpec,
-        options: ManifestOptions,
-        distinct_pictures: u64,
-        files: Vec<FileInfo>,
-    ) -> Self {
-        let mut rejected: Vec<u64> = vec![0; scan.sources.len()];
-        for row in scan.rows.iter().filter(|row| row.rejected) {
-            rejected[row.source as usize] += 1;
-        }
-        let lost: HashSet<(&str, u64)> = records
-            .iter()
-            .flat_map(|(record, _)| &record.rejects)
-            .map(|reject| (reject.source.as_str(), reject.line))
-            .collect();
-        let mut per_row = PicturesPerRow::default();
-        for row in &scan.rows {
-            if lost.contains(&(scan.sources[row.source as usize].name.as_str(), row.line)) {
-                rejected[row.source as usize] += 1;
-            } else if !row.rejected {
-                let count = u64::from(row.names.1);
-                per_row.largest = per_row.largest.max(count);
-                *per_row.histogram.entry(count).or_insert(0) += 1;
-            }
-        }
-        let sources: Vec<SourceRecord> = scan
-            .sources
-            .iter()
-            .zip(&scan.infos)
-            .zip(rejected)
-            .map(|((source, info), rejected)| SourceRecord {
-                name: source.name.clone(),
-                bytes: info.bytes,
-                blake3: hex(&info.hash),
-                lines: info.lines,
-                rows: info.lines - rejected,
-                rejected,
-            })
-            .collect();
-        let shards: Vec<ShardRecord> = units
-            .iter()
-            .zip(records)
-            .map(|(unit, (record, own))| {
-                let mut files = record.files.clone();
-                files.push(own.clone());
-                files.sort_by(|a, b| a.name.cmp(&b.name));
-                let (rows, pictures) = (record.rows, record.pictures);
-                ShardRecord {
-                    folder: unit.folder.clone(),
-                    rows,
-                    pictures,
-                    gray: record.gray,
-                    rgb: record.rgb,
-                    pixels: record.pixels,
-                    files,
-                }
-            })
-            .collect();
-        let stored: u64 = shards.iter().map(|shard| shard.pictures).sum();
-        let totals = Totals {
-            lines: sources.iter().map(|source| source.lines).sum(),
-            rows: sources.iter().map(|source| source.rows).sum(),
-            rejected: sources.iter().map(|source| source.rejected).sum(),
-            pictures: stored,
-            distinct_pictures,
-        };
-        let mut manifest = Self {
-            format: FORMAT,
-            tool: Tool {
-                name: "mmno_fast".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            },
-            spec: spec.clone(),
-            pixels_version: PIXELS_VERSION,
-            options,
-            sources,
-            shards,
-            totals,
-            pictures_per_row: per_row,
-            files,
-            manifest_blake3: "0".repeat(64),
-        };
-        manifest.manifest_blake3 = blake3::hash(&manifest.to_bytes()).to_hex().to_string();
-        manifest
-    }
-
     /// As it is written: pretty-printed, with a final newline.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
@@ -290,46 +174,9 @@ impl Manifest {
         serde_json::from_value(value).map_err(|error| Error::shard(&path, format!("expected a manifest, found {error}")))
     }
 
-    /// Whether a build of this scan would give this very data set.
-    pub fn describes(&self, scan: &Scan, spec: &ImageSpec, options: &ManifestOptions, units: &[Unit]) -> bool {
-        let sources = scan
-            .sources
-            .iter()
-            .zip(&scan.infos)
-            .map(|(source, info)| (source.name.as_str(), info.bytes, hex(&info.hash)));
-        self.spec == *spec
-            && self.pixels_version == PIXELS_VERSION
-            && self.options == *options
-            && sources.eq(self
-                .sources
-                .iter()
-                .map(|source| (source.name.as_str(), source.bytes, source.blake3.clone())))
-            && units
-                .iter()
-                .map(|unit| &unit.folder)
-                .eq(self.shards.iter().map(|shard| &shard.folder))
-    }
-
     /// Whether these are the bytes of its `rejects.jsonl`.
     pub fn rejects_are(&self, bytes: &[u8]) -> bool {
         let hash = blake3::hash(bytes).to_hex();
         self.files.iter().any(|file| file.name == REJECTS && file.blake3 == hash.as_str())
-    }
-
-    /// Copies the totals into a report.
-    pub fn fill(&self, report: &mut Report) {
-        report.rows = self.totals.rows;
-        report.rejected = self.totals.rejected;
-        report.lines = self.totals.lines;
-        report.pictures = self.totals.pictures;
-        report.distinct_pictures = self.totals.distinct_pictures;
-        report.shards = self.shards.len() as u64;
-        report.bytes = self
-            .shards
-            .iter()
-            .flat_map(|shard| &shard.files)
-            .chain(&self.files)
-            .map(|file| file.bytes)
-            .sum();
     }
 }

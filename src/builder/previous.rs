@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::build::manifest::Manifest;
+use crate::dataset::manifest::Manifest;
+use crate::dataset::read::{StoredPicture, read_pictures};
 use crate::picture::{ImageSpec, PIXELS_VERSION};
-use crate::shard::read::{StoredPicture, read_pictures};
 
 /// The pictures of the data set before, if its pixels are what this build would make.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! From a scan to shards: plan, units, commit. What a unit becomes is a function of the unit alone.
 
 pub mod plan;
-pub mod manifest;
 pub mod lock;
 pub mod previous;
 pub mod seal;
@@ -14,18 +13,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::build::lock::Lock;
-use crate::build::manifest::{INDEX, MANIFEST, Manifest, ManifestOptions, REJECTS};
-use crate::build::plan::Unit;
-use crate::build::previous::Previous;
+use crate::builder::lock::Lock;
+use crate::builder::plan::Unit;
+use crate::builder::previous::Previous;
+use crate::dataset::manifest::Manifest;
+use crate::dataset::record::{FileInfo, INDEX, MANIFEST, REJECTS, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
 use crate::ordered::Pool;
-use crate::picture::resolve::Resolver;
-use crate::scan::{self, Counters, Scan, Source};
-use crate::shard::unit_file::{FileInfo, UNIT_FILE, UnitFile};
-
-/// Where a builder works; never part of a finished data set.
-pub const WORK_FOLDER: &str = ".build";
+use crate::progress::{Counters, Stage};
+use crate::scan::{self, Scan, Source};
+use crate::store::resolve::Resolver;
 
 /// What to build, and how.
 #[derive(Debug, Clone)]
@@ -96,7 +93,7 @@ pub fn roots_of(scan: &Scan) -> Vec<RootUse> {
     roots
         .map(|root| RootUse {
             given: root.given.clone(),
-            used: root.store.describe(),
+            used: root.store.label("").display().to_string(),
             descended: root.descended,
         })
         .collect()
@@ -134,9 +131,9 @@ pub fn build(
     let lock = Lock::take(&work)?;
     lock::clear(&work)?;
     let before = Manifest::read_if_there(out)?;
-    let written_options = ManifestOptions::of(options);
+    let written_options = commit::manifest_options(options);
     if let Some(before) = &before {
-        let same = before.describes(&scan, &options.scan.spec, &written_options, &units);
+        let same = commit::describes(before, &scan, &options.scan.spec, &written_options, &units);
         let records: Option<Vec<_>> = units
             .iter()
             .map(|unit| kept(out, unit).map(|record| (record, FileInfo::default())))
@@ -144,7 +141,7 @@ pub fn build(
         if same && records.is_some_and(|records| before.rejects_are(&commit::rejects(&scan, &records).unwrap_or_default())) {
             report.unchanged = true;
             report.kept = units.len() as u64;
-            before.fill(&mut report);
+            commit::fill(before, &mut report);
             report.rejects = commit::count_rejects(out)?;
             // Left by an update that was killed behind its commit.
             report.removed = remove_strays(out, &units)?;
@@ -160,7 +157,7 @@ pub fn build(
 
     let previous = Previous::open(out, before.as_ref(), &options.scan.spec);
     let records = unit::build_units(&scan, &units, out, &work, &options.scan, &previous, pool, counters, &mut report)?;
-    counters.enter(3, 1);
+    counters.enter(Stage::Commit, 1);
     let manifest = commit::commit(
         &scan,
         &units,
@@ -171,7 +168,7 @@ pub fn build(
         written_options,
         &mut report.rejects,
     )?;
-    manifest.fill(&mut report);
+    commit::fill(&manifest, &mut report);
     report.removed = remove_strays(out, &units)?;
     lock.release(&work)?;
     Ok(report)
@@ -186,11 +183,6 @@ pub fn kept(out: &Path, unit: &Unit) -> Option<UnitFile> {
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|error| Error::io("find", path, error))
-}
-
-/// Whether a folder's name is a shard's.
-pub fn is_shard_name(name: &str) -> bool {
-    name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// A folder with anything in it that is not ours is left alone.

@@ -4,19 +4,21 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::build::plan::Unit;
-use crate::build::previous::Previous;
-use crate::build::seal::{Sealed, Sealer, Sealing, Stored};
-use crate::build::{Report, kept};
+use crate::builder::plan::Unit;
+use crate::builder::previous::Previous;
+use crate::builder::seal::{Sealed, Sealer, Sealing, Stored};
+use crate::builder::{Report, kept};
+use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
+use crate::dataset::record::{FileInfo, UNIT_FILE, UnitFile, hash_file};
 use crate::error::{Error, Result};
 use crate::ordered::{self, Pool, Turn};
 use crate::picture::{Fault, Preparer};
-use crate::scan::{Counters, Options, Scan};
-use crate::shard::unit_file::{FileInfo, UNIT_FILE, UnitFile, hash_file};
-use crate::shard::write::{PIXEL_FILES, PixelWriter};
+use crate::progress::{Counters, Stage};
+use crate::scan::{Options, Scan};
+use crate::store::MAX_FILE_BYTES;
 
 enum Item {
     Picture { unit: usize, position: usize },
@@ -84,7 +86,7 @@ pub fn build_units(
     let pending: Vec<usize> = (0..units.len()).filter(|&i| records[i].is_none()).collect();
     report.kept = (units.len() - pending.len()) as u64;
     report.built = pending.len() as u64;
-    counters.enter(2, pending.iter().map(|&i| units[i].pictures.len() as u64).sum());
+    counters.enter(Stage::Build, pending.iter().map(|&i| units[i].pictures.len() as u64).sum());
 
     let seals: RefCell<VecDeque<Box<Sealing>>> = RefCell::default();
     let mut stream = Vec::new();
@@ -123,7 +125,7 @@ pub fn build_units(
                             place: pixels.push(&bytes, channels)?,
                         }),
                         (Err(fault), _) => Err(fault),
-                        (Ok(_), None) => return Err(Error::usage("a shard without pixels was given a picture")),
+                        (Ok(_), None) => return Err(Error::internal("a shard without pixels was given a picture")),
                     };
                     shard.outcomes.push(outcome);
                     let counter = if copied { &mut report.copied } else { &mut report.decoded };
@@ -148,7 +150,7 @@ pub fn build_units(
     )?;
     records
         .into_iter()
-        .map(|record| record.ok_or_else(|| Error::usage("a unit was left out")))
+        .map(|record| record.ok_or_else(|| Error::internal("a unit was left out")))
         .collect()
 }
 
@@ -235,11 +237,11 @@ impl Job<'_> {
         }
         let resolver = self.scan.resolver.as_ref();
         let Some(store) = resolver.and_then(|resolver| resolver.store(picture.root)) else {
-            return Err(Error::usage("a picture of a root that is not there"));
+            return Err(Error::internal("a picture of a root that is not there"));
         };
-        let path = PathBuf::from(store.describe()).join(&picture.file);
+        let path = store.label(&picture.file);
         store
-            .read(&picture.file, &mut scratch.file)
+            .read(&picture.file, MAX_FILE_BYTES, &mut scratch.file)
             .map_err(|error| Error::io("read", &path, error))?;
         if blake3::hash(&scratch.file) != picture.hash {
             return Err(Error::data(

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::dataset::npy::{DATA_OFFSET, header};
+use crate::dataset::pictures::Place;
 use crate::error::{Error, Result};
-use crate::shard::columns::Place;
-use crate::shard::npy::{DATA_OFFSET, header};
 
 /// The files that hold pixels, by the store's name.
 pub const PIXEL_FILES: [&str; 3] = ["gray.npy", "rgb.npy", "pixels.npy"];
@@ -80,7 +80,7 @@ impl PixelWriter {
             });
         }
         let Some(store) = &mut self.stores[number] else {
-            return Err(Error::usage("a store that was just opened is gone"));
+            return Err(Error::internal("a store that was just opened is gone"));
         };
         store.file.write_all(pixels).map_err(refuse)?;
         let place = match number {

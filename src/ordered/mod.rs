@@ -265,5 +265,4 @@ fn drive<T, R, S>(
 }
 
 #[cfg(test)]
-#[path = "ordered/tests.rs"]
 mod tests;

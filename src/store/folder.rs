@@ -1,0 +1,201 @@
+//! A folder on a file system.
+
+#![expect(unsafe_code, reason = "files are mapped: see `map`")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+use crate::store::{Entry, Region, Store};
+
+/// A folder on a file system.
+#[derive(Debug, Clone)]
+pub struct FolderStore {
+    root: PathBuf,
+    /// The real path of the root that was given; set where links may not leave it.
+    fence: Option<PathBuf>,
+}
+
+impl FolderStore {
+    /// A folder that need not be there yet. Links are followed.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            fence: None,
+        }
+    }
+
+    /// Opens a root of pictures. Without `follow_links`, links that lead out of it are as good as absent.
+    pub fn open(root: &Path, follow_links: bool) -> Result<Self> {
+        let real = fs::canonicalize(root).map_err(|error| Error::io("open the folder of pictures", root, error))?;
+        if !real.is_dir() {
+            return Err(Error::usage(format!(
+                "{}: expected a folder of pictures, found a file",
+                root.display()
+            )));
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            fence: (!follow_links).then_some(real),
+        })
+    }
+
+    fn allowed(&self, path: &Path) -> bool {
+        self.fence
+            .as_ref()
+            .is_none_or(|fence| fs::canonicalize(path).is_ok_and(|real| real.starts_with(fence)))
+    }
+}
+
+/// Opens a regular file, and says its length.
+///
+/// Opening a pipe would wait for a writer, so the file is opened without blocking, and looked at before it is read.
+pub fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_file() {
+        return Ok((file, meta.len()));
+    }
+    let kind = meta.file_type();
+    let found = if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else {
+        "a device"
+    };
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("expected a regular file, found {found}"),
+    ))
+}
+
+impl Store for FolderStore {
+    fn has(&self, name: &str) -> bool {
+        let path = self.root.join(name);
+        match fs::metadata(&path) {
+            Ok(meta) => meta.is_file() && self.allowed(&path),
+            // It may be there: reading it says what is wrong.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        }
+    }
+
+    fn list(&self, folder: &str) -> Vec<Entry> {
+        let path = self.root.join(folder);
+        let Ok(entries) = fs::read_dir(path) else {
+            return Vec::new();
+        };
+        let mut found: Vec<Entry> = entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let name = entry.file_name().into_string().ok()?;
+                let is_folder = fs::metadata(entry.path()).is_ok_and(|meta| meta.is_dir());
+                Some(Entry { name, is_folder })
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn length(&self, name: &str) -> io::Result<u64> {
+        open_regular(&self.root.join(name)).map(|(_, length)| length)
+    }
+
+    fn read(&self, name: &str, most: u64, into: &mut Vec<u8>) -> io::Result<()> {
+        into.clear();
+        let (file, length) = open_regular(&self.root.join(name))?;
+        if length > most {
+            return Err(io::Error::other(format!("the file has {length} bytes; at most {most} are read")));
+        }
+        into.reserve(length as usize + 1);
+        file.take(most).read_to_end(into)?;
+        Ok(())
+    }
+
+    fn read_range(&self, name: &str, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
+        let (file, length) = open_regular(&self.root.join(name))?;
+        if range.start > range.end || range.end > length {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the file has {length} bytes; bytes {} to {} are needed", range.start, range.end),
+            ));
+        }
+        into.resize((range.end - range.start) as usize, 0);
+        file.read_exact_at(into, range.start)
+    }
+
+    /// Shards are never changed once they are there, only replaced by rename (`docs/format.md`), so a mapping stays what it was. Somebody
+    /// who cuts a file off by hand takes it from under every reader, as with any mapped file.
+    fn map(&self, name: &str) -> io::Result<Region> {
+        let (file, length) = open_regular(&self.root.join(name))?;
+        if length == 0 {
+            return Ok(Region::read(Vec::new())); // nothing can be mapped
+        }
+        // SAFETY: see above: nobody writes to a finished shard. The mapping needs no open file, so many shards take no descriptors.
+        let mapping = unsafe { Mmap::map(&file) }?;
+        Ok(Region::mapped(mapping))
+    }
+
+    fn below(&self, folder: &str) -> Box<dyn Store> {
+        Box::new(Self {
+            root: self.root.join(folder),
+            fence: self.fence.clone(),
+        })
+    }
+
+    fn label(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.root.clone() } else { self.root.join(name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_opened_and_nobody_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(dir.path());
+        fs::write(dir.path().join("file"), b"0123456789").unwrap();
+        std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("device")).unwrap();
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        let pipe = std::ffi::CString::new(dir.path().join("pipe").to_str().unwrap()).unwrap();
+        // SAFETY: a C string that lives as long as the call.
+        assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+        let mut bytes = Vec::new();
+        for name in ["file", "link"] {
+            assert_eq!(store.length(name).unwrap(), 10);
+            store.read(name, 10, &mut bytes).unwrap();
+            assert_eq!(bytes, b"0123456789");
+            store.read_range(name, 2..5, &mut bytes).unwrap();
+            assert_eq!(bytes, b"234");
+            assert_eq!(store.map(name).unwrap().as_slice(), b"0123456789");
+        }
+        for name in ["pipe", "socket", "device", "folder", "loop", "nothing"] {
+            assert!(store.length(name).is_err(), "{name}");
+            assert!(store.read(name, 10, &mut bytes).is_err(), "{name}");
+            assert!(store.map(name).is_err(), "{name}");
+        }
+        assert!(store.read("file", 9, &mut bytes).is_err());
+        assert!(store.read_range("file", 8..11, &mut bytes).is_err());
+    }
+
+    #[test]
+    fn links_that_leave_the_root_can_be_refused() {
+        let (outside, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(outside.path().join("secret.jpg"), b"x").unwrap();
+        fs::write(dir.path().join("a.jpg"), b"x").unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret.jpg"), dir.path().join("link.jpg")).unwrap();
+        assert!(FolderStore::open(dir.path(), true).unwrap().has("link.jpg"));
+        assert!(!FolderStore::open(dir.path(), false).unwrap().has("link.jpg"));
+        assert!(FolderStore::open(dir.path(), false).unwrap().has("a.jpg"));
+    }
+}

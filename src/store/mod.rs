@@ -1,0 +1,110 @@
+//! Where files lie, and how they are read: a folder now; archives and object stores are further files here.
+//!
+//! Everything that reads a picture or a shard asks a [`Store`] for it, by a relative name. A new kind of store is one file beside
+//! `folder.rs` and one arm in `open.rs`.
+
+pub mod folder;
+pub mod open;
+pub mod resolve;
+
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use memmap2::{Advice, Mmap};
+
+/// The most bytes that a picture's file may have. It keeps a mistaken root (a folder of archives, say) from filling memory.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// One entry of a folder in a store.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name, without the folder.
+    pub name: String,
+    /// Whether it is a folder itself.
+    pub is_folder: bool,
+}
+
+/// A place that holds files under relative names with `/`.
+///
+/// Only regular files count. A pipe, a socket or a device is refused at once, and is never waited for. A link to a regular file is followed.
+pub trait Store: Send + Sync {
+    /// Whether there is a readable file of this very name.
+    fn has(&self, name: &str) -> bool;
+
+    /// The entries of a folder (`""`: the root), by name; empty where there is no such folder. Names that are not UTF-8 are left out.
+    fn list(&self, folder: &str) -> Vec<Entry>;
+
+    /// The length of a file.
+    fn length(&self, name: &str) -> io::Result<u64>;
+
+    /// Replaces `into` with the bytes of a file, which must have `most` bytes at most.
+    fn read(&self, name: &str, most: u64, into: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Replaces `into` with some bytes of a file. It is an error if the file ends before them.
+    fn read_range(&self, name: &str, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()>;
+
+    /// The bytes of a file, as memory that stays. A store that cannot map reads.
+    fn map(&self, name: &str) -> io::Result<Region>;
+
+    /// The same store, one folder further down.
+    fn below(&self, folder: &str) -> Box<dyn Store>;
+
+    /// What to call a file (`""`: the store itself) in a message. Nobody opens it: that is what the other functions are for.
+    fn label(&self, name: &str) -> PathBuf;
+}
+
+/// The bytes of a whole file. Clones share the memory, which stays until the last of them is gone.
+#[derive(Debug, Clone)]
+pub struct Region {
+    bytes: Bytes,
+    /// The mapping behind the bytes; `None` where they were read.
+    mapping: Option<Arc<Mmap>>,
+}
+
+/// A mapping as the owner of bytes.
+struct Mapped(Arc<Mmap>);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Region {
+    /// The bytes of a mapped file.
+    pub fn mapped(mapping: Mmap) -> Self {
+        let mapping = Arc::new(mapping);
+        Self {
+            bytes: Bytes::from_owner(Mapped(Arc::clone(&mapping))),
+            mapping: Some(mapping),
+        }
+    }
+
+    /// Bytes that were read.
+    pub fn read(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            mapping: None,
+        }
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes, which hold on to the memory.
+    pub fn bytes(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
+    /// Asks the system to read some of the bytes soon. It is a hint: whether the system can follow it changes nothing.
+    pub fn will_need(&self, range: Range<usize>) {
+        if let Some(mapping) = &self.mapping {
+            let _ = mapping.advise_range(Advice::WillNeed, range.start, range.len());
+        }
+    }
+}
