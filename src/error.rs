@@ -55,6 +55,8 @@ pub enum Kind {
         /// What for, and what to do.
         message: String,
     },
+    /// The texts of a batch take more than the 2 GiB that its offsets of 32 bits count.
+    TooMuchText,
     /// The caller asked to stop (Ctrl-C, a cancelled job).
     Interrupted,
     /// An invariant of this crate does not hold, or a worker panicked: a bug of ours, whatever the input was.
@@ -130,6 +132,16 @@ impl Error {
         }))
     }
 
+    /// The texts of a batch take more than 2 GiB.
+    pub fn too_much_text() -> Self {
+        Self(Box::new(Kind::TooMuchText))
+    }
+
+    /// Whether fewer rows at once would help.
+    pub fn is_too_much_text(&self) -> bool {
+        matches!(self.kind(), Kind::TooMuchText)
+    }
+
     /// An invariant of this crate does not hold.
     pub fn internal(message: impl Into<String>) -> Self {
         Self(Box::new(Kind::Internal(message.into())))
@@ -170,6 +182,7 @@ impl fmt::Display for Error {
             Kind::Shard { path, message } => write!(f, "{}: {message}", path.display()),
             Kind::Usage(message) => f.write_str(message),
             Kind::Memory { bytes, message } => write!(f, "{bytes} bytes of memory cannot be had: {message}"),
+            Kind::TooMuchText => f.write_str("the texts of these rows take more than 2 GiB: choose fewer rows at once"),
             Kind::Interrupted => f.write_str("interrupted"),
             Kind::Internal(message) => write!(
                 f,

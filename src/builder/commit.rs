@@ -12,12 +12,13 @@ use crate::builder::seal::{sync_folder, write_file};
 use crate::builder::{Options, Report};
 use crate::dataset::manifest::{Manifest, ManifestOptions, PicturesPerRow, ShardRecord, SourceRecord, Tool, Totals};
 use crate::dataset::npy::header;
-use crate::dataset::read::read_pictures;
+use crate::dataset::picture_store::read_pictures;
 use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, UnitFile, hex};
 use crate::error::{Error, Result};
 use crate::jsonl::lines::read_exact;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
 use crate::scan::{Scan, open_source};
+use crate::store::folder::FolderStore;
 
 #[derive(Serialize)]
 struct Reject<'a> {
@@ -119,7 +120,11 @@ fn count_distinct(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)],
         if record.pictures == unit.pictures.len() as u64 {
             stored.extend(unit.pictures.iter().map(|&number| scan.pictures[number as usize].hash));
         } else {
-            stored.extend(read_pictures(&out.join(&unit.folder))?.into_iter().map(|picture| picture.hash));
+            stored.extend(
+                read_pictures(&FolderStore::new(&out.join(&unit.folder)))?
+                    .into_iter()
+                    .map(|picture| picture.hash),
+            );
         }
     }
     Ok(stored.len() as u64)

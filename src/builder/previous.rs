@@ -4,21 +4,22 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::manifest::Manifest;
-use crate::dataset::read::{StoredPicture, read_pictures};
+use crate::dataset::picture_store::PictureStore;
+use crate::dataset::pictures::StoredPicture;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
+use crate::store::folder::FolderStore;
 
 /// The pictures of the data set before, if its pixels are what this build would make.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Previous {
     shards: Vec<Shard>,
     by_hash: HashMap<[u8; 32], (usize, usize)>,
     by_sequence: HashMap<[u8; 32], usize>,
 }
 
-#[derive(Debug)]
 struct Shard {
     folder: PathBuf,
-    pictures: Vec<StoredPicture>,
+    pictures: PictureStore,
 }
 
 /// One name for a sequence of pictures.
@@ -37,14 +38,18 @@ impl Previous {
         let usable = manifest.filter(|manifest| manifest.spec == *spec && manifest.pixels_version == PIXELS_VERSION);
         for record in usable.iter().flat_map(|manifest| &manifest.shards) {
             let folder = out.join(&record.folder);
-            let Ok(pictures) = read_pictures(&folder) else { continue };
+            let store = FolderStore::new(&folder);
+            let Ok(pictures) = PictureStore::open(&store, record, spec) else {
+                continue;
+            };
             let number = previous.shards.len();
-            if !pictures.is_empty() {
+            let all = pictures.all();
+            if !all.is_empty() {
                 previous
                     .by_sequence
-                    .insert(sequence(pictures.iter().map(|picture| &picture.hash)), number);
+                    .insert(sequence(all.iter().map(|picture| &picture.hash)), number);
             }
-            for (i, picture) in pictures.iter().enumerate() {
+            for (i, picture) in all.iter().enumerate() {
                 previous.by_hash.entry(picture.hash).or_insert((number, i));
             }
             previous.shards.push(Shard { folder, pictures });
@@ -55,13 +60,12 @@ impl Previous {
     /// The shard that holds exactly these pictures in this order.
     pub fn same_pictures<'h>(&self, hashes: impl Iterator<Item = &'h [u8; 32]>) -> Option<(&Path, &[StoredPicture])> {
         let shard = self.shards.get(*self.by_sequence.get(&sequence(hashes))?)?;
-        Some((&shard.folder, &shard.pictures))
+        Some((&shard.folder, shard.pictures.all()))
     }
 
-    /// A stored picture of this hash, and its shard's folder.
-    pub fn find(&self, hash: &[u8; 32]) -> Option<(&Path, &StoredPicture)> {
+    /// A stored picture of this hash, and its bytes.
+    pub fn find(&self, hash: &[u8; 32]) -> Option<(&StoredPicture, &[u8])> {
         let (shard, picture) = self.by_hash.get(hash)?;
-        let shard = self.shards.get(*shard)?;
-        Some((&shard.folder, shard.pictures.get(*picture)?))
+        self.shards.get(*shard)?.pictures.get(*picture as u32)
     }
 }

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::builder::plan::{Unit, names_by_picture};
-use crate::dataset::pictures::{PictureRow, Place, RowsWriter, write_pictures};
+use crate::dataset::pictures::{KnownPicture, PixelPlace, write_pictures};
 use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
 use crate::dataset::record::{FORMAT, FileInfo, UNIT_FILE, UnitFile, UnitReject, hash_file};
+use crate::dataset::rows::RowsWriter;
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::lines::read_exact;
@@ -26,7 +27,7 @@ pub struct Stored {
     /// 1 or 3.
     pub channels: u32,
     /// Where the pixels lie.
-    pub place: Place,
+    pub place: PixelPlace,
 }
 
 /// A shard whose pictures are all there, or are taken over by linking.
@@ -97,11 +98,11 @@ impl<'a> Sealer<'a> {
                 let picture = &self.scan.pictures[number as usize];
                 let probe = &picture.probe;
                 counts[match stored.place {
-                    Place::Gray(_) => 0,
-                    Place::Rgb(_) => 1,
-                    Place::Pixels(..) => 2,
+                    PixelPlace::Gray(_) => 0,
+                    PixelPlace::Rgb(_) => 1,
+                    PixelPlace::Pixels(..) => 2,
                 }] += 1;
-                pictures.push(PictureRow {
+                pictures.push(KnownPicture {
                     names: self.names[number as usize]
                         .iter()
                         .map(|&name| &*self.scan.names[name as usize])
@@ -109,15 +110,10 @@ impl<'a> Sealer<'a> {
                     hash: picture.hash,
                     format: probe.format.as_str(),
                     mode: probe.mode.as_str(),
-                    numbers: [
-                        probe.height,
-                        probe.width,
-                        probe.orientation,
-                        stored.height,
-                        stored.width,
-                        stored.channels,
-                    ],
-                    place: stored.place,
+                    source_size: (probe.height, probe.width),
+                    orientation: probe.orientation,
+                    size: (stored.height, stored.width),
+                    stored: Some((stored.channels, stored.place)),
                 });
             }
         }

@@ -226,8 +226,9 @@ impl Job<'_> {
     fn picture(&self, scratch: &mut Scratch, unit: usize, position: usize) -> Result<Done> {
         let picture = &self.scan.pictures[self.units[unit].pictures[position] as usize];
         let mut bytes = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        if let Some((folder, stored)) = self.previous.find(&picture.hash) {
-            stored.read(folder, &mut bytes)?;
+        if let Some((stored, held)) = self.previous.find(&picture.hash) {
+            bytes.clear();
+            bytes.extend_from_slice(held);
             return Ok(Done::Picture {
                 unit,
                 bytes,

@@ -1,14 +1,15 @@
 //! `manifest.json`: the one file that makes a folder of shards a data set. Written last.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS};
+use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
-use crate::picture::ImageSpec;
+use crate::picture::{ImageSpec, PIXELS_VERSION};
+use crate::store::{self, Store};
 
 /// Which program wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +130,7 @@ impl Manifest {
         bytes
     }
 
-    /// Reads the one in `out`, if there is one.
+    /// Reads the one in the folder `out`, if there is one.
     pub fn read_if_there(out: &Path) -> Result<Option<Self>> {
         if out.join(MANIFEST).exists() {
             Self::read(out).map(Some)
@@ -138,40 +139,116 @@ impl Manifest {
         }
     }
 
-    /// Reads the one in `out`; it must be of a format that this version knows, and its own hash must agree.
+    /// Reads the one in the folder `out`.
     pub fn read(out: &Path) -> Result<Self> {
-        let path = out.join(MANIFEST);
-        let bytes = fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
-        let value: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|error| Error::shard(&path, format!("expected a manifest, found {error}")))?;
-        let major = value
-            .get("format")
-            .and_then(|format| format.get(0))
-            .and_then(serde_json::Value::as_u64);
-        if major != Some(u64::from(FORMAT[0])) {
-            let found = major.map_or_else(|| "no format".to_owned(), |major| format!("format {major}"));
+        Self::open(&*store::open::data_set(out)?)
+    }
+
+    /// Reads and checks the one in a store: its own hash, every version, every name, every sum.
+    ///
+    /// What it says of files is checked when they are opened; whether it is all true, [`crate::dataset::verify`] tells.
+    pub fn open(store: &dyn Store) -> Result<Self> {
+        Self::open_with_text(store).map(|(manifest, _)| manifest)
+    }
+
+    /// As [`Self::open`]; also the text of the file, which may say more than this version knows.
+    pub fn open_with_text(store: &dyn Store) -> Result<(Self, String)> {
+        let mut bytes = Vec::new();
+        store
+            .read(MANIFEST, MAX_MANIFEST_BYTES, &mut bytes)
+            .map_err(|error| absent(store, error))?;
+        let manifest = Self::parse(&bytes, &store.label(MANIFEST))?;
+        let text = String::from_utf8(bytes).map_err(|_| Error::shard(&store.label(MANIFEST), "expected a manifest, found no UTF-8"))?;
+        Ok((manifest, text))
+    }
+
+    /// Parses and checks the bytes of a manifest; `path` is what to call it.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
+        let found: Version = serde_json::from_slice(bytes).map_err(|error| {
+            Error::shard(
+                path,
+                format!("expected a manifest, found {error}: the file is damaged, or another program's"),
+            )
+        })?;
+        if found.format[0] != FORMAT[0] {
             return Err(Error::shard(
-                &path,
-                format!("expected format {}, found {found}; a newer mmno_fast may read it", FORMAT[0]),
+                path,
+                format!(
+                    "written in format {}.{}, this version reads format {}: install a newer mmno_fast",
+                    found.format[0], found.format[1], FORMAT[0]
+                ),
             ));
         }
-        let own = value
-            .get("manifest_blake3")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let text = String::from_utf8_lossy(&bytes);
-        let blanked = text
-            .rfind(&own)
-            .filter(|_| own.len() == 64)
-            .map(|at| text[..at].to_owned() + &"0".repeat(64) + &text[at + 64..]);
-        if blanked.is_none_or(|text| blake3::hash(text.as_bytes()).to_hex().as_str() != own) {
+        let damaged = |what: &str| Error::shard(path, format!("the manifest is damaged: {what}; run mmno-fast verify"));
+        if !hash_agrees(bytes, &found.manifest_blake3) {
+            return Err(damaged("its own hash does not agree"));
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|error| damaged(&error.to_string()))?;
+        if !(1..=PIXELS_VERSION).contains(&manifest.pixels_version) {
             return Err(Error::shard(
-                &path,
-                "its own hash does not agree: the manifest was changed or damaged",
+                path,
+                format!(
+                    "expected pixels of version 1 to {PIXELS_VERSION}, found version {}: install a newer mmno_fast",
+                    manifest.pixels_version
+                ),
             ));
         }
-        serde_json::from_value(value).map_err(|error| Error::shard(&path, format!("expected a manifest, found {error}")))
+        manifest.check().map_err(|what| damaged(&what))?;
+        Ok(manifest)
+    }
+
+    /// Whether names are single plain components, and numbers fit together.
+    fn check(&self) -> std::result::Result<(), String> {
+        let same = |what: &str, said: u64, summed: Option<u64>| {
+            if summed == Some(said) {
+                return Ok(());
+            }
+            let summed = summed.map_or_else(|| "more than 64 bits hold".to_owned(), |sum| sum.to_string());
+            Err(format!("{what} should be {summed}, found {said}"))
+        };
+        for source in &self.sources {
+            same("the lines of a source", source.lines, source.rows.checked_add(source.rejected))?;
+        }
+        same(
+            "totals.lines",
+            self.totals.lines,
+            sum(self.sources.iter().map(|source| source.lines)),
+        )?;
+        same("totals.rows", self.totals.rows, sum(self.sources.iter().map(|source| source.rows)))?;
+        same(
+            "totals.rejected",
+            self.totals.rejected,
+            sum(self.sources.iter().map(|source| source.rejected)),
+        )?;
+        same("totals.rows", self.totals.rows, sum(self.shards.iter().map(|shard| shard.rows)))?;
+        same(
+            "totals.pictures",
+            self.totals.pictures,
+            sum(self.shards.iter().map(|shard| shard.pictures)),
+        )?;
+        let histogram = &self.pictures_per_row.histogram;
+        same("the rows of the histogram", self.totals.rows, sum(histogram.values().copied()))?;
+        let largest = histogram.keys().next_back().copied();
+        same("pictures_per_row.largest", self.pictures_per_row.largest, largest.or(Some(0)))?;
+        if self.totals.distinct_pictures > self.totals.pictures {
+            return Err("it counts more distinct pictures than pictures".to_owned());
+        }
+        let mut folders = HashSet::new();
+        for shard in &self.shards {
+            if !is_shard_name(&shard.folder) || !folders.insert(&shard.folder) {
+                return Err(format!("{:?} is not the name of one shard", shard.folder));
+            }
+            same(
+                "the pictures of a shard",
+                shard.pictures,
+                sum([shard.gray, shard.rgb, shard.pixels].into_iter()),
+            )?;
+            if u32::try_from(shard.rows).is_err() || u32::try_from(shard.pictures).is_err() {
+                return Err(format!("shard {} has more rows or pictures than 32 bits count", shard.folder));
+            }
+            check_files(&shard.files)?;
+        }
+        check_files(&self.files)
     }
 
     /// Whether these are the bytes of its `rejects.jsonl`.
@@ -180,3 +257,67 @@ impl Manifest {
         self.files.iter().any(|file| file.name == REJECTS && file.blake3 == hash.as_str())
     }
 }
+
+/// The most bytes of a manifest: some 400,000 shards.
+const MAX_MANIFEST_BYTES: u64 = 256 << 20;
+
+/// What is read first: the rest may be of another format.
+#[derive(Deserialize)]
+struct Version {
+    format: [u32; 2],
+    manifest_blake3: String,
+}
+
+/// Whether `own` is the hash of these bytes with its digits as zeros.
+fn hash_agrees(bytes: &[u8], own: &str) -> bool {
+    if own.len() != 64 {
+        return false;
+    }
+    let Some(at) = memchr::memmem::rfind(bytes, own.as_bytes()) else {
+        return false;
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&bytes[..at]).update(&[b'0'; 64]).update(&bytes[at + own.len()..]);
+    hasher.finalize().to_hex().as_str() == own
+}
+
+/// What to say where the manifest cannot be read.
+fn absent(store: &dyn Store, error: io::Error) -> Error {
+    let folder = store.label("");
+    let path = store.label(MANIFEST);
+    match error.kind() {
+        io::ErrorKind::NotADirectory => Error::shard(&folder, "expected the folder of a data set, found a file"),
+        io::ErrorKind::NotFound if store.length("").is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
+            Error::io("open the data set", &folder, error)
+        }
+        io::ErrorKind::NotFound if store.list("").iter().any(|entry| entry.name == WORK_FOLDER) => Error::shard(
+            &folder,
+            "no manifest.json: its build has not finished; run the same build again, it goes on where it stopped",
+        ),
+        io::ErrorKind::NotFound => Error::shard(&folder, "no manifest.json: not a data set"),
+        io::ErrorKind::InvalidInput => Error::shard(&path, error.to_string()),
+        _ => Error::io("read", &path, error),
+    }
+}
+
+/// The sum, if 64 bits hold it.
+fn sum(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
+    numbers.try_fold(0, u64::checked_add)
+}
+
+/// Whether each name is one plain component of a path, and stands once, so that no manifest leads a reader out of its folder.
+fn check_files(files: &[FileInfo]) -> std::result::Result<(), String> {
+    let mut names = HashSet::new();
+    for file in files {
+        let name = file.name.as_str();
+        let is_plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0']);
+        if !is_plain || !names.insert(name) {
+            return Err(format!("{name:?} is not the name of one file"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -3,9 +3,13 @@
 pub mod npy;
 pub mod record;
 pub mod manifest;
+pub mod rejects;
+pub mod index;
+mod arrow_file;
 pub mod rows;
 pub mod pictures;
 pub mod pixels;
-pub mod read;
+mod read;
+pub mod picture_store;
 pub mod view;
 pub mod verify;

@@ -1,25 +1,20 @@
-//! Rows and pictures as Arrow files, and the columns of pictures; those of rows are in `rows.rs`.
+//! The pictures of a shard as Arrow columns, and where the pixels of each lie.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeBinaryBuilder, ListBuilder, StringBuilder, UInt32Builder, UInt64Builder};
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
-use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+use arrow_array::builder::{FixedSizeBinaryBuilder, Int32Builder, ListBuilder, StringBuilder, UInt32Builder, UInt64Builder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 
-use crate::dataset::rows::{RowsBuilder, dictionary, list, rows_schema, schema};
+use crate::dataset::arrow_file::{ArrowFile, BATCH_ROWS, refuse};
+use crate::dataset::rows::{dictionary, list, schema};
 use crate::error::{Error, Result};
-use crate::jsonl::row::Row;
-use crate::jsonl::rules::Meaning;
 
-/// The most rows of a batch.
-const BATCH_ROWS: usize = 65_536;
-
-/// The most text of a batch, in bytes: far below what 32-bit offsets reach.
-const BATCH_BYTES: usize = 256 << 20;
+/// The columns that may hold nulls.
+pub const NULLABLE_PICTURE_COLUMNS: [&str; 3] = ["index", "offset", "length"];
 
 /// The schema of `pictures.arrow`.
 pub fn pictures_schema() -> SchemaRef {
@@ -36,88 +31,9 @@ pub fn pictures_schema() -> SchemaRef {
     schema(columns)
 }
 
-/// An Arrow file being written. Uncompressed, buffers aligned to 64 bytes.
-struct ArrowFile<'p> {
-    writer: FileWriter<BufWriter<File>>,
-    path: &'p Path,
-}
-
-impl<'p> ArrowFile<'p> {
-    fn create(path: &'p Path, schema: &SchemaRef) -> Result<Self> {
-        let file = File::create(path).map_err(|error| Error::io("create", path, error))?;
-        let options = IpcWriteOptions::try_new(64, false, arrow_ipc::MetadataVersion::V5).map_err(|error| refuse(path, error))?;
-        let writer = FileWriter::try_new_with_options(BufWriter::with_capacity(1 << 20, file), schema, options);
-        Ok(Self {
-            writer: writer.map_err(|error| refuse(path, error))?,
-            path,
-        })
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.writer.write(batch).map_err(|error| refuse(self.path, error))
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.writer.finish().map_err(|error| refuse(self.path, error))?;
-        let mut buffered = self.writer.into_inner().map_err(|error| refuse(self.path, error))?;
-        buffered
-            .flush()
-            .and_then(|()| buffered.get_ref().sync_all())
-            .map_err(|error| Error::io("write", self.path, error))
-    }
-}
-
-/// What Arrow says, as an error of ours; a full disk stays a full disk.
-fn refuse(path: &Path, error: ArrowError) -> Error {
-    match error {
-        ArrowError::IoError(_, source) => Error::io("write", path, source),
-        other => Error::shard(path, format!("cannot be written: {other}")),
-    }
-}
-
-/// Writes `rows.arrow`, batch by batch.
-pub struct RowsWriter<'p> {
-    file: ArrowFile<'p>,
-    rows: RowsBuilder,
-    bytes: usize,
-}
-
-impl<'p> RowsWriter<'p> {
-    /// Begins the file; `sources` are the values of the dictionary.
-    pub fn create(path: &'p Path, sources: &[&str]) -> Result<Self> {
-        Ok(Self {
-            file: ArrowFile::create(path, &rows_schema())?,
-            rows: RowsBuilder::new(sources),
-            bytes: 0,
-        })
-    }
-
-    /// Appends a row, as [`RowsBuilder::push`] does; `length` is its line's, for the batch's bound.
-    pub fn push(&mut self, source: u32, line: u64, row: &Row<'_>, meaning: &Meaning, pictures: &[u32], length: u64) -> Result<()> {
-        if self.rows.len() >= BATCH_ROWS || (self.bytes > 0 && self.bytes + length as usize > BATCH_BYTES) {
-            self.flush()?;
-        }
-        self.bytes += length as usize;
-        self.rows.push(source, line, row, meaning, pictures);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.bytes = 0;
-        let batch = self.rows.finish().map_err(|error| refuse(self.file.path, error))?;
-        self.file.write(&batch)
-    }
-
-    /// Writes what is left, and makes it last.
-    pub fn finish(mut self) -> Result<()> {
-        self.flush()?;
-        self.file.finish()
-    }
-}
-
 /// Where a picture's pixels lie in its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum PixelPlace {
     /// `gray.npy`, at this index.
     Gray(u64),
     /// `rgb.npy`, at this index.
@@ -126,7 +42,7 @@ pub enum Place {
     Pixels(u64, u64),
 }
 
-impl Place {
+impl PixelPlace {
     /// The name of the store, as in the column `store`.
     pub fn store(self) -> &'static str {
         match self {
@@ -139,7 +55,7 @@ impl Place {
 
 /// One row of `pictures.arrow`.
 #[derive(Debug, Clone)]
-pub struct PictureRow<'a> {
+pub struct KnownPicture<'a> {
     /// Every name that accepted rows use for it.
     pub names: Vec<&'a str>,
     /// BLAKE3 of the file's bytes.
@@ -148,70 +64,157 @@ pub struct PictureRow<'a> {
     pub format: &'a str,
     /// The file's own mode.
     pub mode: &'a str,
-    /// `source_height`, `source_width`, `orientation`, `height`, `width`, `channels`.
-    pub numbers: [u32; 6],
-    /// Where its pixels lie.
-    pub place: Place,
+    /// Height and width of the file's picture.
+    pub source_size: (u32, u32),
+    /// EXIF orientation, 1 where there is none.
+    pub orientation: u32,
+    /// Height and width of its pixels.
+    pub size: (u32, u32),
+    /// Channels (1 or 3), and where the pixels lie; `None` where they are not stored.
+    pub stored: Option<(u32, PixelPlace)>,
 }
 
-/// Values in the order of first appearance, and each row's number among them.
-fn encode<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
+/// A column of few different values: these in the order of first appearance, and each row's number among them.
+fn encode<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     let mut known: Vec<&str> = Vec::new();
-    let keys: Vec<i32> = values
-        .map(|value| {
+    let mut keys = Int32Builder::new();
+    for value in values {
+        keys.append_option(value.map(|value| {
             let at = known.iter().position(|other| *other == value).unwrap_or_else(|| {
                 known.push(value);
                 known.len() - 1
             });
             at as i32
-        })
-        .collect();
+        }));
+    }
     Arc::new(DictionaryArray::new(
-        Int32Array::from(keys),
+        keys.finish(),
         Arc::new(StringArray::from_iter_values(known)) as ArrayRef,
     ))
 }
 
+/// The columns that are encoded as dictionaries: format, mode, store. They are made of all pictures, so that all batches share them.
+fn encoded(pictures: &[KnownPicture<'_>]) -> [ArrayRef; 3] {
+    [
+        encode(pictures.iter().map(|picture| Some(picture.format))),
+        encode(pictures.iter().map(|picture| Some(picture.mode))),
+        encode(pictures.iter().map(|picture| picture.stored.map(|(_, place)| place.store()))),
+    ]
+}
+
+/// Pictures as one batch.
+pub fn pictures_batch(pictures: &[KnownPicture<'_>]) -> std::result::Result<RecordBatch, ArrowError> {
+    batch_of(pictures, encoded(pictures))
+}
+
+fn batch_of(pictures: &[KnownPicture<'_>], [formats, modes, stores]: [ArrayRef; 3]) -> std::result::Result<RecordBatch, ArrowError> {
+    let mut names = ListBuilder::new(StringBuilder::new());
+    let mut hashes = FixedSizeBinaryBuilder::with_capacity(pictures.len(), 32);
+    let mut numbers: [UInt32Builder; 6] = std::array::from_fn(|_| UInt32Builder::new());
+    let mut places: [UInt64Builder; 3] = std::array::from_fn(|_| UInt64Builder::new());
+    for picture in pictures {
+        for name in &picture.names {
+            names.values().append_value(name);
+        }
+        names.append(true);
+        hashes.append_value(picture.hash)?;
+        let own = [
+            Some(picture.source_size.0),
+            Some(picture.source_size.1),
+            Some(picture.orientation),
+            Some(picture.size.0),
+            Some(picture.size.1),
+            picture.stored.map(|(channels, _)| channels),
+        ];
+        for (builder, number) in numbers.iter_mut().zip(own) {
+            builder.append_option(number);
+        }
+        let place = match picture.stored.map(|(_, place)| place) {
+            Some(PixelPlace::Gray(index) | PixelPlace::Rgb(index)) => [Some(index), None, None],
+            Some(PixelPlace::Pixels(offset, length)) => [None, Some(offset), Some(length)],
+            None => [None; 3],
+        };
+        for (builder, value) in places.iter_mut().zip(place) {
+            builder.append_option(value);
+        }
+    }
+    let mut arrays: Vec<ArrayRef> = vec![Arc::new(names.finish()), Arc::new(hashes.finish()), formats, modes];
+    arrays.extend(numbers.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
+    arrays.push(stores);
+    arrays.extend(places.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
+    RecordBatch::try_new(pictures_schema(), arrays)
+}
+
 /// Writes `pictures.arrow`.
-pub fn write_pictures(path: &Path, pictures: &[PictureRow<'_>]) -> Result<()> {
-    let schema = pictures_schema();
-    let mut file = ArrowFile::create(path, &schema)?;
-    let (formats, modes) = (encode(pictures.iter().map(|p| p.format)), encode(pictures.iter().map(|p| p.mode)));
-    let stores = encode(pictures.iter().map(|p| p.place.store()));
+pub fn write_pictures(path: &Path, pictures: &[KnownPicture<'_>]) -> Result<()> {
+    let mut file = ArrowFile::create(path, &pictures_schema())?;
+    let columns = encoded(pictures);
     for start in (0..pictures.len().max(1)).step_by(BATCH_ROWS) {
         let part = pictures.get(start..(start + BATCH_ROWS).min(pictures.len())).unwrap_or_default();
-        let mut names = ListBuilder::new(StringBuilder::new());
-        let mut hashes = FixedSizeBinaryBuilder::with_capacity(part.len(), 32);
-        let mut numbers: [UInt32Builder; 6] = std::array::from_fn(|_| UInt32Builder::new());
-        let mut places: [UInt64Builder; 3] = std::array::from_fn(|_| UInt64Builder::new());
-        for picture in part {
-            for name in &picture.names {
-                names.values().append_value(name);
-            }
-            names.append(true);
-            hashes.append_value(picture.hash).map_err(|error| refuse(path, error))?;
-            for (builder, number) in numbers.iter_mut().zip(picture.numbers) {
-                builder.append_value(number);
-            }
-            let place = match picture.place {
-                Place::Gray(index) | Place::Rgb(index) => [Some(index), None, None],
-                Place::Pixels(offset, length) => [None, Some(offset), Some(length)],
-            };
-            for (builder, value) in places.iter_mut().zip(place) {
-                builder.append_option(value);
-            }
-        }
-        let mut arrays: Vec<ArrayRef> = vec![
-            Arc::new(names.finish()),
-            Arc::new(hashes.finish()),
-            formats.slice(start, part.len()),
-            modes.slice(start, part.len()),
-        ];
-        arrays.extend(numbers.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        arrays.push(stores.slice(start, part.len()));
-        arrays.extend(places.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(|error| refuse(path, error))?;
-        file.write(&batch)?;
+        let own = columns.each_ref().map(|column| column.slice(start, part.len()));
+        file.write(&batch_of(part, own).map_err(|error| refuse(path, error))?)?;
     }
     file.finish()
+}
+
+/// What `pictures.arrow` says about one picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPicture {
+    /// BLAKE3 of the file it came from.
+    pub hash: [u8; 32],
+    /// (H, W) of the pixels.
+    pub size: (u32, u32),
+    /// 1 or 3.
+    pub channels: u32,
+    /// Where the pixels lie.
+    pub place: PixelPlace,
+}
+
+impl StoredPicture {
+    /// The pictures of a batch of `pictures.arrow`; `path` is what to call the file.
+    pub fn of_batch(batch: &RecordBatch, path: &Path) -> Result<Vec<Self>> {
+        let column = |name: &str| {
+            let found = batch.column_by_name(name).map(|column| &**column);
+            found.ok_or_else(|| Error::shard(path, format!("the column {name} is missing")))
+        };
+        let numbers = |name: &str| Ok::<_, Error>(column(name)?.as_primitive::<UInt32Type>());
+        let places = |name: &str| Ok::<_, Error>(column(name)?.as_primitive::<UInt64Type>());
+        let hashes = column("hash")?.as_fixed_size_binary();
+        let stores = column("store")?.as_dictionary::<Int32Type>();
+        let names = stores.values().as_string::<i32>();
+        let (height, width, channels) = (numbers("height")?, numbers("width")?, numbers("channels")?);
+        let (index, offset, length) = (places("index")?, places("offset")?, places("length")?);
+        let some = |column: &arrow_array::UInt64Array, i: usize| column.is_valid(i).then(|| column.value(i));
+        let mut pictures = Vec::with_capacity(batch.num_rows());
+        for i in 0..batch.num_rows() {
+            let store = stores.key(i).filter(|&key| key < names.len()).map(|key| names.value(key));
+            let place = match (store, some(index, i), some(offset, i), some(length, i)) {
+                (Some("gray"), Some(at), None, None) => PixelPlace::Gray(at),
+                (Some("rgb"), Some(at), None, None) => PixelPlace::Rgb(at),
+                (Some("pixels"), None, Some(at), Some(length)) => PixelPlace::Pixels(at, length),
+                _ => return Err(Error::shard(path, format!("picture {i} is in no store; run mmno-fast verify"))),
+            };
+            let hash = <[u8; 32]>::try_from(hashes.value(i)).map_err(|_| Error::shard(path, "a hash has no 32 bytes"))?;
+            pictures.push(Self {
+                hash,
+                size: (height.value(i), width.value(i)),
+                channels: channels.value(i),
+                place,
+            });
+        }
+        Ok(pictures)
+    }
+
+    /// The bytes that it takes in its store: its pixels, or those of its file where that is kept as it was.
+    pub fn bytes(&self) -> u64 {
+        match self.place {
+            PixelPlace::Pixels(_, length) => length,
+            PixelPlace::Gray(_) | PixelPlace::Rgb(_) => self.pixels().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The bytes of its pixels, if 64 bits count them.
+    pub fn pixels(&self) -> Option<u64> {
+        (u64::from(self.size.0) * u64::from(self.size.1)).checked_mul(u64::from(self.channels))
+    }
 }

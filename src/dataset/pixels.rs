@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::dataset::npy::{DATA_OFFSET, header};
-use crate::dataset::pictures::Place;
+use crate::dataset::pictures::PixelPlace;
 use crate::error::{Error, Result};
 
 /// The files that hold pixels, by the store's name.
@@ -61,7 +61,7 @@ impl PixelWriter {
     }
 
     /// Appends one picture of `channels` (1 or 3), H·W·channels bytes; says where it lies.
-    pub fn push(&mut self, pixels: &[u8], channels: u32) -> Result<Place> {
+    pub fn push(&mut self, pixels: &[u8], channels: u32) -> Result<PixelPlace> {
         let number = match (self.target, channels) {
             (None, _) => 2,
             (Some(_), 1) => 0,
@@ -84,9 +84,9 @@ impl PixelWriter {
         };
         store.file.write_all(pixels).map_err(refuse)?;
         let place = match number {
-            0 => Place::Gray(store.count),
-            1 => Place::Rgb(store.count),
-            _ => Place::Pixels(store.bytes, pixels.len() as u64),
+            0 => PixelPlace::Gray(store.count),
+            1 => PixelPlace::Rgb(store.count),
+            _ => PixelPlace::Pixels(store.bytes, pixels.len() as u64),
         };
         store.count += 1;
         store.bytes += pixels.len() as u64;

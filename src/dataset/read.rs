@@ -1,173 +1,137 @@
-//! A shard's tables and pixels, read back: checked once, so that what uses them need not doubt.
+//! An Arrow file of a shard, read and checked: footer, schema, batches, offsets, dictionary keys, UTF-8, nulls.
+//!
+//! `arrow-ipc` checks offsets, lengths, keys and UTF-8 of what it decodes. Checked here, in front of it: that every block lies within the
+//! file; and behind it: that there is no null where the format has none.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, UInt32Type, UInt64Type};
+use arrow_array::types::Int32Type;
 use arrow_array::{Array, RecordBatch};
-use arrow_ipc::reader::FileReader;
+use arrow_buffer::Buffer;
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
+use arrow_ipc::{Block, root_as_footer};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
-use crate::dataset::npy::DATA_OFFSET;
-use crate::dataset::pictures::{Place, pictures_schema};
-use crate::dataset::rows::rows_schema;
 use crate::error::{Error, Result};
+use crate::store::Region;
 
-/// What `pictures.arrow` says about one picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredPicture {
-    /// BLAKE3 of the file it came from.
-    pub hash: [u8; 32],
-    /// (H, W) of the pixels.
-    pub size: (u32, u32),
-    /// 1 or 3.
-    pub channels: u32,
-    /// Where the pixels lie.
-    pub place: Place,
+/// What stands behind the footer of an Arrow file: its length, and the magic.
+const TRAILER: usize = 10;
+
+/// What an Arrow file begins with.
+const MAGIC: &[u8] = b"ARROW1\0\0";
+
+/// The batches of an Arrow file with the columns of `expected`, in that order; columns that a later version may have added are left out.
+///
+/// Buffers stay where they are in `region`, if they are aligned. Nulls may stand in the columns `nullable` only. `path` is what to call the
+/// file in a message.
+pub(super) fn read_batches(region: &Region, path: &Path, expected: &SchemaRef, nullable: &[&str]) -> Result<Vec<RecordBatch>> {
+    // Some lengths of a damaged file make `arrow-ipc` panic.
+    catch_unwind(AssertUnwindSafe(|| read(region, path, expected, nullable)))
+        .unwrap_or_else(|_| Err(refuse(path, &"lengths that cannot be")))
 }
 
-/// Reads an Arrow file by way of `read`. `arrow-ipc` checks nearly everything, but some lengths of a damaged file make it panic.
-pub(super) fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        Err(Error::shard(
-            path,
-            "expected an Arrow file, found lengths that cannot be; run mmno-fast verify",
-        ))
-    })
+fn refuse(path: &Path, found: &dyn std::fmt::Display) -> Error {
+    Error::shard(
+        path,
+        format!("expected an Arrow file of a shard, found: {found}; run mmno-fast verify"),
+    )
 }
 
-/// The batches of an Arrow file, of the expected columns.
-fn batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBatch>> {
-    guarded(path, || read_batches(path, expected))
-}
-
-fn read_batches(path: &Path, expected: &arrow_schema::Schema) -> Result<Vec<RecordBatch>> {
-    let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
-    let refuse = |error: &dyn std::fmt::Display| Error::shard(path, format!("expected an Arrow file, found: {error}"));
-    let reader = FileReader::try_new(file, None).map_err(|error| refuse(&error))?;
-    check_columns(path, &reader.schema(), expected)?;
-    reader.map(|batch| batch.map_err(|error| refuse(&error))).collect()
-}
-
-/// Refuses a file that lacks a column, or has it of another type; others may be there.
-pub(super) fn check_columns(path: &Path, found: &arrow_schema::Schema, expected: &arrow_schema::Schema) -> Result<()> {
-    for field in expected.fields() {
-        let same = found
-            .field_with_name(field.name())
-            .is_ok_and(|own| own.data_type() == field.data_type());
-        if !same {
-            return Err(Error::shard(
-                path,
-                format!("expected a column {} of type {}", field.name(), field.data_type()),
-            ));
-        }
+fn read(region: &Region, path: &Path, expected: &SchemaRef, nullable: &[&str]) -> Result<Vec<RecordBatch>> {
+    let wrong = |found: &dyn std::fmt::Display| refuse(path, found);
+    let buffer = Buffer::from(region.bytes());
+    if !buffer.starts_with(MAGIC) {
+        return Err(wrong(&"another beginning"));
     }
-    Ok(())
-}
+    let cut = || wrong(&"a file that is cut off");
+    let footer_end = buffer.len().checked_sub(TRAILER).ok_or_else(cut)?;
+    let trailer = buffer[footer_end..].first_chunk::<TRAILER>().ok_or_else(cut)?;
+    let footer_length = read_footer_length(*trailer).map_err(|error| wrong(&error))?;
+    let footer_start = footer_end.checked_sub(footer_length).ok_or_else(cut)?;
+    let footer = root_as_footer(&buffer[footer_start..footer_end]).map_err(|error| wrong(&error))?;
+    let found = footer.schema().ok_or_else(|| wrong(&"no schema"))?;
+    let found = try_fb_to_schema(found).map_err(|error| wrong(&error))?;
+    let columns = columns_of(path, &found, expected)?;
 
-fn column<'b>(batch: &'b RecordBatch, name: &str, path: &Path) -> Result<&'b dyn Array> {
-    batch
-        .column_by_name(name)
-        .map(|column| &**column)
-        .ok_or_else(|| Error::shard(path, format!("the column {name} is missing")))
-}
-
-/// Reads `pictures.arrow` of a shard.
-pub fn read_pictures(folder: &Path) -> Result<Vec<StoredPicture>> {
-    let path = folder.join("pictures.arrow");
-    let mut pictures = Vec::new();
-    for batch in batches(&path, &pictures_schema())? {
-        let numbers = |name: &str| Ok::<_, Error>(column(&batch, name, &path)?.as_primitive::<UInt32Type>());
-        let places = |name: &str| Ok::<_, Error>(column(&batch, name, &path)?.as_primitive::<UInt64Type>());
-        let hashes = column(&batch, "hash", &path)?.as_fixed_size_binary();
-        let stores = column(&batch, "store", &path)?.as_dictionary::<Int32Type>();
-        let store_names = stores.values().as_string::<i32>();
-        let (height, width, channels) = (numbers("height")?, numbers("width")?, numbers("channels")?);
-        let (index, offset, length) = (places("index")?, places("offset")?, places("length")?);
-        for i in 0..batch.num_rows() {
-            let store = stores
-                .key(i)
-                .filter(|&key| key < store_names.len())
-                .map(|key| store_names.value(key));
-            let place = match store {
-                Some("gray") if index.is_valid(i) => Place::Gray(index.value(i)),
-                Some("rgb") if index.is_valid(i) => Place::Rgb(index.value(i)),
-                Some("pixels") if offset.is_valid(i) && length.is_valid(i) => Place::Pixels(offset.value(i), length.value(i)),
-                _ => return Err(Error::shard(&path, format!("picture {i} is in no store"))),
-            };
-            let hash = <[u8; 32]>::try_from(hashes.value(i)).map_err(|_| Error::shard(&path, "a hash has no 32 bytes"))?;
-            pictures.push(StoredPicture {
-                hash,
-                size: (height.value(i), width.value(i)),
-                channels: channels.value(i),
-                place,
-            });
+    let block_bytes = |block: &Block| -> Result<Buffer> {
+        let head = usize::try_from(block.metaDataLength()).ok();
+        let body = usize::try_from(block.bodyLength()).ok();
+        let length = head.zip(body).and_then(|(head, body)| head.checked_add(body)).ok_or_else(cut)?;
+        let start = usize::try_from(block.offset()).ok().ok_or_else(cut)?;
+        if start.checked_add(length).is_none_or(|end| end > footer_start) {
+            return Err(cut());
         }
+        Ok(buffer.slice_with_length(start, length))
+    };
+    let dictionaries = footer.dictionaries().map_or(0, |blocks| blocks.len());
+    let encoded = |schema: &Schema| {
+        schema
+            .fields()
+            .iter()
+            .filter(|field| matches!(field.data_type(), DataType::Dictionary(..)))
+            .count()
+    };
+    if dictionaries > encoded(&found) {
+        return Err(wrong(&"a dictionary that is replaced"));
     }
-    Ok(pictures)
-}
-
-/// The pictures of each row of a shard, as positions in `pictures.arrow`; each row's names are counted against them.
-pub fn read_row_pictures(folder: &Path) -> Result<Vec<Vec<u32>>> {
-    let path = folder.join("rows.arrow");
-    let mut rows = Vec::new();
-    for batch in batches(&path, &rows_schema())? {
-        let pictures = column(&batch, "pictures", &path)?.as_list::<i32>();
-        let images = column(&batch, "images", &path)?.as_list::<i32>();
-        for i in 0..batch.num_rows() {
-            let own = pictures.value(i);
-            if images.value(i).len() != own.len() {
-                return Err(Error::shard(
-                    &path,
-                    format!("row {i} has {} names and {} pictures", images.value(i).len(), own.len()),
-                ));
+    let mut decoder = FileDecoder::new(found.into(), footer.version()).with_projection(columns);
+    for block in footer.dictionaries().into_iter().flatten() {
+        decoder
+            .read_dictionary(block, &block_bytes(block)?)
+            .map_err(|error| wrong(&error))?;
+    }
+    let mut batches = Vec::new();
+    for block in footer.recordBatches().into_iter().flatten() {
+        let batch = decoder
+            .read_record_batch(block, &block_bytes(block)?)
+            .map_err(|error| wrong(&error))?
+            .ok_or_else(|| wrong(&"a block that is no batch"))?;
+        let batch = RecordBatch::try_new(std::sync::Arc::clone(expected), batch.columns().to_vec()).map_err(|error| wrong(&error))?;
+        for (field, column) in expected.fields().iter().zip(batch.columns()) {
+            let may_be_null = nullable.contains(&field.name().as_str());
+            if (!may_be_null && column.null_count() > 0) || has_inner_nulls(column) {
+                return Err(wrong(&format!("a null in the column {}", field.name())));
             }
-            rows.push(own.as_primitive::<UInt32Type>().values().to_vec());
         }
+        batches.push(batch);
     }
-    Ok(rows)
+    Ok(batches)
 }
 
-impl StoredPicture {
-    /// The bytes that it takes in its store: its pixels, or those of its file where that is kept as it was.
-    pub fn bytes(&self) -> u64 {
-        match self.place {
-            Place::Pixels(_, length) => length,
-            Place::Gray(_) | Place::Rgb(_) => self.pixels(),
-        }
+/// Where the expected columns stand in the file. Each must be there, once, with its type.
+fn columns_of(path: &Path, found: &Schema, expected: &Schema) -> Result<Vec<usize>> {
+    let place = |name: &str, kind: &DataType| {
+        let mut own = found.fields().iter().enumerate().filter(|(_, field)| field.name() == name);
+        let (at, field) = own.next()?;
+        (field.data_type() == kind && own.next().is_none()).then_some(at)
+    };
+    let places = expected.fields().iter().map(|field| {
+        let (name, kind) = (field.name(), field.data_type());
+        place(name, kind).ok_or_else(|| refuse(path, &format!("no column {name} of type {kind}")))
+    });
+    let places: Vec<usize> = places.collect::<Result<_>>()?;
+    // The decoder gives columns in the order of the file.
+    if places.is_sorted() {
+        Ok(places)
+    } else {
+        Err(refuse(path, &"columns in another order"))
     }
+}
 
-    /// The bytes of its pixels.
-    pub fn pixels(&self) -> u64 {
-        u64::from(self.size.0) * u64::from(self.size.1) * u64::from(self.channels)
-    }
-
-    /// Its file, and where in it the pixels begin.
-    pub fn locate(&self, folder: &Path) -> (PathBuf, u64) {
-        match self.place {
-            Place::Gray(index) => (
-                folder.join("gray.npy"),
-                DATA_OFFSET.saturating_add(index.saturating_mul(self.bytes())),
-            ),
-            Place::Rgb(index) => (
-                folder.join("rgb.npy"),
-                DATA_OFFSET.saturating_add(index.saturating_mul(self.bytes())),
-            ),
-            Place::Pixels(offset, _) => (folder.join("pixels.npy"), DATA_OFFSET.saturating_add(offset)),
+/// Whether there is a null below the top: in a list, a struct or a dictionary.
+fn has_inner_nulls(array: &dyn Array) -> bool {
+    let any = |inner: &dyn Array| inner.null_count() > 0 || has_inner_nulls(inner);
+    match array.data_type() {
+        DataType::List(_) => any(array.as_list::<i32>().values()),
+        DataType::Struct(_) => array.as_struct().columns().iter().any(|column| any(column)),
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_dictionary::<Int32Type>();
+            any(dictionary.values())
         }
-    }
-
-    /// Replaces `into` with its pixels.
-    pub fn read(&self, folder: &Path, into: &mut Vec<u8>) -> Result<()> {
-        let (path, at) = self.locate(folder);
-        let refuse = |error| Error::io("read", &path, error);
-        let file = File::open(&path).map_err(refuse)?;
-        let held = file.metadata().map_err(refuse)?.len();
-        if at.checked_add(self.bytes()).is_none_or(|end| end > held) {
-            return Err(Error::shard(&path, "the file is shorter than its pictures need"));
-        }
-        into.resize(self.bytes() as usize, 0);
-        file.read_exact_at(into, at).map_err(refuse)
+        _ => false,
     }
 }

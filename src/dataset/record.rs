@@ -1,12 +1,13 @@
 //! `unit.json`: what a shard holds, file by file, and which of its rows a picture rejected; and the names that the format fixes.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::folder::{FolderStore, open_regular};
 
 /// The format that this version writes: major, minor.
 pub const FORMAT: [u32; 2] = [1, 0];
@@ -82,6 +83,9 @@ pub struct UnitFile {
     pub rejects: Vec<UnitReject>,
 }
 
+/// The most bytes of that file: some millions of rejected rows.
+const MAX_RECORD_BYTES: u64 = 1 << 30;
+
 /// The name of that file.
 pub const UNIT_FILE: &str = "unit.json";
 
@@ -93,10 +97,18 @@ impl UnitFile {
         bytes
     }
 
-    /// Reads the one in `folder`.
+    /// Reads the one in the folder of a shard.
     pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(UNIT_FILE);
-        let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
+        Self::open(&FolderStore::new(folder))
+    }
+
+    /// Reads the one of the shard that `store` holds.
+    pub fn open(store: &dyn Store) -> Result<Self> {
+        let path = store.label(UNIT_FILE);
+        let mut bytes = Vec::new();
+        store
+            .read(UNIT_FILE, MAX_RECORD_BYTES, &mut bytes)
+            .map_err(|error| Error::io("read", &path, error))?;
         serde_json::from_slice(&bytes).map_err(|error| Error::shard(&path, format!("expected a unit's record, found {error}")))
     }
 
@@ -114,7 +126,7 @@ const HASHED_AT_ONCE: usize = 128 << 10;
 /// Hashes a file; `buffer` is scratch.
 pub fn hash_file(path: &Path, buffer: &mut Vec<u8>) -> Result<FileInfo> {
     let refuse = |error| Error::io("read", path, error);
-    let mut file = File::open(path).map_err(refuse)?;
+    let (mut file, _) = open_regular(path).map_err(refuse)?;
     buffer.resize(HASHED_AT_ONCE, 0);
     let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
     loop {

@@ -1,13 +1,22 @@
-//! Rows as Arrow columns: one schema, and one place that fills it.
+//! Rows as Arrow columns: one schema, one place that fills it, and the file that holds them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::builder::{ArrayBuilder, Int32Builder, ListBuilder, StringBuilder, StructBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
 
+use crate::dataset::arrow_file::{ArrowFile, BATCH_ROWS, refuse};
+use crate::error::Result;
 use crate::jsonl::row::Row;
 use crate::jsonl::rules::{Meaning, Variant};
+
+/// The most text of a batch, in bytes: far below what 32-bit offsets reach.
+const BATCH_BYTES: usize = 256 << 20;
+
+/// The columns that may hold nulls.
+pub const NULLABLE_ROW_COLUMNS: [&str; 5] = ["options", "answer", "answer_text", "meta", "extra"];
 
 pub(super) fn dictionary() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
@@ -162,5 +171,45 @@ impl RowsBuilder {
             Arc::new(columns.extra.finish()),
         ];
         RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+    }
+}
+
+/// Writes `rows.arrow`, batch by batch.
+pub struct RowsWriter<'p> {
+    file: ArrowFile<'p>,
+    rows: RowsBuilder,
+    bytes: usize,
+}
+
+impl<'p> RowsWriter<'p> {
+    /// Begins the file; `sources` are the values of the dictionary.
+    pub fn create(path: &'p Path, sources: &[&str]) -> Result<Self> {
+        Ok(Self {
+            file: ArrowFile::create(path, &rows_schema())?,
+            rows: RowsBuilder::new(sources),
+            bytes: 0,
+        })
+    }
+
+    /// Appends a row, as [`RowsBuilder::push`] does; `length` is its line's, for the batch's bound.
+    pub fn push(&mut self, source: u32, line: u64, row: &Row<'_>, meaning: &Meaning, pictures: &[u32], length: u64) -> Result<()> {
+        if self.rows.len() >= BATCH_ROWS || (self.bytes > 0 && self.bytes + length as usize > BATCH_BYTES) {
+            self.flush()?;
+        }
+        self.bytes += length as usize;
+        self.rows.push(source, line, row, meaning, pictures);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.bytes = 0;
+        let batch = self.rows.finish().map_err(|error| refuse(self.file.path, error))?;
+        self.file.write(&batch)
+    }
+
+    /// Writes what is left, and makes it last.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        self.file.finish()
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::dataset::index::RowIndex;
 use crate::dataset::manifest::{Manifest, ShardRecord};
-use crate::dataset::npy::{DATA_OFFSET, header};
-use crate::dataset::pictures::Place;
-use crate::dataset::read::{read_pictures, read_row_pictures};
-use crate::dataset::record::{FileInfo, INDEX, MANIFEST, REJECTS, UnitFile, WORK_FOLDER, hash_file, is_shard_name};
-use crate::error::{Error, Result};
+use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, UNIT_FILE, UnitFile, WORK_FOLDER, hash_file, is_shard_name};
+use crate::dataset::rejects;
+use crate::dataset::view::View;
+use crate::error::{Error, Kind, Result};
 use crate::ordered::{self, Pool, Turn};
-use crate::picture::Size;
 use crate::progress::{Counters, Stage};
+use crate::store::{self, Store};
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,7 +48,8 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
         let message = "expected a data set, found no manifest.json; an unfinished build goes on when it is run again";
         return Err(Error::shard(out, message));
     }
-    let manifest = match Manifest::read(out) {
+    let store = store::open::data_set(out)?;
+    let manifest = match Manifest::open(&*store) {
         Ok(manifest) => manifest,
         Err(error) => {
             verdict.problems.push(Problem {
@@ -72,7 +74,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
                 .flat_map(|shard| shard.files.iter().map(|file| (shard.folder.clone(), file))),
         )
         .collect();
-    counters.enter(Stage::Verify, files.iter().map(|(_, file)| file.bytes).sum());
+    counters.enter(Stage::Verify, files.iter().fold(0, |sum, (_, file)| sum.saturating_add(file.bytes)));
     let mut damaged: HashSet<String> = HashSet::new();
     ordered::map(
         pool,
@@ -89,7 +91,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
             let (problems, damaged, bytes) = (&mut problems, &mut damaged, &mut verdict.bytes);
             move |problem| {
                 if let Some((folder, file)) = next.next() {
-                    *bytes += file.bytes;
+                    *bytes = bytes.saturating_add(file.bytes);
                     if let Some(message) = problem {
                         damaged.insert(folder.clone());
                         let path = if folder.is_empty() {
@@ -105,7 +107,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
         },
     )?;
     for shard in manifest.shards.iter().filter(|shard| !damaged.contains(&shard.folder)) {
-        if let Err(message) = check_shard(out, &manifest, shard) {
+        if let Err(message) = check_shard(&*store, &manifest, shard) {
             problems.push(Problem {
                 path: shard.folder.clone(),
                 message,
@@ -113,10 +115,18 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
         }
     }
     if !damaged.contains("")
-        && let Err(message) = check_index(out, &manifest)
+        && let Err(message) = check_index(&*store, &manifest)
     {
         problems.push(Problem {
             path: INDEX.to_owned(),
+            message,
+        });
+    }
+    if !damaged.contains("")
+        && let Err(message) = check_rejects(&*store, &manifest)
+    {
+        problems.push(Problem {
+            path: REJECTS.to_owned(),
             message,
         });
     }
@@ -155,7 +165,7 @@ fn find_strays(out: &Path, manifest: &Manifest, problems: &mut Vec<Problem>) {
 
 fn check_file(path: &Path, expected: &FileInfo, buffer: &mut Vec<u8>) -> Option<String> {
     match hash_file(path, buffer) {
-        Err(_) if !path.exists() => Some("the file is missing".to_owned()),
+        Err(error) if is_missing(&error) => Some("the file is missing".to_owned()),
         Err(error) => Some(error.to_string()),
         Ok(found) if found.bytes != expected.bytes => Some(format!("expected {} bytes, found {}", expected.bytes, found.bytes)),
         Ok(found) if found.blake3 != expected.blake3 => {
@@ -165,10 +175,17 @@ fn check_file(path: &Path, expected: &FileInfo, buffer: &mut Vec<u8>) -> Option<
     }
 }
 
+fn is_missing(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Io { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
 /// The invariants within a shard whose files have the right hashes.
-fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::result::Result<(), String> {
-    let folder = out.join(&shard.folder);
-    let record = UnitFile::read(&folder).map_err(|error| error.to_string())?;
+fn check_shard(store: &dyn Store, manifest: &Manifest, shard: &ShardRecord) -> std::result::Result<(), String> {
+    let folder = store.below(&shard.folder);
+    let record = UnitFile::open(&*folder).map_err(|error| error.to_string())?;
+    if record.format[0] != FORMAT[0] {
+        return Err(format!("unit.json is of format {}.{}", record.format[0], record.format[1]));
+    }
     if !is_shard_name(&shard.folder) || !record.fingerprint.starts_with(&shard.folder) {
         return Err(format!("the folder is not named by its unit's fingerprint, {}", record.fingerprint));
     }
@@ -176,80 +193,39 @@ fn check_shard(out: &Path, manifest: &Manifest, shard: &ShardRecord) -> std::res
     if counts != (shard.rows, shard.pictures, shard.gray, shard.rgb, shard.pixels) {
         return Err("unit.json and the manifest count differently".to_owned());
     }
-    let pictures = read_pictures(&folder).map_err(|error| error.to_string())?;
-    let mut found = [0u64; 3];
-    let mut filled = 0u64;
-    let encoded = manifest.spec.size == Size::Encoded;
-    for (i, picture) in pictures.iter().enumerate() {
-        let (store, expected, given) = match picture.place {
-            Place::Gray(index) => (0, found[0], index),
-            Place::Rgb(index) => (1, found[1], index),
-            Place::Pixels(offset, length) if encoded || length == picture.pixels() => (2, filled, offset),
-            Place::Pixels(..) => return Err(format!("picture {i} has a length that is not its size")),
-        };
-        if expected != given {
-            return Err(format!(
-                "picture {i} is expected at {expected} of its store, and said to be at {given}"
-            ));
-        }
-        found[store] += 1;
-        filled = filled.saturating_add(if store == 2 { picture.bytes() } else { 0 });
+    if !record.files.iter().eq(shard.files.iter().filter(|file| file.name != UNIT_FILE)) {
+        return Err("unit.json and the manifest list different files".to_owned());
     }
-    if (pictures.len() as u64, found) != (shard.pictures, [shard.gray, shard.rgb, shard.pixels]) {
-        return Err("pictures.arrow and the manifest count differently".to_owned());
-    }
-    let (height, width) = manifest.spec.target().map_or((0, 0), |(h, w)| (u64::from(h), u64::from(w)));
-    let shapes = [
-        ("gray.npy", vec![shard.gray, height, width]),
-        ("rgb.npy", vec![shard.rgb, height, width, 3]),
-        ("pixels.npy", vec![filled]),
-    ];
-    for (name, shape) in shapes.iter().zip(found).filter(|(_, count)| *count > 0).map(|(shape, _)| shape) {
-        let bytes = fs::File::open(folder.join(name)).and_then(|file| {
-            use std::os::unix::fs::FileExt;
-            let mut head = vec![0; DATA_OFFSET as usize];
-            file.read_exact_at(&mut head, 0)?;
-            Ok((head, file.metadata()?.len()))
-        });
-        let (head, length) = bytes.map_err(|error| format!("{name}: {error}"))?;
-        if head != header("|u1", shape) || length != DATA_OFFSET + shape.iter().product::<u64>() {
-            return Err(format!("{name} does not hold the shape that its pictures need"));
-        }
-    }
-    let rows = read_row_pictures(&folder).map_err(|error| error.to_string())?;
-    if rows.len() as u64 != shard.rows {
-        return Err(format!("expected {} rows, found {}", shard.rows, rows.len()));
-    }
-    if let Some(bad) = rows
-        .iter()
-        .position(|row| row.iter().any(|&picture| picture as usize >= pictures.len()))
-    {
-        return Err(format!("row {bad} names a picture that is not there"));
-    }
+    View::open(&*folder, shard, &manifest.spec).map_err(|error| error.to_string())?;
     Ok(())
 }
 
 /// Every row of every shard has one row number.
-fn check_index(out: &Path, manifest: &Manifest) -> std::result::Result<(), String> {
-    let bytes = fs::read(out.join(INDEX)).map_err(|error| error.to_string())?;
-    let total: u64 = manifest.shards.iter().map(|shard| shard.rows).sum();
-    let data = bytes
-        .strip_prefix(header("<u8", &[total]).as_slice())
-        .ok_or("the header does not say the number of rows")?;
+fn check_index(store: &dyn Store, manifest: &Manifest) -> std::result::Result<(), String> {
+    let index = RowIndex::open(store, manifest).map_err(|error| error.to_string())?;
+    // The sum of all shards' rows is the index's length, so that these bits take no more memory than the index takes.
     let mut seen: Vec<Vec<bool>> = manifest.shards.iter().map(|shard| vec![false; shard.rows as usize]).collect();
-    for (number, place) in data.chunks_exact(8).enumerate() {
-        let place = u64::from_le_bytes(place.try_into().unwrap_or_default());
-        let slot = seen
-            .get_mut((place >> 32) as usize)
-            .and_then(|shard| shard.get_mut((place & 0xffff_ffff) as usize));
+    for number in 0..index.len() {
+        let place = index.place(number);
+        let slot = place.and_then(|place| seen.get_mut(place.shard as usize)?.get_mut(place.row as usize));
         match slot {
             Some(slot) if !*slot => *slot = true,
             _ => return Err(format!("row number {number} points at no row, or at one that another has")),
         }
     }
-    if data.len() as u64 == total * 8 && total == manifest.totals.rows {
+    Ok(())
+}
+
+/// Every rejected row has one line.
+fn check_rejects(store: &dyn Store, manifest: &Manifest) -> std::result::Result<(), String> {
+    let rejects = rejects::read(store).map_err(|error| error.to_string())?;
+    if rejects.len() as u64 == manifest.totals.rejected {
         Ok(())
     } else {
-        Err("rows are missing".to_owned())
+        Err(format!(
+            "expected {} rejected rows, found {}",
+            manifest.totals.rejected,
+            rejects.len()
+        ))
     }
 }

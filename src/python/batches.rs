@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use crate::load::feed::Batch as CoreBatch;
 use crate::load::slot::Lease as CoreLease;
-use crate::python::tables::Rows;
+use crate::python::arrow::Rows;
 
 /// A batch, as the core hands it over.
 #[pyclass(frozen, module = "mmno_fast._core")]

@@ -21,7 +21,8 @@ use crate::load::slot::{Given, Slots as CoreSlots};
 use crate::load::stats::{Stage, Stats as CoreStats};
 use crate::python::batches::Batch;
 use crate::python::gate::{enter, raise};
-use crate::python::tables::{Samples, Table};
+use crate::python::samples::Samples;
+use crate::python::tables::Table;
 
 /// Counters of one loader.
 #[pyclass(frozen, module = "mmno_fast._core")]

@@ -97,7 +97,7 @@ pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         } => (DataError::new_err(text), Some(path), *line, *byte, code.map(Code::name)),
         Kind::Shard { path, .. } => (ShardError::new_err(text), Some(path), None, None, None),
         Kind::Memory { .. } => (PyMemoryError::new_err(text), None, None, None, None),
-        Kind::Usage(_) => (PyValueError::new_err(text), None, None, None, None),
+        Kind::Usage(_) | Kind::TooMuchText => (PyValueError::new_err(text), None, None, None, None),
         Kind::Interrupted => (PyKeyboardInterrupt::new_err(()), None, None, None, None),
         Kind::Internal(_) => (InternalError::new_err(text), None, None, None, None),
     };

@@ -2,13 +2,16 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "arguments of Python functions are owned")]
 
+mod arrow;
 mod batches;
 mod epochs;
 mod feeds;
 mod gate;
 mod jobs;
 mod pictures;
+mod pixels;
 mod report;
+mod samples;
 mod tables;
 
 use pyo3::prelude::*;
@@ -26,9 +29,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ClosedError", py.get_type::<gate::ClosedError>())?;
     module.add_class::<jobs::Progress>()?;
     module.add_class::<report::CheckReport>()?;
-    module.add_class::<tables::Rows>()?;
+    module.add_class::<arrow::Rows>()?;
     module.add_class::<tables::Table>()?;
-    module.add_class::<tables::Samples>()?;
+    module.add_class::<arrow::Batches>()?;
+    module.add_class::<pixels::Pixels>()?;
+    module.add_class::<samples::Samples>()?;
     module.add_class::<feeds::Stats>()?;
     module.add_class::<feeds::Slots>()?;
     module.add_class::<feeds::Recipe>()?;

@@ -1,61 +1,34 @@
-//! Tables that the loader reads, and rows on their way to Python's Arrow.
+//! An open data set: the one door through which Python reads.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow_array::ffi::to_ffi;
-use arrow_array::{Array, RecordBatch, StructArray};
-use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray1};
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule, PyDict};
+use pyo3::types::PyBytes;
 
-use crate::dataset::record::hex;
+use crate::dataset::pictures::pictures_schema;
 use crate::error::{Error, Result};
-use crate::load::samples::Samples as CoreSamples;
 use crate::load::stats::Stats;
+use crate::load::table::data_set::DataSet;
+use crate::load::table::numbering::Numbering;
 use crate::load::table::raw::Raw;
-use crate::load::table::shards::{ShardEntry, Shards};
-use crate::load::table::{Scratch, Table as CoreTable};
+use crate::load::table::rows::{Query, columns, needs_numbering};
+use crate::load::table::shards::Shards;
+use crate::load::table::{PictureId, Scratch, Table as CoreTable};
 use crate::picture::ImageSpec;
-use crate::python::gate::{enter, raise};
+use crate::python::arrow::Batches;
+use crate::python::gate::enter;
 use crate::python::jobs::{Progress, counters, placeholders_of, pool, sources_of};
 use crate::python::pictures::plain;
+use crate::python::pixels::Pixels;
 use crate::scan;
 
-/// Rows as Arrow: pass it to pyarrow.
-#[pyclass(frozen, module = "mmno_fast._core")]
-pub(super) struct Rows {
-    batch: RecordBatch,
-}
-
-impl Rows {
-    pub(super) fn new(batch: RecordBatch) -> Self {
-        Self { batch }
-    }
-}
-
-#[pymethods]
-impl Rows {
-    #[pyo3(signature = (requested_schema = None))]
-    fn __arrow_c_array__<'py>(
-        &self,
-        py: Python<'py>,
-        requested_schema: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
-        drop(requested_schema); // the protocol lets a producer ignore it
-        let data = StructArray::from(self.batch.clone()).into_data();
-        let (array, schema) = to_ffi(&data).map_err(|error| raise(py, &Error::internal(error.to_string())))?;
-        Ok((
-            PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
-            PyCapsule::new_with_value(py, array, c"arrow_array")?,
-        ))
-    }
-}
-
-/// A data set as the loader sees it.
+/// An open data set. Rows and pictures go by number.
 #[pyclass(frozen, module = "mmno_fast._core")]
 pub(super) struct Table {
     kind: Kind,
+    numbering: OnceLock<Numbering>,
 }
 
 enum Kind {
@@ -63,7 +36,17 @@ enum Kind {
     Raw(Arc<Raw>),
 }
 
+/// What asks whether to go on.
+type Monitor<'a> = &'a dyn Fn() -> Result<()>;
+
 impl Table {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            numbering: OnceLock::new(),
+        }
+    }
+
     pub(super) fn table(&self) -> Arc<dyn CoreTable> {
         match &self.kind {
             Kind::Shards(shards) => Arc::clone(shards) as Arc<dyn CoreTable>,
@@ -79,27 +62,30 @@ impl Table {
         }
     }
 
-    fn raw(&self) -> Result<&Raw> {
+    fn data(&self) -> &dyn DataSet {
         match &self.kind {
-            Kind::Raw(raw) => Ok(raw),
-            Kind::Shards(_) => Err(Error::usage("this table was not opened from JSONL")),
+            Kind::Shards(shards) => &**shards,
+            Kind::Raw(raw) => &**raw,
         }
+    }
+
+    fn numbered(&self, monitor: Monitor<'_>) -> Result<&Numbering> {
+        if let Some(numbering) = self.numbering.get() {
+            return Ok(numbering);
+        }
+        // Two threads may both count; one of the results stays.
+        let numbering = Numbering::of(self.data(), monitor)?;
+        Ok(self.numbering.get_or_init(|| numbering))
     }
 }
 
 #[pymethods]
 impl Table {
+    /// The finished data set at `location`.
     #[staticmethod]
-    fn open_shards(py: Python<'_>, folder: PathBuf, entries: Vec<(String, u64, u64)>, spec: &str) -> PyResult<Self> {
-        let shards = enter(py, |_| {
-            let entries = entries
-                .into_iter()
-                .map(|(folder, rows, pictures)| ShardEntry { folder, rows, pictures });
-            Shards::open(&folder, entries.collect(), &ImageSpec::from_json(spec)?)
-        })?;
-        Ok(Self {
-            kind: Kind::Shards(Arc::new(shards)),
-        })
+    fn open(py: Python<'_>, location: PathBuf) -> PyResult<Self> {
+        let shards = enter(py, |_| Shards::open(&location))?;
+        Ok(Self::new(Kind::Shards(Arc::new(shards))))
     }
 
     #[staticmethod]
@@ -143,38 +129,47 @@ impl Table {
             )?;
             Raw::new(scan, options, &rejects)
         })?;
-        Ok(Self {
-            kind: Kind::Raw(Arc::new(raw)),
-        })
+        Ok(Self::new(Kind::Raw(Arc::new(raw))))
     }
 
     #[getter]
-    fn rows(&self) -> u64 {
+    fn row_count(&self) -> u64 {
         self.table().rows()
     }
 
-    /// Rows of a data set opened from JSONL, all columns.
-    fn read_rows(&self, py: Python<'_>, rows: PyReadonlyArray1<'_, u64>) -> PyResult<Rows> {
-        let rows = rows.as_array().to_vec();
-        let batch = enter(py, |_| self.raw()?.read_all_columns(&rows))?;
-        Ok(Rows { batch })
+    /// What becomes of pictures, as JSON.
+    #[getter]
+    fn spec(&self) -> String {
+        self.data().spec().to_json()
     }
 
-    /// (name, bytes, BLAKE3, lines) of each source.
-    fn sources(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, String, u64)>> {
+    /// The text of `manifest.json`; `None` for JSONL.
+    #[getter]
+    fn manifest(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Shards(shards) => Some(shards.manifest_text()),
+            Kind::Raw(_) => None,
+        }
+    }
+
+    /// (name, BLAKE3) of each source, and (source, line) of each rejected row, sorted.
+    #[expect(clippy::type_complexity, reason = "two lists of pairs")]
+    fn identity(&self, py: Python<'_>) -> PyResult<(Vec<(String, String)>, Vec<(String, u64)>)> {
         enter(py, |_| {
-            let scan = self.raw()?.scan();
-            let known = scan.sources.iter().zip(&scan.infos);
-            Ok(known
-                .map(|(source, info)| (source.name.clone(), info.bytes, hex(&info.hash), info.lines))
-                .collect())
+            let sources = self.data().sources().into_iter().map(|source| (source.name, source.blake3));
+            let rejected = self.data().rejected()?.into_iter().map(|row| (row.source, row.line));
+            Ok((sources.collect(), rejected.collect()))
         })
     }
 
-    /// (source, line, codes) of each rejected row; no codes where only the caller's list rejects it.
+    /// Of JSONL: (source, line, codes) of each rejected row; no codes where only the caller's list rejects it.
     fn rejected(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, Vec<&'static str>)>> {
         enter(py, |_| {
-            let raw = self.raw()?;
+            let Kind::Raw(raw) = &self.kind else {
+                return Err(Error::usage(
+                    "shards hold accepted rows only; rejects.jsonl beside them has the others",
+                ));
+            };
             let scan = raw.scan();
             let mut all: Vec<(String, u64, Vec<&'static str>)> = Vec::new();
             let mut findings = scan.findings.iter().filter(|located| located.finding.code.rejects()).peekable();
@@ -192,93 +187,99 @@ impl Table {
         })
     }
 
-    /// What is known of each distinct picture, by column.
-    fn picture_columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let raw = self.raw().map_err(|error| raise(py, &error))?;
-        let pictures = &raw.scan().pictures;
-        let sizes: Vec<(u32, u32)> = pictures.iter().map(|picture| raw.planned_size(picture)).collect();
-        let dict = PyDict::new(py);
-        dict.set_item("names", raw.names_of_pictures())?;
-        let hashes: Vec<_> = pictures.iter().map(|picture| PyBytes::new(py, &picture.hash)).collect();
-        dict.set_item("hash", hashes)?;
-        let text = |value: &dyn Fn(&scan::Picture) -> &'static str| pictures.iter().map(value).collect::<Vec<_>>();
-        dict.set_item("format", text(&|picture| picture.probe.format.as_str()))?;
-        dict.set_item("mode", text(&|picture| picture.probe.mode.as_str()))?;
-        let number = |value: &dyn Fn(&scan::Picture) -> u32| pictures.iter().map(value).collect::<Vec<_>>();
-        dict.set_item("source_height", number(&|picture| picture.probe.height))?;
-        dict.set_item("source_width", number(&|picture| picture.probe.width))?;
-        dict.set_item("orientation", number(&|picture| picture.probe.orientation))?;
-        dict.set_item("height", sizes.iter().map(|size| size.0).collect::<Vec<_>>())?;
-        dict.set_item("width", sizes.iter().map(|size| size.1).collect::<Vec<_>>())?;
-        Ok(dict)
-    }
-
-    /// The pixels of a picture: (H, W, 3), or as stored.
-    fn read_picture<'py>(&self, py: Python<'py>, picture: u64, stored: bool) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
-        let table = self.table();
-        let (pixels, dims) = enter(py, |_| {
-            let mut made = None;
-            table.with_pixels(picture, &mut Scratch::default(), &Stats::default(), &mut |pixels, shape| {
-                made = Some(plain(pixels.to_vec(), shape, stored));
-            })?;
-            made.ok_or_else(|| Error::internal("a picture without pixels"))
-        })?;
-        PyArray1::from_vec(py, pixels).reshape(dims)
-    }
-
-    /// The files of pictures, by number.
-    fn picture_files(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        enter(py, |_| {
-            let scan = self.raw()?.scan();
-            let path = |picture: &scan::Picture| {
-                let store = scan.resolver.as_ref().and_then(|resolver| resolver.store(picture.root));
-                store.map_or_else(String::new, |store| store.label(&picture.file).display().to_string())
+    /// These rows, or all in order, as Arrow; some of their columns, or all.
+    #[pyo3(signature = (numbers = None, names = None))]
+    fn rows(&self, py: Python<'_>, numbers: Option<PyReadonlyArray1<'_, u64>>, names: Option<Vec<String>>) -> PyResult<Batches> {
+        let numbers = numbers.map(|numbers| numbers.as_array().to_vec());
+        let (schema, batches) = enter(py, |monitor| {
+            let columns = columns(names.as_deref())?;
+            let query = Query {
+                rows: numbers.as_deref(),
+                numbering: needs_numbering(&columns).then(|| self.numbered(monitor)).transpose()?,
+                columns: Arc::clone(&columns),
             };
-            Ok(scan.pictures.iter().map(path).collect())
+            Ok((columns, query.read(self.data(), monitor)?))
+        })?;
+        Ok(Batches::new(schema, batches))
+    }
+
+    /// Where the pictures of each row begin in the second array (and the end of the last); and the pictures of all rows, by their places in
+    /// `picture_ids`.
+    fn row_pictures<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>)> {
+        let numbering = enter(py, |monitor| self.numbered(monitor))?;
+        Ok((
+            PyArray1::from_slice(py, &numbering.offsets),
+            PyArray1::from_slice(py, &numbering.numbers),
+        ))
+    }
+
+    /// Every distinct picture that rows name, in the order in which they first do.
+    fn picture_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
+        let numbering = enter(py, |monitor| self.numbered(monitor))?;
+        Ok(PyArray1::from_slice(py, &numbering.pictures))
+    }
+
+    /// The pictures of one row.
+    fn pictures_of(&self, py: Python<'_>, row: u64) -> PyResult<Vec<PictureId>> {
+        enter(py, |_| {
+            let mut pictures = Vec::new();
+            self.data().pictures_of(row, &mut pictures)?;
+            Ok(pictures)
         })
     }
-}
 
-/// What an epoch goes through.
-#[pyclass(frozen, module = "mmno_fast._core")]
-pub(super) struct Samples {
-    pub(super) samples: Arc<CoreSamples>,
-}
-
-#[pymethods]
-impl Samples {
-    #[staticmethod]
-    fn all(count: u64) -> Self {
-        Self {
-            samples: Arc::new(CoreSamples::All(count)),
-        }
+    /// What is known of these pictures, as Arrow: the columns of `pictures.arrow`.
+    fn pictures_table(&self, py: Python<'_>, pictures: PyReadonlyArray1<'_, u64>) -> PyResult<Batches> {
+        let pictures = pictures.as_array().to_vec();
+        let batch = enter(py, |_| self.data().describe(&pictures))?;
+        Ok(Batches::new(pictures_schema(), vec![batch]))
     }
 
-    #[staticmethod]
-    fn of_rows(rows: PyReadonlyArray1<'_, u32>) -> Self {
-        Self {
-            samples: Arc::new(CoreSamples::Rows(rows.as_array().to_vec())),
-        }
+    /// BLAKE3 of the files of these pictures, 32 bytes each.
+    fn hashes<'py>(&self, py: Python<'py>, pictures: PyReadonlyArray1<'_, u64>) -> PyResult<Bound<'py, PyBytes>> {
+        let pictures = pictures.as_array().to_vec();
+        let hashes = enter(py, |_| {
+            let mut hashes = Vec::with_capacity(pictures.len() * 32);
+            for picture in &pictures {
+                hashes.extend(self.data().hash_of(*picture)?);
+            }
+            Ok(hashes)
+        })?;
+        Ok(PyBytes::new(py, &hashes))
     }
 
-    #[staticmethod]
-    fn groups(starts: PyReadonlyArray1<'_, u32>, rows: PyReadonlyArray1<'_, u32>) -> Self {
-        Self {
-            samples: Arc::new(CoreSamples::Groups {
-                starts: starts.as_array().to_vec(),
-                rows: rows.as_array().to_vec(),
-            }),
+    /// The pixels of a picture as stored, and their shape: (H, W) or (H, W, 3). A view of the mapped shard, or an array of their own.
+    fn pixels<'py>(&self, py: Python<'py>, picture: PictureId) -> PyResult<(Bound<'py, PyAny>, Vec<usize>)> {
+        enum Found {
+            InPlace(bytes::Bytes),
+            Made(Vec<u8>),
         }
+        let (found, dims) = enter(py, |_| {
+            if let Some((bytes, shape)) = self.data().pixels_in_place(picture)? {
+                let dims = match shape.channels {
+                    1 => vec![shape.height, shape.width],
+                    _ => vec![shape.height, shape.width, 3],
+                };
+                return Ok((Found::InPlace(bytes), dims));
+            }
+            let mut made = None;
+            self.data()
+                .with_pixels(picture, &mut Scratch::default(), &Stats::default(), &mut |pixels, shape| {
+                    made = Some(plain(pixels.to_vec(), shape, true));
+                })?;
+            let (pixels, dims) = made.ok_or_else(|| Error::internal("a picture without pixels"))?;
+            Ok((Found::Made(pixels), dims))
+        })?;
+        let array = match found {
+            Found::InPlace(bytes) => Bound::new(py, Pixels::new(bytes))?.into_any(),
+            Found::Made(pixels) => PyArray1::from_vec(py, pixels).reshape(dims.clone())?.into_any(),
+        };
+        Ok((array, dims))
     }
 
-    #[staticmethod]
-    fn of_pictures(pictures: PyReadonlyArray1<'_, u64>) -> Self {
-        Self {
-            samples: Arc::new(CoreSamples::Pictures(pictures.as_array().to_vec())),
-        }
-    }
-
-    fn __len__(&self) -> usize {
-        self.samples.len() as usize
+    /// The file that a picture came from, where it is kept.
+    fn file<'py>(&self, py: Python<'py>, picture: PictureId) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = enter(py, |_| self.data().file_of(picture))?;
+        Ok(PyBytes::new(py, &bytes))
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod folder;
 pub mod open;
+pub mod paging;
 pub mod resolve;
 
 use std::io;

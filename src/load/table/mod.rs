@@ -1,5 +1,8 @@
 //! What a data set is to the loader: rows with pictures, by number. Shards and raw JSONL are two of a kind.
 
+pub mod data_set;
+pub mod numbering;
+pub mod rows;
 pub mod raw;
 pub mod shards;
 

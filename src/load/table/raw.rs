@@ -3,36 +3,50 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use bytes::Bytes;
 
+use crate::dataset::pictures::{KnownPicture, pictures_batch};
+use crate::dataset::record::hex;
+use crate::dataset::rejects::RejectedRow;
 use crate::dataset::rows::RowsBuilder;
+
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::lines::read_exact;
 use crate::load::output::Shape;
 use crate::load::stats::{Stage, Stats};
+use crate::load::table::data_set::{DataSet, SourceIdentity};
 use crate::load::table::{PictureId, Scratch, Table};
-use crate::picture::{Fault, Preparer, Size};
+use crate::picture::{Fault, ImageSpec, Preparer, Size};
 use crate::scan::rows::judge;
 use crate::scan::{Options, Picture, RowEntry, Scan, open_source};
 use crate::store::MAX_FILE_BYTES;
+
+/// The text that one batch may hold: JSON escapes grow to no more than three times their length, and offsets count 2 GiB.
+const MAX_TEXT_BYTES: u64 = 640 << 20;
 
 /// A scan whose accepted rows are numbered. It is never changed, so any thread may use it, in a forked child as well.
 pub struct Raw {
     scan: Scan,
     options: Options,
+    /// The spec as it was given; that of `options` decodes files that a build would keep.
+    given: ImageSpec,
     files: Vec<File>,
     /// Of each accepted row its place in the scan.
     accepted: Vec<u32>,
-    /// What `rejects` took out beyond what the scan did.
-    withdrawn: Vec<(String, u64)>,
+    /// The names of each picture, made when they are first asked for.
+    picture_names: OnceLock<Vec<Vec<u32>>>,
 }
 
 impl Raw {
     /// Numbers the accepted rows of a scan. `rejects` are further rows (source, line) that a build has rejected.
     pub fn new(mut scan: Scan, mut options: Options, rejects: &[(String, u64)]) -> Result<Self> {
+        let given = options.spec.clone();
         if options.spec.size == Size::Encoded {
             // Files as they are become the pictures that they hold.
             options.spec.size = Size::Original;
@@ -45,7 +59,6 @@ impl Raw {
                 "expected one JSON object a line, found one JSON value; convert it to JSON Lines (source.not_lines)",
             ));
         }
-        let mut withdrawn = Vec::new();
         if !rejects.is_empty() {
             let numbers: HashMap<&str, u32> = scan
                 .sources
@@ -61,9 +74,7 @@ impl Raw {
                         "rejects: {source}:{line} is no row of these sources; give the rejects.jsonl of a build of the same data"
                     )));
                 };
-                if !std::mem::replace(&mut scan.rows[row].rejected, true) {
-                    withdrawn.push((source.clone(), *line));
-                }
+                scan.rows[row].rejected = true;
             }
         }
         let accepted = (0..scan.rows.len() as u32)
@@ -77,9 +88,10 @@ impl Raw {
         Ok(Self {
             scan,
             options,
+            given,
             files,
             accepted,
-            withdrawn,
+            picture_names: OnceLock::new(),
         })
     }
 
@@ -88,30 +100,25 @@ impl Raw {
         &self.scan
     }
 
-    /// Rows that only `rejects` took out.
-    pub fn withdrawn(&self) -> &[(String, u64)] {
-        &self.withdrawn
-    }
-
     /// Names of each picture that accepted rows use, in the order of first use.
-    pub fn names_of_pictures(&self) -> Vec<Vec<&str>> {
-        let mut names: Vec<Vec<&str>> = vec![Vec::new(); self.scan.pictures.len()];
-        let mut seen = vec![false; self.scan.names.len()];
-        for row in &self.accepted {
-            for name in self.scan.names_of(&self.scan.rows[*row as usize]) {
-                if std::mem::replace(&mut seen[*name as usize], true) {
-                    continue;
-                }
-                if let Some(picture) = self.scan.picture_of(*name) {
-                    names[picture as usize].push(&self.scan.names[*name as usize]);
+    fn names_of_pictures(&self) -> &[Vec<u32>] {
+        self.picture_names.get_or_init(|| {
+            let mut names: Vec<Vec<u32>> = vec![Vec::new(); self.scan.pictures.len()];
+            let mut seen = vec![false; self.scan.names.len()];
+            for row in &self.accepted {
+                for name in self.scan.names_of(&self.scan.rows[*row as usize]) {
+                    if !std::mem::replace(&mut seen[*name as usize], true)
+                        && let Some(picture) = self.scan.picture_of(*name)
+                    {
+                        names[picture as usize].push(*name);
+                    }
                 }
             }
-        }
-        names
+            names
+        })
     }
 
-    /// Height and width that each picture gets.
-    pub fn planned_size(&self, picture: &Picture) -> (u32, u32) {
+    fn planned_size(&self, picture: &Picture) -> (u32, u32) {
         self.options.spec.output_size(&picture.probe)
     }
 
@@ -139,29 +146,6 @@ impl Raw {
             return Err(changed(&path, None));
         }
         Ok(path)
-    }
-
-    /// All columns of `rows.arrow`; `pictures` counts in [`Scan::pictures`].
-    pub fn read_all_columns(&self, rows: &[u64]) -> Result<RecordBatch> {
-        let names: Vec<&str> = self.scan.sources.iter().map(|source| source.name.as_str()).collect();
-        let mut builder = RowsBuilder::new(&names);
-        let (mut line, mut pictures) = (Vec::new(), Vec::new());
-        for row in rows {
-            let entry = self.row(*row)?;
-            let source = &self.scan.sources[entry.source as usize];
-            line.resize(entry.length as usize, 0);
-            read_exact(&self.files[entry.source as usize], &source.path, entry.offset, &mut line)?;
-            let judged = judge(&line, entry.offset, &self.options, &mut Vec::new());
-            let Some((parsed, meaning)) = judged.filter(|_| blake3::hash(&line).as_bytes()[..16] == entry.hash) else {
-                return Err(changed(&source.path, Some(entry.line)));
-            };
-            pictures.clear();
-            pictures.extend(self.scan.names_of(entry).iter().filter_map(|name| self.scan.picture_of(*name)));
-            builder.push(entry.source, entry.line, &parsed, &meaning, &pictures);
-        }
-        builder
-            .finish()
-            .map_err(|error| Error::internal(format!("rows cannot be read: {error}")))
     }
 }
 
@@ -216,15 +200,101 @@ impl Table for Raw {
     }
 
     fn read_rows(&self, rows: &[u64]) -> Result<RecordBatch> {
-        let mut batch = self.read_all_columns(rows)?;
-        if let Ok(at) = batch.schema().index_of("pictures") {
-            batch.remove_column(at);
+        let names: Vec<&str> = self.scan.sources.iter().map(|source| source.name.as_str()).collect();
+        let mut builder = RowsBuilder::new(&names);
+        let (mut line, mut bytes) = (Vec::new(), 0u64);
+        for row in rows {
+            let entry = self.row(*row)?;
+            bytes += entry.length;
+            if bytes > MAX_TEXT_BYTES && rows.len() > 1 {
+                return Err(Error::too_much_text());
+            }
+            let source = &self.scan.sources[entry.source as usize];
+            line.resize(entry.length as usize, 0);
+            read_exact(&self.files[entry.source as usize], &source.path, entry.offset, &mut line)?;
+            let judged = judge(&line, entry.offset, &self.options, &mut Vec::new());
+            let Some((parsed, meaning)) = judged.filter(|_| blake3::hash(&line).as_bytes()[..16] == entry.hash) else {
+                return Err(changed(&source.path, Some(entry.line)));
+            };
+            builder.push(entry.source, entry.line, &parsed, &meaning, &[]);
         }
+        let failed = |error: ArrowError| Error::internal(format!("rows cannot be read: {error}"));
+        let mut batch = builder.finish().map_err(failed)?;
+        // Whoever wants pictures has their numbers.
+        let at = batch.schema().index_of("pictures").map_err(failed)?;
+        batch.remove_column(at);
         Ok(batch)
     }
 
     fn identity(&self, row: u64) -> Result<(String, u64)> {
         let entry = self.row(row)?;
         Ok((self.scan.sources[entry.source as usize].name.clone(), entry.line))
+    }
+}
+
+impl DataSet for Raw {
+    fn spec(&self) -> &ImageSpec {
+        &self.given
+    }
+
+    fn sources(&self) -> Vec<SourceIdentity> {
+        let known = self.scan.sources.iter().zip(&self.scan.infos);
+        known
+            .map(|(source, info)| SourceIdentity {
+                name: source.name.clone(),
+                blake3: hex(&info.hash),
+            })
+            .collect()
+    }
+
+    fn rejected(&self) -> Result<Vec<RejectedRow>> {
+        let rows = self.scan.rows.iter().filter(|row| row.rejected);
+        let mut rejected: Vec<RejectedRow> = rows
+            .map(|row| RejectedRow {
+                source: self.scan.sources[row.source as usize].name.clone(),
+                line: row.line,
+            })
+            .collect();
+        rejected.sort();
+        Ok(rejected)
+    }
+
+    fn stored_pictures(&self) -> Result<Vec<PictureId>> {
+        Ok((0..self.scan.pictures.len() as u64).collect())
+    }
+
+    fn describe(&self, pictures: &[PictureId]) -> Result<RecordBatch> {
+        let names = self.names_of_pictures();
+        let mut rows = Vec::with_capacity(pictures.len());
+        for id in pictures {
+            let picture = self.picture(*id)?;
+            let (height, width) = self.planned_size(picture);
+            let own = names.get(*id as usize).map(Vec::as_slice).unwrap_or_default();
+            rows.push(KnownPicture {
+                names: own.iter().map(|name| &*self.scan.names[*name as usize]).collect(),
+                hash: picture.hash,
+                format: picture.probe.format.as_str(),
+                mode: picture.probe.mode.as_str(),
+                source_size: (picture.probe.height, picture.probe.width),
+                orientation: picture.probe.orientation,
+                size: (height, width),
+                stored: None,
+            });
+        }
+        pictures_batch(&rows).map_err(|error| Error::internal(format!("pictures cannot be described: {error}")))
+    }
+
+    fn pixels_in_place(&self, _picture: PictureId) -> Result<Option<(Bytes, Shape)>> {
+        Ok(None)
+    }
+
+    fn file_of(&self, picture: PictureId) -> Result<Bytes> {
+        let mut file = Vec::new();
+        self.read_picture(self.picture(picture)?, &mut file)?;
+        Ok(file.into())
+    }
+
+    fn rows_in_place(&self) -> Result<Option<Vec<RecordBatch>>> {
+        Ok(None)
     }
 }

@@ -1,135 +1,111 @@
 //! A folder of shards as a table: rows and pixels are views of mapped files.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt64Type};
+use arrow_schema::ArrowError;
 use arrow_select::interleave::interleave_record_batch;
-use memmap2::Mmap;
+use bytes::Bytes;
 
-use crate::dataset::npy::DATA_OFFSET;
-use crate::dataset::view::{View, major_faults, map};
-use crate::error::{Error, Kind, Result};
+use crate::dataset::index::{RowIndex, RowPlace};
+use crate::dataset::manifest::Manifest;
+use crate::dataset::pictures::pictures_schema;
+use crate::dataset::record::INDEX;
+use crate::dataset::rejects::{self, RejectedRow};
+use crate::dataset::rows::rows_schema;
+use crate::dataset::view::View;
+use crate::error::{Error, Result};
 use crate::load::output::Shape;
 use crate::load::stats::{Stage, Stats};
+use crate::load::table::data_set::{DataSet, SourceIdentity};
 use crate::load::table::{PictureId, Scratch, Table};
 use crate::picture::{ImageSpec, Preparer, Size, probe};
+use crate::store::paging::{Hints, major_faults};
+use crate::store::{self, Store};
 
 /// The bits of a picture's number that count within its shard.
 const WITHIN: u32 = 32;
 
-/// So many batches are hinted at after the disk was last waited for.
-const HINTED: u32 = 64;
-
-/// Whether hints are worth their price. Each is a call of the system; of data that its cache holds, all together are a tenth of a batch. So
-/// there are some for as long as the process has lately waited for the disk, for whatever.
-struct Hints {
-    faults: AtomicU64,
-    left: AtomicU32,
-}
-
-impl Hints {
-    fn new() -> Self {
-        Self {
-            faults: AtomicU64::new(0),
-            left: AtomicU32::new(HINTED),
-        }
-    }
-
-    /// `faults`: how often the process has waited for the disk so far. (Two threads that ask at once may each count for the other: a hint
-    /// more or less.)
-    fn are_of_use(&self, faults: u64) -> bool {
-        if self.faults.swap(faults, Ordering::Relaxed) != faults {
-            self.left.store(HINTED, Ordering::Relaxed);
-        }
-        let left = self.left.load(Ordering::Relaxed);
-        self.left.store(left.saturating_sub(1), Ordering::Relaxed);
-        left > 0
-    }
-}
-
-/// One entry of the manifest.
-#[derive(Debug, Clone)]
-pub struct ShardEntry {
-    /// Its folder, below the data set's.
-    pub folder: String,
-    /// Its rows.
-    pub rows: u64,
-    /// Its pictures.
-    pub pictures: u64,
-}
-
-/// A finished data set. Shards are opened when they are first needed.
+/// A finished data set. Shards are opened when they are first touched, and checked then.
 pub struct Shards {
-    folder: PathBuf,
-    entries: Vec<ShardEntry>,
+    store: Box<dyn Store>,
+    manifest: Manifest,
+    manifest_text: String,
+    index: RowIndex,
     open: Vec<OnceLock<View>>,
     hints: Hints,
-    rows: u64,
-    /// `rows.index.npy`; none for no rows.
-    index: Option<Mmap>,
     /// How the files are decoded, where shards keep files.
     files: Option<ImageSpec>,
 }
 
 impl Shards {
-    /// Opens the data set in `folder`, of which the manifest says `entries` and `spec`.
-    pub fn open(folder: &Path, entries: Vec<ShardEntry>, spec: &ImageSpec) -> Result<Self> {
-        let rows = entries.iter().map(|entry| entry.rows).sum();
-        let path = folder.join("rows.index.npy");
-        let index = if rows == 0 { None } else { Some(map(&path)?) };
-        if index.as_ref().is_some_and(|index| index.len() as u64 != DATA_OFFSET + 8 * rows) {
-            return Err(Error::shard(&path, format!("expected {rows} numbers; run mmno-fast verify")));
-        }
-        let files = (spec.size == Size::Encoded).then(|| ImageSpec {
+    /// Opens the data set at `location`: its manifest and its index.
+    pub fn open(location: &Path) -> Result<Self> {
+        let store = store::open::data_set(location)?;
+        let (manifest, manifest_text) = Manifest::open_with_text(&*store)?;
+        let files = (manifest.spec.size == Size::Encoded).then(|| ImageSpec {
             size: Size::Original,
-            ..spec.clone()
+            ..manifest.spec.clone()
         });
         Ok(Self {
-            folder: folder.to_owned(),
-            open: entries.iter().map(|_| OnceLock::new()).collect(),
-            hints: Hints::new(),
-            entries,
-            rows,
-            index,
+            index: RowIndex::open(&*store, &manifest)?,
+            open: manifest.shards.iter().map(|_| OnceLock::new()).collect(),
+            store,
+            manifest,
+            manifest_text,
+            hints: Hints::default(),
             files,
         })
     }
 
-    /// The shard and the row in it of a row number.
-    fn place(&self, row: u64) -> Result<(u32, u32)> {
-        let number = || {
-            let at = usize::try_from(row).ok()?.checked_mul(8)?.checked_add(DATA_OFFSET as usize)?;
-            let bytes = self.index.as_ref()?.get(at..)?.first_chunk::<8>()?;
-            Some(u64::from_le_bytes(*bytes))
-        };
-        let place = number().ok_or_else(|| Error::usage(format!("row {row} of {}", self.rows)))?;
-        Ok(((place >> 32) as u32, place as u32))
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The text of `manifest.json`.
+    pub fn manifest_text(&self) -> &str {
+        &self.manifest_text
+    }
+
+    fn place(&self, row: u64) -> Result<RowPlace> {
+        let place = self.index.place(row);
+        place.ok_or_else(|| Error::usage(format!("row {row} of {}", self.index.len())))
     }
 
     fn shard(&self, number: u32) -> Result<&View> {
-        let (Some(entry), Some(place)) = (self.entries.get(number as usize), self.open.get(number as usize)) else {
+        let (Some(record), Some(slot)) = (self.manifest.shards.get(number as usize), self.open.get(number as usize)) else {
             return Err(Error::shard(
-                &self.folder.join("rows.index.npy"),
-                format!("a row points to shard {number} of {}; run mmno-fast verify", self.entries.len()),
+                &self.store.label(INDEX),
+                format!("a row points to shard {number} of {}; run mmno-fast verify", self.open.len()),
             ));
         };
-        if let Some(view) = place.get() {
+        if let Some(view) = slot.get() {
             return Ok(view);
         }
         // Two threads may both open it; one of the views stays.
-        let view = View::open(&self.folder.join(&entry.folder), entry.rows, entry.pictures).map_err(|error| match error.kind() {
-            Kind::Io { path, source, .. } if source.kind() == ErrorKind::NotFound => Error::shard(
-                path,
-                "it is gone: if the data set was built anew since it was opened, open it again; else run mmno-fast verify",
+        let view = View::open(&*self.store.below(&record.folder), record, &self.manifest.spec)?;
+        Ok(slot.get_or_init(|| view))
+    }
+
+    /// The shard of a picture, and the picture's number there.
+    fn shard_of(&self, picture: PictureId) -> Result<(&View, u32)> {
+        Ok((self.shard((picture >> WITHIN) as u32)?, picture as u32))
+    }
+
+    /// Rows at these places, brought together; Arrow merges the dictionaries of their batches.
+    fn interleave(&self, batches: &[&RecordBatch], places: &[(usize, usize)]) -> Result<RecordBatch> {
+        interleave_record_batch(batches, places).map_err(|error| match error {
+            ArrowError::OffsetOverflowError(_) => Error::too_much_text(),
+            error => Error::shard(
+                &self.store.label(""),
+                format!("rows cannot be brought together: {error}; run mmno-fast verify"),
             ),
-            _ => error,
-        })?;
-        Ok(place.get_or_init(|| view))
+        })
     }
 }
 
@@ -139,26 +115,30 @@ fn fault(shard: &View, what: &str) -> Error {
 
 impl Table for Shards {
     fn rows(&self) -> u64 {
-        self.rows
+        self.index.len()
     }
 
     fn pictures_of(&self, row: u64, into: &mut Vec<PictureId>) -> Result<()> {
-        let (number, at) = self.place(row)?;
-        let shard = self.shard(number)?;
-        let pictures = shard.pictures_of(at).ok_or_else(|| fault(shard, "a row"))?;
-        into.extend(pictures.iter().map(|picture| u64::from(number) << WITHIN | u64::from(*picture)));
+        let place = self.place(row)?;
+        let shard = self.shard(place.shard)?;
+        let pictures = shard.pictures_of(place.row).ok_or_else(|| fault(shard, "a row"))?;
+        into.extend(
+            pictures
+                .iter()
+                .map(|picture| u64::from(place.shard) << WITHIN | u64::from(*picture)),
+        );
         Ok(())
     }
 
     fn size_of(&self, picture: PictureId) -> Result<(u32, u32)> {
-        let shard = self.shard((picture >> WITHIN) as u32)?;
-        let found = shard.picture(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
+        let (shard, number) = self.shard_of(picture)?;
+        let found = shard.pictures().get(number).ok_or_else(|| fault(shard, "a picture"))?;
         Ok(found.0.size)
     }
 
     fn hash_of(&self, picture: PictureId) -> Result<[u8; 32]> {
-        let shard = self.shard((picture >> WITHIN) as u32)?;
-        let found = shard.picture(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
+        let (shard, number) = self.shard_of(picture)?;
+        let found = shard.pictures().get(number).ok_or_else(|| fault(shard, "a picture"))?;
         Ok(found.0.hash)
     }
 
@@ -168,7 +148,7 @@ impl Table for Shards {
 
     fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
         let shard = self.shard((picture >> WITHIN) as u32)?;
-        let (stored, bytes) = shard.picture(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
+        let (stored, bytes) = shard.pictures().get(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
         let shape = |height: u32, width: u32, channels: u32| Shape {
             height: height as usize,
             width: width as usize,
@@ -194,7 +174,7 @@ impl Table for Shards {
         }
         for picture in pictures {
             if let Ok(shard) = self.shard((picture >> WITHIN) as u32) {
-                shard.will_need(*picture as u32);
+                shard.pictures().will_need(*picture as u32);
             }
         }
     }
@@ -203,22 +183,30 @@ impl Table for Shards {
         let mut batches: Vec<&RecordBatch> = Vec::new();
         let mut places = Vec::with_capacity(rows.len());
         for row in rows {
-            let (number, at) = self.place(*row)?;
-            let shard = self.shard(number)?;
-            let (batch, at) = shard.row(at).ok_or_else(|| fault(shard, "a row"))?;
-            let known = batches.iter().position(|other| std::ptr::eq(*other, batch));
+            let place = self.place(*row)?;
+            let shard = self.shard(place.shard)?;
+            let (batch, at) = shard.row(place.row).ok_or_else(|| fault(shard, "a row"))?;
+            // The batch of the row before is the likeliest.
+            let known = batches.iter().rposition(|other| std::ptr::eq(*other, batch));
             places.push((known.unwrap_or(batches.len()), at));
             if known.is_none() {
                 batches.push(batch);
             }
         }
-        interleave_record_batch(&batches, &places).map_err(|error| Error::shard(&self.folder, format!("rows cannot be read: {error}")))
+        if batches.is_empty() {
+            let mut none = RecordBatch::new_empty(rows_schema());
+            if let Ok(at) = none.schema().index_of("pictures") {
+                none.remove_column(at);
+            }
+            return Ok(none);
+        }
+        self.interleave(&batches, &places)
     }
 
     fn identity(&self, row: u64) -> Result<(String, u64)> {
-        let (number, at) = self.place(row)?;
-        let shard = self.shard(number)?;
-        let (batch, at) = shard.row(at).ok_or_else(|| fault(shard, "a row"))?;
+        let place = self.place(row)?;
+        let shard = self.shard(place.shard)?;
+        let (batch, at) = shard.row(place.row).ok_or_else(|| fault(shard, "a row"))?;
         let line = batch
             .column_by_name("line")
             .map(|column| column.as_primitive::<UInt64Type>().value(at));
@@ -236,17 +224,93 @@ impl Table for Shards {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl DataSet for Shards {
+    fn spec(&self) -> &ImageSpec {
+        &self.manifest.spec
+    }
 
-    #[test]
-    fn hints_end_where_nobody_waits_for_the_disk_and_come_back() {
-        let hints = Hints::new();
-        assert!((0..HINTED).all(|_| hints.are_of_use(0)));
-        assert!(!hints.are_of_use(0));
-        assert!((0..HINTED).all(|_| hints.are_of_use(3)));
-        assert!((0..1000).all(|_| !hints.are_of_use(3)));
-        assert!((4..1000).all(|faults| hints.are_of_use(faults)));
+    fn sources(&self) -> Vec<SourceIdentity> {
+        let sources = self.manifest.sources.iter();
+        sources
+            .map(|source| SourceIdentity {
+                name: source.name.clone(),
+                blake3: source.blake3.clone(),
+            })
+            .collect()
+    }
+
+    fn rejected(&self) -> Result<Vec<RejectedRow>> {
+        if self.manifest.totals.rejected == 0 {
+            return Ok(Vec::new());
+        }
+        let mut rejected = rejects::read(&*self.store)?;
+        rejected.sort();
+        Ok(rejected)
+    }
+
+    fn stored_pictures(&self) -> Result<Vec<PictureId>> {
+        let mut pictures = Vec::new();
+        for number in 0..self.open.len() as u32 {
+            let count = self.shard(number)?.pictures().all().len() as u64;
+            pictures.extend((0..count).map(|picture| u64::from(number) << WITHIN | picture));
+        }
+        Ok(pictures)
+    }
+
+    fn describe(&self, pictures: &[PictureId]) -> Result<RecordBatch> {
+        let mut batches: Vec<&RecordBatch> = Vec::new();
+        let mut places = Vec::with_capacity(pictures.len());
+        for picture in pictures {
+            let (shard, number) = self.shard_of(*picture)?;
+            let (batch, at) = shard.pictures().row(number).ok_or_else(|| fault(shard, "a picture"))?;
+            let known = batches.iter().rposition(|other| std::ptr::eq(*other, batch));
+            places.push((known.unwrap_or(batches.len()), at));
+            if known.is_none() {
+                batches.push(batch);
+            }
+        }
+        if batches.is_empty() {
+            return Ok(RecordBatch::new_empty(pictures_schema()));
+        }
+        self.interleave(&batches, &places)
+    }
+
+    fn pixels_in_place(&self, picture: PictureId) -> Result<Option<(Bytes, Shape)>> {
+        if self.files.is_some() {
+            return Ok(None);
+        }
+        let (shard, number) = self.shard_of(picture)?;
+        let (stored, bytes) = shard.pictures().get_shared(number).ok_or_else(|| fault(shard, "a picture"))?;
+        let shape = Shape {
+            height: stored.size.0 as usize,
+            width: stored.size.1 as usize,
+            channels: stored.channels as usize,
+        };
+        Ok(Some((bytes, shape)))
+    }
+
+    fn file_of(&self, picture: PictureId) -> Result<Bytes> {
+        if self.files.is_none() {
+            return Err(Error::usage(
+                "this data set holds pixels, not files: it was not built with Encoded()",
+            ));
+        }
+        let (shard, number) = self.shard_of(picture)?;
+        let (_, bytes) = shard.pictures().get_shared(number).ok_or_else(|| fault(shard, "a picture"))?;
+        Ok(bytes)
+    }
+
+    fn rows_in_place(&self) -> Result<Option<Vec<RecordBatch>>> {
+        let mut numbers = 0..self.index.len();
+        let shards = self.manifest.shards.iter().zip(0..);
+        let mut in_order = shards.flat_map(|(record, shard)| (0..record.rows as u32).map(move |row| RowPlace { shard, row }));
+        if !numbers.all(|number| self.index.place(number) == in_order.next()) {
+            return Ok(None);
+        }
+        let mut batches = Vec::new();
+        for number in 0..self.open.len() as u32 {
+            batches.extend(self.shard(number)?.row_batches().cloned());
+        }
+        Ok(Some(batches))
     }
 }

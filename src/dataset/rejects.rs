@@ -1,0 +1,60 @@
+//! `rejects.jsonl`: the rows that a build has rejected, read back.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::dataset::record::REJECTS;
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// Where a rejected row stands in its source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct RejectedRow {
+    /// The source's name.
+    pub source: String,
+    /// The line, from 1.
+    pub line: u64,
+}
+
+/// The rejected rows of the data set in `store`, in the order of the file.
+pub fn read(store: &dyn Store) -> Result<Vec<RejectedRow>> {
+    let path = store.label(REJECTS);
+    let region = store.map(REJECTS).map_err(|error| Error::io("read", &path, error))?;
+    parse(region.as_slice(), &path)
+}
+
+/// The rejected rows that the bytes of a `rejects.jsonl` name; `path` is what to call it.
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<RejectedRow>> {
+    let lines = bytes
+        .split(|&byte| byte == b'\n')
+        .zip(1..)
+        .filter(|(line, _)| !line.trim_ascii().is_empty());
+    lines
+        .map(|(line, number)| {
+            serde_json::from_slice(line).map_err(|error| {
+                Error::shard(
+                    path,
+                    format!("line {number}: expected a rejected row with its source and line, found {error}; run mmno-fast verify"),
+                )
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_one_row_or_an_error_with_its_number() {
+        let row = |source: &str, line| RejectedRow {
+            source: source.to_owned(),
+            line,
+        };
+        let text = b"{\"source\":\"a\",\"line\":3,\"codes\":[]}\n\n{\"line\":1,\"source\":\"b\"}\n";
+        assert_eq!(parse(text, Path::new("r")).unwrap(), [row("a", 3), row("b", 1)]);
+        let error = parse(b"{\"source\":\"a\",\"line\":3}\n[1]\n", Path::new("r")).unwrap_err();
+        assert!(error.to_string().contains("line 2"), "{error}");
+    }
+}
