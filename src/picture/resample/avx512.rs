@@ -11,9 +11,9 @@ use std::arch::x86_64::{
 };
 
 use super::avx2;
-use super::coefficients::{LOW_BITS, Pair, Rounding, Table};
+use super::coefficients::{LOW_BITS, Pair, Rounding, Weights};
 use super::passes::{TILE, passes};
-use super::portable::Scratch;
+use super::portable::TurnBuffers;
 
 type Vector = __m512i;
 
@@ -26,7 +26,7 @@ pub(super) fn is_there() -> bool {
 }
 
 /// As [`avx2::vertical`].
-pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Weights, to: &mut [u8]) {
     assert!(is_there());
     if row < LANES {
         return avx2::vertical(from, first, row, table, to);
@@ -41,17 +41,17 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
 }
 
 /// As [`avx2::horizontal`].
-pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
+pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Weights, to: &mut [u8], buffers: &mut TurnBuffers) {
     assert!(is_there());
     let (first, end) = table.reach();
     if (end - first) * C < TILE || table.len() * C < TILE {
-        return avx2::horizontal::<C>(from, row, table, to, scratch);
+        return avx2::horizontal::<C>(from, row, table, to, buffers);
     }
     // SAFETY: the machine has these instructions, as was just seen (in a cached word).
     unsafe {
         match table.rounding() {
-            Rounding::Pillow => horizontal_pass::<C, true>(from, row, table, to, scratch),
-            Rounding::Torch => horizontal_pass::<C, false>(from, row, table, to, scratch),
+            Rounding::Pillow => horizontal_pass::<C, true>(from, row, table, to, buffers),
+            Rounding::Torch => horizontal_pass::<C, false>(from, row, table, to, buffers),
         }
     }
 }
