@@ -13,6 +13,7 @@
 
 pub mod error;
 pub mod finding;
+pub mod cpu;
 pub mod ordered;
 pub mod jsonl;
 pub mod picture;

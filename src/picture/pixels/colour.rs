@@ -4,6 +4,8 @@
 
 use super::samples::{Key, Samples, room};
 use super::ycbcr;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::Avx2;
 use crate::picture::choices::{Alpha, Color, SixteenBit};
 
 /// What is looked at before it is decided whether a picture has colour, in pixels.
@@ -236,8 +238,8 @@ fn luma([r, g, b]: [u8; 3]) -> u8 {
 /// can pick every third byte.
 fn squeeze_gray(rgb: &[u8], gray: &mut [u8]) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2") {
-        // SAFETY: the machine has AVX2, as was just seen (in a cached word).
+    if Avx2::detect().is_some() {
+        // SAFETY: the machine has AVX2, as was just seen.
         return unsafe { squeeze_gray_avx2(rgb, gray) };
     }
     squeeze_gray_portable(rgb, gray)

@@ -5,6 +5,9 @@
     expect(unsafe_code, reason = "loads and stores of registers, and a call of code compiled for SSSE3")
 )]
 
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::Ssse3;
+
 /// Repeats each value three times: gray pixels to RGB.
 ///
 /// # Panics
@@ -13,8 +16,8 @@
 pub fn widen(gray: &[u8], rgb: &mut [u8]) {
     assert_eq!(gray.len() * 3, rgb.len(), "three bytes for each gray pixel");
     #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("ssse3") {
-        // SAFETY: the machine has these instructions, as was just seen (in a cached word).
+    if Ssse3::detect().is_some() {
+        // SAFETY: the machine has these instructions, as was just seen.
         unsafe { widen_ssse3(gray, rgb) };
         return;
     }

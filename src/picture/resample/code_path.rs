@@ -5,17 +5,19 @@ use super::coefficients::Weights;
 use super::portable::{self, TurnBuffers};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512, vbmi};
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{Avx2, Avx512Vbmi, Avx512Vnni};
 
 /// Which code does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::picture) enum CodePath {
     Portable,
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
-    Avx512,
+    Avx512(Avx512Vnni),
     #[cfg(target_arch = "x86_64")]
-    Vbmi,
+    Vbmi(Avx512Vnni, Avx512Vbmi),
 }
 
 impl CodePath {
@@ -28,11 +30,11 @@ impl CodePath {
         match self {
             Self::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
+            Self::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512",
+            Self::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
-            Self::Vbmi => "vbmi",
+            Self::Vbmi(..) => "vbmi",
         }
     }
 
@@ -41,13 +43,12 @@ impl CodePath {
         let portable = std::iter::once(Self::Portable);
         #[cfg(target_arch = "x86_64")]
         let vectors = {
-            let avx2 = std::is_x86_feature_detected!("avx2");
-            let avx512 = avx2 && avx512::is_there();
-            let vbmi = avx512 && vbmi::is_there();
+            let vnni = Avx512Vnni::detect();
+            let both = vnni.zip(Avx512Vbmi::detect());
             [
-                avx2.then_some(Self::Avx2),
-                avx512.then_some(Self::Avx512),
-                vbmi.then_some(Self::Vbmi),
+                Avx2::detect().map(Self::Avx2),
+                vnni.map(Self::Avx512),
+                both.map(|(vnni, vbmi)| Self::Vbmi(vnni, vbmi)),
             ]
         };
         #[cfg(not(target_arch = "x86_64"))]
@@ -60,9 +61,9 @@ impl CodePath {
         match self {
             Self::Portable => portable::vertical(from, first, row, table, to),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::vertical(from, first, row, table, to),
+            Self::Avx2(set) => avx2::vertical(set, from, first, row, table, to),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 | Self::Vbmi => avx512::vertical(from, first, row, table, to),
+            Self::Avx512(set) | Self::Vbmi(set, _) => avx512::vertical(set, from, first, row, table, to),
         }
     }
 
@@ -81,17 +82,17 @@ impl CodePath {
             (Self::Portable, 1) => portable::horizontal::<1>(from, row, table, to, turned),
             (Self::Portable, _) => portable::horizontal::<3>(from, row, table, to, turned),
             #[cfg(target_arch = "x86_64")]
-            (Self::Avx2, 1) => avx2::horizontal::<1>(from, row, table, to, turned),
+            (Self::Avx2(set), 1) => avx2::horizontal::<1>(set, from, row, table, to, turned),
             #[cfg(target_arch = "x86_64")]
-            (Self::Avx2, _) => avx2::horizontal::<3>(from, row, table, to, turned),
+            (Self::Avx2(set), _) => avx2::horizontal::<3>(set, from, row, table, to, turned),
             #[cfg(target_arch = "x86_64")]
-            (Self::Avx512, 1) => avx512::horizontal::<1>(from, row, table, to, turned),
+            (Self::Avx512(set), 1) => avx512::horizontal::<1>(set, from, row, table, to, turned),
             #[cfg(target_arch = "x86_64")]
-            (Self::Avx512, _) => avx512::horizontal::<3>(from, row, table, to, turned),
+            (Self::Avx512(set), _) => avx512::horizontal::<3>(set, from, row, table, to, turned),
             #[cfg(target_arch = "x86_64")]
-            (Self::Vbmi, 1) => vbmi::horizontal::<1>(from, row, table, columns.blocks::<1>(), to, turned),
+            (Self::Vbmi(vnni, vbmi), 1) => vbmi::horizontal::<1>((vnni, vbmi), from, row, table, columns.blocks::<1>(), to, turned),
             #[cfg(target_arch = "x86_64")]
-            (Self::Vbmi, _) => vbmi::horizontal::<3>(from, row, table, columns.blocks::<3>(), to, turned),
+            (Self::Vbmi(vnni, vbmi), _) => vbmi::horizontal::<3>((vnni, vbmi), from, row, table, columns.blocks::<3>(), to, turned),
         }
     }
 }
