@@ -32,11 +32,7 @@ impl Token {
 pub fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let mut reader = Reader { chars: &chars, at: 0 };
-    let mut found = Vec::new();
-    while let Some(token) = reader.next() {
-        found.extend(token);
-    }
-    found
+    std::iter::from_fn(|| reader.next()).collect()
 }
 
 struct Reader<'a> {
@@ -53,35 +49,32 @@ impl Reader<'_> {
         text.chars().enumerate().all(|(ahead, c)| self.peek(ahead) == Some(c))
     }
 
-    /// The next token, or nothing for what is no token; none at the end.
-    fn next(&mut self) -> Option<Option<Token>> {
-        let first = self.peek(0)?;
-        if self.starts_with("//") {
-            while self.peek(0).is_some_and(|c| c != '\n') {
+    /// The next token; none at the end.
+    fn next(&mut self) -> Option<Token> {
+        loop {
+            let first = self.peek(0)?;
+            if self.starts_with("//") {
+                while self.peek(0).is_some_and(|c| c != '\n') {
+                    self.at += 1;
+                }
+            } else if self.starts_with("/*") {
+                self.skip_comment();
+            } else if first == '\'' {
+                self.skip_character_or_lifetime();
+            } else if first.is_whitespace() {
                 self.at += 1;
+            } else if self.starts_with("::") {
+                self.at += 2;
+                return Some(Token::Separator);
+            } else if first == '"' {
+                return Some(self.text());
+            } else if first.is_alphanumeric() || first == '_' {
+                return Some(self.word());
+            } else {
+                self.at += 1;
+                return Some(Token::Sign(first));
             }
-            return Some(None);
         }
-        if self.starts_with("/*") {
-            self.skip_comment();
-            return Some(None);
-        }
-        if self.starts_with("::") {
-            self.at += 2;
-            return Some(Some(Token::Separator));
-        }
-        if first == '"' {
-            return Some(Some(self.text()));
-        }
-        if first == '\'' {
-            self.skip_character_or_lifetime();
-            return Some(None);
-        }
-        if first.is_alphanumeric() || first == '_' {
-            return Some(Some(self.word()));
-        }
-        self.at += 1;
-        Some((!first.is_whitespace()).then_some(Token::Sign(first)))
     }
 
     /// Comments of this kind may hold others.
@@ -175,12 +168,12 @@ impl Reader<'_> {
 
 #[test]
 fn what_is_no_code_gives_no_words() {
-    let text = r####"
+    let text = r##"
         use a::b; // crate::comment
         /* crate::one /* crate::two */ */
-        let x = ("crate::text", r#"crate::"raw""#, b"crate::bytes", '"', '\'', b'"', r#type);
+        let x = ("crate::text", r#"crate::"raw" "#, b"crate::bytes", '"', '\'', b'"', r#type);
         fn f<'a>(x: &'a str) {}
-    "####;
+    "##;
     let words: Vec<String> = tokens(text).iter().filter_map(|token| token.word().map(str::to_owned)).collect();
     assert_eq!(words, ["use", "a", "b", "let", "x", "type", "fn", "f", "x", "str"]);
 }

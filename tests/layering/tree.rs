@@ -46,7 +46,7 @@ impl Tree {
             for_tests: BTreeSet::new(),
         };
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
-        tree.add(files, Vec::new(), root, &folder, read(&files[root]));
+        tree.add(files, &[], root, &folder, read(&files[root]));
         tree
     }
 
@@ -56,22 +56,22 @@ impl Tree {
     }
 
     /// `folder` is where the files of the module's children are.
-    fn add(&mut self, files: &Files, name: Name, file: &Path, folder: &Path, module: Module) {
+    fn add(&mut self, files: &Files, name: &[String], file: &Path, folder: &Path, module: Module) {
         let names = module
             .children
             .iter()
             .filter(|child| !child.is_test)
             .map(|child| child.name.clone());
-        self.children.insert(name.clone(), names.collect());
-        self.paths.insert(name.clone(), module.paths);
-        self.imports.insert(name.clone(), module.imports);
-        self.file.insert(name.clone(), file.to_owned());
+        self.children.insert(name.to_vec(), names.collect());
+        self.paths.insert(name.to_vec(), module.paths);
+        self.imports.insert(name.to_vec(), module.imports);
+        self.file.insert(name.to_vec(), file.to_owned());
         for child in module.children {
-            let child_name = [&name[..], std::slice::from_ref(&child.name)].concat();
+            let child_name = [name, std::slice::from_ref(&child.name)].concat();
             let child_folder = folder.join(&child.name);
             if let Some(inline) = child.inline {
                 if !child.is_test {
-                    self.add(files, child_name, file, &child_folder, inline);
+                    self.add(files, &child_name, file, &child_folder, inline);
                 }
                 continue;
             }
@@ -86,7 +86,7 @@ impl Tree {
             } else {
                 child_file.with_extension("")
             };
-            self.add(files, child_name, &child_file, &own_folder, read(&files[&child_file]));
+            self.add(files, &child_name, &child_file, &own_folder, read(&files[&child_file]));
         }
     }
 

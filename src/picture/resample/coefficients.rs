@@ -77,7 +77,7 @@ pub(super) struct Weights {
     /// The first pixel of the source, and the number of weights.
     spans: Vec<(u32, u32)>,
     /// The weights of each pixel, `stride` apart; those behind its number are zero.
-    weights: Vec<i32>,
+    all: Vec<i32>,
     stride: usize,
     /// The same weights two by two, half of the stride (rounded up) apart.
     pairs: Vec<Pair>,
@@ -173,7 +173,7 @@ impl Weights {
             .collect();
         Self {
             spans,
-            weights,
+            all: weights,
             stride,
             pairs,
             rounding,
@@ -199,7 +199,7 @@ impl Weights {
     /// Where the pixels of the source for this one begin, and their weights.
     pub(super) fn get(&self, i: usize) -> (usize, &[i32]) {
         let (start, count) = self.spans[i];
-        (start as usize, &self.weights[i * self.stride..][..count as usize])
+        (start as usize, &self.all[i * self.stride..][..count as usize])
     }
 
     /// Likewise two by two, and their number (of single ones).
@@ -217,7 +217,7 @@ impl Weights {
 
     /// All weights, in no order that matters.
     pub(super) fn all(&self) -> &[i32] {
-        &self.weights
+        &self.all
     }
 
     /// The first pixel of the source that is needed, and the first behind them.
