@@ -17,7 +17,7 @@ fn main() {
 
 /// Compiles the two files of C, which call libjpeg-turbo themselves.
 fn compile_c() {
-    let sources = ["src/picture/decode/jpeg_gray.c", "src/picture/decode/jpeg_rows.c"];
+    let sources = ["src/picture/format/jpeg/gray.c", "src/picture/format/jpeg/rows.c"];
     for source in sources {
         println!("cargo:rerun-if-changed={source}");
     }

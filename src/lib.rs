@@ -14,6 +14,7 @@
 pub mod finding;
 pub mod error;
 pub mod progress;
+pub mod cpu;
 pub mod ordered;
 pub mod store;
 pub mod jsonl;

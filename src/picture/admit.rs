@@ -1,11 +1,11 @@
 //! What a spec makes of one picture, as far as the header alone decides.
 
 use super::choices::{Pixels, SixteenBit};
-use super::geometry::{self, Size2};
-use super::probe::{Mode, Probe};
+use super::fault::{Fault, PictureResult};
+use super::format::{Mode, Probe};
+use super::size::geometry::{self, Size2};
 use super::spec::ImageSpec;
 use super::steps::Steps;
-use super::{Fault, Outcome};
 use crate::finding::Code;
 
 impl ImageSpec {
@@ -22,7 +22,7 @@ impl ImageSpec {
     }
 
     /// What the header alone decides: too many pixels, 16 bits without a choice, a size that cannot be had.
-    pub fn admit(&self, probe: &Probe) -> Outcome<()> {
+    pub fn admit(&self, probe: &Probe) -> PictureResult<()> {
         let pixels = u64::from(probe.width) * u64::from(probe.height);
         if pixels > self.decode_limit {
             let message = format!(
@@ -54,7 +54,7 @@ impl ImageSpec {
     }
 
     /// The resizes of this picture.
-    pub(super) fn steps(&self, probe: &Probe) -> Outcome<Steps> {
+    pub(super) fn steps(&self, probe: &Probe) -> PictureResult<Steps> {
         Steps::new(self, self.upright(probe))
     }
 

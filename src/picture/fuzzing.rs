@@ -1,9 +1,10 @@
 //! What fuzz targets and benchmarks need to reach inside. Not part of the interface: behind the feature `fuzzing`.
 
 use super::choices::{Filter, Pixels};
-use super::colour::Channels;
-use super::geometry::{self, Fit, Size2};
-use super::resample::{self, Job, Path, Resampler};
+use super::pixels::colour::Channels;
+use super::resample::code_path::CodePath;
+use super::resample::{self, Job, Resampler};
+use super::size::geometry::{self, Fit, Size2};
 
 /// Resamples `pixels` (height times width times 1 or 3 channels) by every code that this machine has; the portable one comes first. None where
 /// the sizes are refused.
@@ -37,7 +38,7 @@ pub fn resample_every_way(
     let mut resampler = Resampler::default();
     let mut made = Vec::new();
     for ground in [0x55, 0xaa] {
-        for path in Path::all() {
+        for path in CodePath::all() {
             let mut out = vec![ground; length];
             resampler.resample_on(path, &job, &placement, target, &mut out);
             made.push(out);
@@ -49,17 +50,17 @@ pub fn resample_every_way(
 /// A resampler alone, for benchmarks.
 pub struct Resize {
     resampler: Resampler,
-    path: Path,
+    path: CodePath,
 }
 
 impl Default for Resize {
     fn default() -> Self {
-        Self::on(Path::best())
+        Self::on(CodePath::best())
     }
 }
 
 impl Resize {
-    fn on(path: Path) -> Self {
+    fn on(path: CodePath) -> Self {
         Self {
             resampler: Resampler::default(),
             path,
@@ -68,7 +69,7 @@ impl Resize {
 
     /// One for each code that this machine has, better ones last, with its name.
     pub fn every_way() -> Vec<(&'static str, Self)> {
-        Path::all().map(|path| (path.name(), Self::on(path))).collect()
+        CodePath::all().map(|path| (path.name(), Self::on(path))).collect()
     }
 
     /// Stretches `pixels` (height, width, channels 1 or 3) into `out` (target height and width, as many channels).

@@ -1,17 +1,15 @@
 //! From a file's bytes to final pixels, with all scratch kept from one picture to the next.
 
-use super::Outcome;
 use super::choices::{Alpha, SixteenBit};
-use super::colour::{self, Channels, Place, Source};
-use super::decode::Decoder;
-use super::geometry::{self, Size2};
-use super::own_mode::OwnMode;
-use super::probe::{Mode, Probe};
-use super::resample::{Job, Resampler};
-use super::samples::{Samples, room};
+use super::fault::PictureResult;
+use super::format::{Decoder, Mode, Probe};
+use super::pixels::colour::{self, Channels, Converted, Source};
+use super::pixels::samples::{Samples, room};
+use super::pixels::turn::turn;
+use super::resample::{Job, OwnMode, Resampler};
+use super::size::geometry::{self, Size2};
 use super::spec::{ImageSpec, Size};
 use super::steps::Steps;
-use super::turn::turn;
 
 /// The shape of the pixels that [`Preparer::prepare`] has made: height times width times channels bytes, rows from the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +53,7 @@ impl Preparer {
 
     /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` then holds the pixels (of
     /// [`Size::Encoded`], the file) and nothing else; after a fault, anything.
-    pub fn prepare(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> Outcome<Prepared> {
+    pub fn prepare(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> PictureResult<Prepared> {
         let (steps, channels, key) = self.decode(bytes, probe, spec)?;
         let size = steps.size();
         let made = Prepared {
@@ -106,13 +104,13 @@ impl Preparer {
 
     /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing but what comes
     /// before the colours.
-    pub fn decode_only(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<u32> {
+    pub fn decode_only(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> PictureResult<u32> {
         self.decode(bytes, probe, spec).map(|(_, channels, _)| channels.count() as u32)
     }
 
     /// To gray or RGB in [`Self::plain`], turned, and resized as far as that comes before; it may be longer than the picture. Which colour is to
     /// become white later.
-    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> Outcome<(Steps, Channels, Option<[u8; 3]>)> {
+    fn decode(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> PictureResult<(Steps, Channels, Option<[u8; 3]>)> {
         spec.admit(probe)?;
         let steps = spec.steps(probe)?;
         let mut samples = self.decoder.decode(bytes, probe)?;
@@ -155,8 +153,8 @@ impl Preparer {
             palette: &self.decoder.palette,
             key: self.decoder.key,
         };
-        let (place, channels) = colour::convert(&source, spec.sixteen_bit, spec.alpha, &mut self.plain);
-        if let Place::Source = place {
+        let (converted, channels) = colour::convert(&source, spec.sixteen_bit, spec.alpha, &mut self.plain);
+        if let Converted::InPlace = converted {
             std::mem::swap(&mut self.plain, &mut self.decoder.pixels);
         }
         let samples = match channels {

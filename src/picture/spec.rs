@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Alpha, Color, Filter, Pixels, SixteenBit};
-use super::geometry::Fit;
-use super::profile::{Backend, Profile, Said};
+use super::size::geometry::Fit;
+use super::size::profile::{Backend, Overrides, Profile};
 use crate::error::{Error, Result};
 
 /// The longest side of a target, in pixels. Beyond it a JPEG could not be written either.
@@ -101,13 +101,13 @@ impl TryFrom<Wire> for ImageSpec {
             Kind::Original => Size::Original,
             Kind::Encoded => Size::Encoded,
             Kind::Profile => {
-                let said = Said {
+                let overrides = Overrides {
                     backend: wire.backend,
                     area: [wire.min_pixels, wire.max_pixels],
                     image_area: [wire.image_min_pixels, wire.image_max_pixels],
                 };
                 let name = wire.name.ok_or("missing field `name`")?;
-                Size::Profile(Profile::new(&name, said, DEFAULT_DECODE_LIMIT)?)
+                Size::Profile(Profile::new(&name, overrides, DEFAULT_DECODE_LIMIT)?)
             }
             Kind::Resize => Size::Resize {
                 height: side("height", wire.height)?,

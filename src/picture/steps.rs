@@ -1,12 +1,12 @@
 //! The way of one picture to its size: which resizes, in which order, in which mode and arithmetic.
 
 use super::choices::{Filter, Pixels};
-use super::geometry::{self, Fit, Placement, Size2};
-use super::profile::{Backend, Before, Profile, Resizes, Rule};
+use super::fault::{Fault, PictureResult};
 use super::resample::{self, Step};
-use super::size_rules::{Budget, Centre, LlamaFactory, SmartResize, shortest_edge};
+use super::size::geometry::{self, Fit, Placement, Size2};
+use super::size::profile::{Backend, Before, Profile, Resizes, Rule};
+use super::size::rules::{Budget, Centre, LlamaFactory, SmartResize, shortest_edge};
 use super::spec::{ImageSpec, Size};
-use super::{Fault, Outcome};
 use crate::finding::Code;
 
 /// The most resizes of any spec: five of LLaMA-Factory's, and the processor's.
@@ -25,7 +25,7 @@ pub(super) struct Steps {
 
 impl Steps {
     /// What this spec does with a picture of this size (turned already); refused where the library would refuse it.
-    pub(super) fn new(spec: &ImageSpec, size: Size2) -> Outcome<Self> {
+    pub(super) fn new(spec: &ImageSpec, size: Size2) -> PictureResult<Self> {
         let mut steps = Self {
             each: [None; MOST],
             count: 0,
@@ -70,7 +70,7 @@ impl Steps {
     }
 
     /// The trainer's resizes, and the processor's.
-    fn follow(&mut self, profile: &Profile, pillow: Pixels) -> Outcome<()> {
+    fn follow(&mut self, profile: &Profile, pillow: Pixels) -> PictureResult<()> {
         let (known, source) = (profile.known, self.size);
         let refused = || aspect(source, known.name);
         if known.before == Before::LlamaFactory {
@@ -118,12 +118,12 @@ impl Steps {
         Ok(())
     }
 
-    fn stretch(&mut self, target: Size2, filter: Filter, arithmetic: Pixels, in_own_mode: bool) -> Outcome<()> {
+    fn stretch(&mut self, target: Size2, filter: Filter, arithmetic: Pixels, in_own_mode: bool) -> PictureResult<()> {
         let placement = geometry::place(self.size, target, Fit::Stretch);
         self.push(placement, target, filter, arithmetic, in_own_mode)
     }
 
-    fn push(&mut self, placement: Placement, target: Size2, filter: Filter, arithmetic: Pixels, in_own_mode: bool) -> Outcome<()> {
+    fn push(&mut self, placement: Placement, target: Size2, filter: Filter, arithmetic: Pixels, in_own_mode: bool) -> PictureResult<()> {
         let from = self.size;
         if resample::is_beyond_pillow(from, placement.scaled, filter) {
             let message = format!(

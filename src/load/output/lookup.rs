@@ -8,6 +8,7 @@
     expect(unsafe_code, reason = "loads and stores of registers, and calls of code compiled for AVX-512")
 )]
 
+use crate::cpu::Avx512Vbmi;
 use crate::picture::PatchShape;
 
 /// Pixels that are taken apart at once: the planes stay in the nearest cache until they are looked up.
@@ -33,8 +34,8 @@ impl<'a> Lookup<'a> {
     fn look_up(&self, from: &[u8], to: &mut [u16]) {
         assert_eq!(from.len(), to.len(), "a number for each byte");
         #[cfg(target_arch = "x86_64")]
-        if vbmi::is_there() {
-            // SAFETY: the machine has these instructions, as was just seen (in a cached word).
+        if Avx512Vbmi::detect().is_some() {
+            // SAFETY: the machine has these instructions, as was just seen.
             unsafe { vbmi::look_up(&self.halves, from, to) };
             return;
         }
@@ -109,17 +110,14 @@ pub(super) fn look_up_patches<const C: usize>(
 
 /// Whether many bytes are looked up at once here.
 fn is_fast() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return vbmi::is_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    Avx512Vbmi::detect().is_some()
 }
 
 /// The channels of pixels, each by itself.
 fn take_apart(pixels: &[u8], apart: &mut [[u8; BLOCK]; 3]) {
     #[cfg(target_arch = "x86_64")]
-    if vbmi::is_there() {
-        // SAFETY: the machine has these instructions, as was just seen (in a cached word).
+    if Avx512Vbmi::detect().is_some() {
+        // SAFETY: the machine has these instructions, as was just seen.
         unsafe { vbmi::take_apart(pixels, apart) };
         return;
     }
@@ -161,11 +159,6 @@ mod vbmi {
 
     /// The bytes of a register.
     const LANES: usize = 64;
-
-    /// Whether the machine has all that this needs.
-    pub(super) fn is_there() -> bool {
-        std::is_x86_feature_detected!("avx512bw") && std::is_x86_feature_detected!("avx512vbmi")
-    }
 
     /// Half of the bytes of a table, low or high, in registers.
     struct Half([__m512i; 4]);

@@ -13,9 +13,10 @@ use std::arch::x86_64::{
     _mm256_unpackhi_epi8, _mm256_unpacklo_epi8,
 };
 
-use super::coefficients::{LOW_BITS, Pair, Rounding, Table};
+use super::coefficients::{LOW_BITS, Pair, Rounding, Weights};
 use super::passes::{TILE, passes};
-use super::portable::{self, Scratch};
+use super::portable::{self, TurnBuffers};
+use crate::cpu::Avx2;
 
 type Vector = __m256i;
 
@@ -23,12 +24,11 @@ type Vector = __m256i;
 const LANES: usize = 32;
 
 /// As [`portable::vertical`].
-pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
-    assert!(std::is_x86_feature_detected!("avx2"));
+pub(super) fn vertical(_: Avx2, from: &[u8], first: usize, row: usize, table: &Weights, to: &mut [u8]) {
     if row < LANES {
         return portable::vertical(from, first, row, table, to);
     }
-    // SAFETY: the machine has AVX2, as was just seen (in a cached word).
+    // SAFETY: the machine has AVX2, as a value of that type proves.
     unsafe {
         match table.rounding() {
             Rounding::Pillow => vertical_pass::<true>(from, first, row, table, to),
@@ -38,17 +38,16 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
 }
 
 /// As [`portable::horizontal`].
-pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
-    assert!(std::is_x86_feature_detected!("avx2"));
+pub(super) fn horizontal<const C: usize>(_: Avx2, from: &[u8], row: usize, table: &Weights, to: &mut [u8], buffers: &mut TurnBuffers) {
     let (first, end) = table.reach();
     if (end - first) * C < TILE || table.len() * C < TILE {
-        return portable::horizontal::<C>(from, row, table, to, scratch);
+        return portable::horizontal::<C>(from, row, table, to, buffers);
     }
-    // SAFETY: the machine has AVX2, as was just seen (in a cached word).
+    // SAFETY: the machine has AVX2, as a value of that type proves.
     unsafe {
         match table.rounding() {
-            Rounding::Pillow => horizontal_pass::<C, true>(from, row, table, to, scratch),
-            Rounding::Torch => horizontal_pass::<C, false>(from, row, table, to, scratch),
+            Rounding::Pillow => horizontal_pass::<C, true>(from, row, table, to, buffers),
+            Rounding::Torch => horizontal_pass::<C, false>(from, row, table, to, buffers),
         }
     }
 }

@@ -11,27 +11,22 @@ use std::arch::x86_64::{
 };
 
 use super::avx2;
-use super::coefficients::{LOW_BITS, Pair, Rounding, Table};
+use super::coefficients::{LOW_BITS, Pair, Rounding, Weights};
 use super::passes::{TILE, passes};
-use super::portable::Scratch;
+use super::portable::TurnBuffers;
+use crate::cpu::Avx512Vnni;
 
 type Vector = __m512i;
 
 /// Lanes that are summed at once: the bytes of a register.
 const LANES: usize = 64;
 
-/// Whether the machine has all that this needs.
-pub(super) fn is_there() -> bool {
-    std::is_x86_feature_detected!("avx512bw") && std::is_x86_feature_detected!("avx512vnni")
-}
-
 /// As [`avx2::vertical`].
-pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
-    assert!(is_there());
+pub(super) fn vertical(set: Avx512Vnni, from: &[u8], first: usize, row: usize, table: &Weights, to: &mut [u8]) {
     if row < LANES {
-        return avx2::vertical(from, first, row, table, to);
+        return avx2::vertical(set.avx2(), from, first, row, table, to);
     }
-    // SAFETY: the machine has these instructions, as was just seen (in a cached word).
+    // SAFETY: the machine has these instructions, as `set` proves.
     unsafe {
         match table.rounding() {
             Rounding::Pillow => vertical_pass::<true>(from, first, row, table, to),
@@ -41,17 +36,23 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
 }
 
 /// As [`avx2::horizontal`].
-pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
-    assert!(is_there());
+pub(super) fn horizontal<const C: usize>(
+    set: Avx512Vnni,
+    from: &[u8],
+    row: usize,
+    table: &Weights,
+    to: &mut [u8],
+    buffers: &mut TurnBuffers,
+) {
     let (first, end) = table.reach();
     if (end - first) * C < TILE || table.len() * C < TILE {
-        return avx2::horizontal::<C>(from, row, table, to, scratch);
+        return avx2::horizontal::<C>(set.avx2(), from, row, table, to, buffers);
     }
-    // SAFETY: the machine has these instructions, as was just seen (in a cached word).
+    // SAFETY: the machine has these instructions, as `set` proves.
     unsafe {
         match table.rounding() {
-            Rounding::Pillow => horizontal_pass::<C, true>(from, row, table, to, scratch),
-            Rounding::Torch => horizontal_pass::<C, false>(from, row, table, to, scratch),
+            Rounding::Pillow => horizontal_pass::<C, true>(from, row, table, to, buffers),
+            Rounding::Torch => horizontal_pass::<C, false>(from, row, table, to, buffers),
         }
     }
 }

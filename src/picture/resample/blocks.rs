@@ -4,7 +4,7 @@
 //! A block is [`BLOCK`] bytes of a row of the result that lie side by side, whatever their channels. Its weights are taken four at a time,
 //! which is a group: 64 bytes of the source, to where an index sends them, times weights that are split into bytes.
 
-use super::coefficients::Table;
+use super::coefficients::Weights;
 
 /// The bytes of a register, which are also those of the source that a group may use.
 pub(super) const LANES: usize = 64;
@@ -72,8 +72,8 @@ pub(super) struct Blocks {
 impl Blocks {
     /// None where the row or its result is too short, where a group needs more bytes than a register has, as it does when the result is
     /// several times smaller, where a weight is too large to be split, and where the plan would be too long.
-    pub(super) fn new<const C: usize>(table: &Table) -> Option<Self> {
-        let split = Split::of(table.weights())?;
+    pub(super) fn new<const C: usize>(table: &Weights) -> Option<Self> {
+        let split = Split::of(table.all())?;
         let (wanted, end) = (table.len() * C, table.reach().1 * C);
         if wanted < BLOCK || end < LANES {
             return None;
@@ -106,7 +106,7 @@ impl Blocks {
 }
 
 /// A group of the block whose first byte is `first`; it starts at `last` at the latest.
-fn group<const C: usize>(table: &Table, first: usize, number: usize, last: usize, split: Split) -> Option<Group> {
+fn group<const C: usize>(table: &Weights, first: usize, number: usize, last: usize, split: Split) -> Option<Group> {
     // For each product: the byte of the row, and the weight.
     let products = |sum: usize| {
         let (start, weights) = table.get((first + sum) / C);
@@ -137,13 +137,12 @@ fn group<const C: usize>(table: &Table, first: usize, number: usize, last: usize
 
 #[cfg(test)]
 mod tests {
-    use super::super::axis;
-    use super::super::coefficients::Rounding;
+    use super::super::coefficients::{Axis, Rounding};
     use super::*;
     use crate::picture::choices::Filter;
 
-    fn table(input: u32, output: u32, filter: Filter, rounding: Rounding) -> Table {
-        Table::new(axis(input, output, 0, output), filter, rounding)
+    fn table(input: u32, output: u32, filter: Filter, rounding: Rounding) -> Weights {
+        Weights::new(Axis::new(input, output, 0, output), filter, rounding)
     }
 
     #[test]
@@ -151,8 +150,12 @@ mod tests {
         for (input, output) in [(512, 448), (512, 224), (240, 448), (640, 224), (64, 16)] {
             for filter in [Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos] {
                 let table = table(input, output, filter, Rounding::Pillow);
-                assert!(table.blocks::<1>().is_some(), "{input} {output} {filter:?}");
-                assert_eq!(table.blocks::<3>().is_some(), input <= 3 * output, "{input} {output} {filter:?}");
+                assert!(Blocks::new::<1>(&table).is_some(), "{input} {output} {filter:?}");
+                assert_eq!(
+                    Blocks::new::<3>(&table).is_some(),
+                    input <= 3 * output,
+                    "{input} {output} {filter:?}"
+                );
             }
         }
     }
@@ -160,15 +163,15 @@ mod tests {
     #[test]
     fn what_does_not_fit_has_none() {
         for (input, output) in [(63, 63), (512, 15), (1000, 100)] {
-            assert!(table(input, output, Filter::Bicubic, Rounding::Pillow).blocks::<1>().is_none());
+            assert!(Blocks::new::<1>(&table(input, output, Filter::Bicubic, Rounding::Pillow)).is_none());
         }
         // A plan that would be too long.
-        assert!(table(60_000, 50_000, Filter::Lanczos, Rounding::Pillow).blocks::<3>().is_none());
+        assert!(Blocks::new::<3>(&table(60_000, 50_000, Filter::Lanczos, Rounding::Pillow)).is_none());
     }
 
     #[test]
     fn weights_of_16_bits_are_mostly_split_in_two() {
-        let split = |filter, rounding| table(512, 448, filter, rounding).blocks::<3>().map(Blocks::split);
+        let split = |filter, rounding| Blocks::new::<3>(&table(512, 448, filter, rounding)).map(|blocks| blocks.split());
         assert_eq!(split(Filter::Bicubic, Rounding::Pillow), Some(Split::Three));
         assert_eq!(split(Filter::Bicubic, Rounding::Torch), Some(Split::Two));
     }

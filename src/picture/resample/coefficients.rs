@@ -1,12 +1,6 @@
 //! The weights of a resampling pass: `precompute_coeffs` and `normalize_coeffs_8bpc` of `Resample.c`; and, of torch, what
 //! `_compute_index_ranges_int16_weights` of `UpSampleKernel.cpp` makes of the same weights.
 
-use std::sync::Arc;
-#[cfg(target_arch = "x86_64")]
-use std::sync::OnceLock;
-
-#[cfg(target_arch = "x86_64")]
-use super::blocks::Blocks;
 use crate::picture::choices::Filter;
 
 /// Bits behind the point of a weight: 8 for the result, 2 because a sum may be negative or exceed 1.
@@ -24,13 +18,7 @@ pub(super) enum Rounding {
 /// The bits of the lower part of a weight, where it is split.
 pub(super) const LOW_BITS: i32 = 12;
 
-/// The tables that a worker keeps. A data set has few sizes; a picture takes two tables.
-const KEPT: usize = 16;
-
-/// Tables of more weights than this are not kept: 4 MiB.
-const MAX_KEPT_WEIGHTS: usize = 1 << 20;
-
-/// What a table depends on.
+/// What weights depend on, besides the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Axis {
     /// The pixels of the source.
@@ -41,6 +29,18 @@ pub(super) struct Axis {
     pub(super) first: u32,
     /// How many are wanted.
     pub(super) count: u32,
+}
+
+impl Axis {
+    /// From `input` pixels to `output` ones, of which `count` are wanted from `first` on.
+    pub(super) fn new(input: u32, output: u32, first: u32, count: u32) -> Self {
+        Self {
+            input,
+            output,
+            first,
+            count,
+        }
+    }
 }
 
 /// Two weights that follow each other, each split in a higher part (with its sign) and a lower one of [`LOW_BITS`] bits: as 16-bit
@@ -73,24 +73,21 @@ impl Pair {
 
 /// For each wanted pixel of the result: where its pixels of the source begin, and their weights.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct Weights {
     /// The first pixel of the source, and the number of weights.
     spans: Vec<(u32, u32)>,
     /// The weights of each pixel, `stride` apart; those behind its number are zero.
-    weights: Vec<i32>,
+    all: Vec<i32>,
     stride: usize,
     /// The same weights two by two, half of the stride (rounded up) apart.
     pairs: Vec<Pair>,
     rounding: Rounding,
     /// The bits of a weight behind the point.
     precision: u32,
-    /// What the horizontal pass of [`super::vbmi`] makes of the weights when it first needs them, for one channel and for three.
-    #[cfg(target_arch = "x86_64")]
-    blocks: [OnceLock<Option<Blocks>>; 2],
 }
 
 /// The weights of one axis, not yet rounded.
-pub(super) struct Exact {
+pub(super) struct ExactWeights {
     scale: f64,
     support: f64,
     inverse: f64,
@@ -98,7 +95,7 @@ pub(super) struct Exact {
     input: u32,
 }
 
-impl Exact {
+impl ExactWeights {
     pub(super) fn new(axis: Axis, filter: Filter) -> Self {
         let (function, support) = kernel(filter);
         let scale = f64::from(axis.input) / f64::from(axis.output);
@@ -151,9 +148,9 @@ impl Exact {
     }
 }
 
-impl Table {
+impl Weights {
     pub(super) fn new(axis: Axis, filter: Filter, rounding: Rounding) -> Self {
-        let exact = Exact::new(axis, filter);
+        let exact = ExactWeights::new(axis, filter);
         let stride = exact.stride();
         let precision = match rounding {
             Rounding::Pillow => PRECISION_BITS,
@@ -176,21 +173,12 @@ impl Table {
             .collect();
         Self {
             spans,
-            weights,
+            all: weights,
             stride,
             pairs,
             rounding,
             precision,
-            #[cfg(target_arch = "x86_64")]
-            blocks: [OnceLock::new(), OnceLock::new()],
         }
-    }
-
-    /// The same weights as blocks of rows of `C` channels, where there can be such.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn blocks<const C: usize>(&self) -> Option<&Blocks> {
-        let blocks = &self.blocks[usize::from(C > 1)];
-        blocks.get_or_init(|| Blocks::new::<C>(self)).as_ref()
     }
 
     /// How the weights were rounded.
@@ -211,7 +199,7 @@ impl Table {
     /// Where the pixels of the source for this one begin, and their weights.
     pub(super) fn get(&self, i: usize) -> (usize, &[i32]) {
         let (start, count) = self.spans[i];
-        (start as usize, &self.weights[i * self.stride..][..count as usize])
+        (start as usize, &self.all[i * self.stride..][..count as usize])
     }
 
     /// Likewise two by two, and their number (of single ones).
@@ -228,9 +216,8 @@ impl Table {
     }
 
     /// All weights, in no order that matters.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn weights(&self) -> &[i32] {
-        &self.weights
+    pub(super) fn all(&self) -> &[i32] {
+        &self.all
     }
 
     /// The first pixel of the source that is needed, and the first behind them.
@@ -306,28 +293,6 @@ fn sinc(x: f64) -> f64 {
     x.sin() / x
 }
 
-/// The tables that were used last, newest first.
-#[derive(Default)]
-pub(super) struct Cache {
-    kept: Vec<(Axis, Filter, Arc<Table>)>,
-}
-
-impl Cache {
-    pub(super) fn get(&mut self, axis: Axis, filter: Filter, rounding: Rounding) -> Arc<Table> {
-        let wanted = (axis, filter, rounding);
-        if let Some(at) = self.kept.iter().position(|(a, f, table)| (*a, *f, table.rounding) == wanted) {
-            self.kept[..=at].rotate_right(1);
-            return self.kept[0].2.clone();
-        }
-        let table = Arc::new(Table::new(axis, filter, rounding));
-        if table.weights.len() <= MAX_KEPT_WEIGHTS {
-            self.kept.truncate(KEPT - 1);
-            self.kept.insert(0, (axis, filter, table.clone()));
-        }
-        table
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -345,7 +310,7 @@ mod tests {
     fn weights_sum_to_one_but_for_rounding() {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos] {
             for (input, output) in [(1, 7), (7, 1), (512, 448), (240, 448), (1000, 3)] {
-                let table = Table::new(whole(input, output), filter, Rounding::Pillow);
+                let table = Weights::new(whole(input, output), filter, Rounding::Pillow);
                 for i in 0..table.len() {
                     let (start, weights) = table.get(i);
                     assert!(!weights.is_empty() && start + weights.len() <= input as usize);
@@ -364,8 +329,8 @@ mod tests {
 
     #[test]
     fn a_window_is_a_part_of_the_whole() {
-        let all = Table::new(whole(630, 480), Filter::Bicubic, Rounding::Pillow);
-        let part = Table::new(
+        let all = Weights::new(whole(630, 480), Filter::Bicubic, Rounding::Pillow);
+        let part = Weights::new(
             Axis {
                 input: 630,
                 output: 480,
@@ -377,18 +342,6 @@ mod tests {
         );
         for i in 0..448 {
             assert_eq!(part.get(i), all.get(i + 16));
-        }
-    }
-
-    #[test]
-    fn the_cache_gives_the_same_table_and_stays_small() {
-        let mut cache = Cache::default();
-        let first = cache.get(whole(512, 448), Filter::Bicubic, Rounding::Pillow);
-        for output in 1..100 {
-            cache.get(whole(50, output), Filter::Bilinear, Rounding::Pillow);
-            let again = cache.get(whole(512, 448), Filter::Bicubic, Rounding::Pillow);
-            assert!(Arc::ptr_eq(&first, &again));
-            assert!(cache.kept.len() <= KEPT);
         }
     }
 }

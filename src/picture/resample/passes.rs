@@ -7,7 +7,7 @@
 macro_rules! passes {
     ($feature:literal) => {
         #[target_feature(enable = $feature)]
-        fn vertical_pass<const SPLIT: bool>(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+        fn vertical_pass<const SPLIT: bool>(from: &[u8], first: usize, row: usize, table: &Weights, to: &mut [u8]) {
             for (i, target) in to.chunks_exact_mut(row).enumerate() {
                 let (start, pairs, count) = table.pairs(i);
                 let rows = &from[(start - first) * row..][..count * row];
@@ -26,13 +26,13 @@ macro_rules! passes {
         fn horizontal_pass<const C: usize, const SPLIT: bool>(
             from: &[u8],
             row: usize,
-            table: &Table,
+            table: &Weights,
             to: &mut [u8],
-            scratch: &mut Scratch,
+            buffers: &mut TurnBuffers,
         ) {
             let (first, end) = table.reach();
             let (used, wanted) = ((end - first) * C, table.len() * C);
-            let (turned, result) = scratch.lanes(used, wanted, LANES);
+            let (turned, result) = buffers.lanes(used, wanted, LANES);
             for (from, to) in from.chunks(row * LANES).zip(to.chunks_mut(wanted * LANES)) {
                 turn_in(from, row, first * C, turned);
                 for (i, target) in result.chunks_exact_mut(C * LANES).enumerate() {

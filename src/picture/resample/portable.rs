@@ -3,21 +3,21 @@
 //! Both are one kernel: bytes that lie side by side ("lanes") get the same weights. In the vertical pass these are the samples of a
 //! row; for the horizontal one, blocks of rows are turned so that a block's rows are the lanes.
 
-use super::coefficients::Table;
+use super::coefficients::Weights;
 
 /// Lanes that are summed at once.
 const LANES: usize = 32;
 
-/// What the horizontal pass needs besides its input and output.
+/// The buffers of the horizontal pass, which takes its input in columns.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub(super) struct TurnBuffers {
     /// A block of rows, turned: [`LANES`] bytes (or as many as a register has) for each sample of a row.
     turned: Vec<u8>,
     /// The result, likewise.
     result: Vec<u8>,
 }
 
-impl Scratch {
+impl TurnBuffers {
     /// Room for a turned block of `used` samples a row in `lanes` rows, and for its result of `wanted` ones.
     pub(super) fn lanes(&mut self, used: usize, wanted: usize, lanes: usize) -> (&mut [u8], &mut [u8]) {
         self.turned.resize(used * lanes, 0);
@@ -27,7 +27,7 @@ impl Scratch {
 }
 
 /// Each row of `to` from rows of `from`; both have rows of `row` bytes, and the first row in `from` is number `first` of the picture.
-pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to: &mut [u8]) {
+pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Weights, to: &mut [u8]) {
     for (i, target) in to.chunks_exact_mut(row).enumerate() {
         let (start, weights) = table.get(i);
         let rows = &from[(start - first) * row..][..weights.len() * row];
@@ -53,10 +53,10 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Table, to:
 }
 
 /// Each row of `to` from the row of `from` at the same place; `C` samples a pixel.
-pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
+pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Weights, to: &mut [u8], buffers: &mut TurnBuffers) {
     let (first, end) = table.reach();
     let (used, wanted) = ((end - first) * C, table.len() * C);
-    let (turned, result) = scratch.lanes(used, wanted, LANES);
+    let (turned, result) = buffers.lanes(used, wanted, LANES);
     for (from, to) in from.chunks(row * LANES).zip(to.chunks_mut(wanted * LANES)) {
         turn_in(from, row, first * C, turned);
         for (i, target) in result.chunks_exact_mut(C * LANES).enumerate() {
@@ -72,7 +72,7 @@ pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table,
 }
 
 /// Half of the last bit that is kept, so that the shift rounds.
-fn half(table: &Table) -> i32 {
+fn half(table: &Weights) -> i32 {
     1 << (table.precision() - 1)
 }
 
@@ -82,7 +82,7 @@ fn add(sum: i32, weight: i32, sample: u8) -> i32 {
 }
 
 /// `clip8`.
-fn clip(sum: i32, table: &Table) -> u8 {
+fn clip(sum: i32, table: &Weights) -> u8 {
     (sum >> table.precision()).clamp(0, 255) as u8
 }
 
@@ -98,7 +98,7 @@ fn weigh(samples: &[u8], at: usize, step: usize, weights: &[i32], half: i32) -> 
     sums
 }
 
-fn store(sums: &[i32; LANES], to: &mut [u8], table: &Table) {
+fn store(sums: &[i32; LANES], to: &mut [u8], table: &Weights) {
     for (sample, sum) in to.iter_mut().zip(sums) {
         *sample = clip(*sum, table);
     }

@@ -1,6 +1,6 @@
 //! Gray of 16 bits: `ImagingResampleHorizontal_16bpc` and `ImagingResampleVertical_16bpc` of `Resample.c`. Rare, so plain.
 
-use super::coefficients::{Axis, Exact};
+use super::coefficients::{Axis, ExactWeights};
 use crate::picture::choices::Filter;
 
 /// Where the samples of one line stand: `i` of line `l` at `l * line + i * step`.
@@ -31,7 +31,7 @@ pub(super) fn resample(pixels: &[u8], [horizontal, vertical]: [Axis; 2], filter:
 
 /// One pass over `lines` lines, each along the axis; where nothing is scaled, a copy.
 fn pass(from: &[[u8; 2]], source: &Layout, axis: Axis, filter: Filter, lines: usize, to: &mut [[u8; 2]], result: &Layout) {
-    let exact = Exact::new(axis, filter);
+    let exact = ExactWeights::new(axis, filter);
     let mut weights = vec![0.0; exact.stride()];
     for pixel in 0..axis.count {
         let (mut start, mut count) = exact.fill(axis.first + pixel, &mut weights);

@@ -15,9 +15,10 @@ use std::arch::x86_64::{
 };
 
 use super::avx512;
-use super::blocks::{BLOCK, Group, LANES, Split};
-use super::coefficients::Table;
-use super::portable::Scratch;
+use super::blocks::{BLOCK, Blocks, Group, LANES, Split};
+use super::coefficients::Weights;
+use super::portable::TurnBuffers;
+use crate::cpu::{Avx512Vbmi, Avx512Vnni};
 
 /// Rows that a block is made of before the next one: what was fetched for one serves all, and the rows stay in a near cache. 16 are as good,
 /// 8 are 5 % slower.
@@ -26,21 +27,23 @@ const BAND: usize = 32;
 /// Rows that are summed at once: as many as fill a register with results.
 const ROWS: usize = 4;
 
-/// Whether the machine has all that this needs.
-pub(super) fn is_there() -> bool {
-    avx512::is_there() && std::is_x86_feature_detected!("avx512vbmi")
-}
-
-/// As [`avx512::horizontal`].
-pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Table, to: &mut [u8], scratch: &mut Scratch) {
-    assert!(is_there());
-    let Some(blocks) = table.blocks::<C>() else {
-        return avx512::horizontal::<C>(from, row, table, to, scratch);
+/// As [`avx512::horizontal`]; `blocks` are those of the table for `C` channels, where there can be such.
+pub(super) fn horizontal<const C: usize>(
+    (vnni, _): (Avx512Vnni, Avx512Vbmi),
+    from: &[u8],
+    row: usize,
+    table: &Weights,
+    blocks: Option<&Blocks>,
+    to: &mut [u8],
+    buffers: &mut TurnBuffers,
+) {
+    let Some(blocks) = blocks else {
+        return avx512::horizontal::<C>(vnni, from, row, table, to, buffers);
     };
     let (wanted, precision) = (table.len() * C, table.precision());
     for (from, to) in from.chunks(row * BAND).zip(to.chunks_mut(wanted * BAND)) {
         for (x, groups) in blocks.iter(wanted) {
-            // SAFETY: the machine has these instructions, as was just seen.
+            // SAFETY: the machine has these instructions, as values of their types prove.
             unsafe {
                 match blocks.split() {
                     Split::Three => block::<3>(from, row, groups, precision, &mut to[x..], wanted),

@@ -1,0 +1,7 @@
+//! Windows bitmaps.
+
+mod header;
+mod decode;
+
+pub(super) use decode::decode;
+pub(super) use header::Header;

@@ -1,0 +1,7 @@
+//! GIF.
+
+mod header;
+mod decode;
+
+pub(super) use decode::Gif;
+pub(super) use header::Header;

@@ -1,0 +1,7 @@
+//! JPEG.
+
+mod header;
+mod decode;
+
+pub(super) use decode::{Hunch, decode, decode_part};
+pub(super) use header::Header;
