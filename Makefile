@@ -141,7 +141,7 @@ wheel: $(VENV)/.setup ## the wheel and the source archive, in dist/
 	maturin build --release --locked --features python,require-simd --sdist --out dist
 
 docs: $(VENV)/.develop ## write docs/findings.md from the catalogue
-	python -m mmno_fast.catalogue > docs/findings.md.new
+	python -m mmno_fast.report.catalogue > docs/findings.md.new
 	mv docs/findings.md.new docs/findings.md
 
 # The sanitiser is behind a flag of the stable compiler. C is built for it, too, and counts what it reaches (`fuzz/src/reached.c`), with

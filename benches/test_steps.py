@@ -8,7 +8,7 @@ import mmno_fast as mf
 import numpy as np
 import pytest
 from mmno_fast import _core
-from mmno_fast.building import Engine
+from mmno_fast.jobs.build import Engine
 from mmno_fast.reference.pictures import decode
 from mmno_fast.reference.scan import Options, Source, scan_source
 from pytest_benchmark.fixture import BenchmarkFixture

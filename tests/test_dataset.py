@@ -137,7 +137,7 @@ def test_rows_in_order_are_not_copied(tmp_path):
 
 
 def test_text_beyond_what_one_block_holds_is_cut_into_blocks(dataset, monkeypatch):
-    from mmno_fast import row_table
+    from mmno_fast.data import row_table
 
     whole = dataset.rows
     monkeypatch.setattr(row_table, "_BLOCK_ROWS", 7)

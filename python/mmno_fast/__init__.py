@@ -25,18 +25,18 @@ if TYPE_CHECKING:
         StateError,
         __version__,
     )
-    from mmno_fast.batch import Batch
-    from mmno_fast.building import BuildReport, build
-    from mmno_fast.checking import CheckReport, check
-    from mmno_fast.dataset import Dataset, open  # noqa: A004 - `mf.open` is the name that users expect
-    from mmno_fast.loader import Loader
-    from mmno_fast.output import Output
-    from mmno_fast.picture import Patches, TokenPlan, plan_tokens, read_picture
-    from mmno_fast.pictures import LabelledPictures, Picture, Pictures
-    from mmno_fast.rows import Selection
-    from mmno_fast.specs import Encoded, ImageSpec, Original, Profile, Resize, profiles
-    from mmno_fast.verifying import VerifyReport, verify
-    from mmno_fast.waiting import LoaderStats
+    from mmno_fast.data.dataset import Dataset, open  # noqa: A004 - `mf.open` is the name that users expect
+    from mmno_fast.data.decode import Patches, TokenPlan, plan_tokens, read_picture
+    from mmno_fast.data.pictures import LabelledPictures, Picture, Pictures
+    from mmno_fast.data.rows import Selection
+    from mmno_fast.jobs.build import BuildReport, build
+    from mmno_fast.jobs.check import CheckReport, check
+    from mmno_fast.jobs.verify import VerifyReport, verify
+    from mmno_fast.loading.batch import Batch
+    from mmno_fast.loading.loader import Loader
+    from mmno_fast.loading.stats import LoaderStats
+    from mmno_fast.spec.image import Encoded, ImageSpec, Original, Profile, Resize, profiles
+    from mmno_fast.spec.output import Output
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 """What CLIP's image processor subtracts from red, green and blue, for pixels in 0..1."""
@@ -45,39 +45,39 @@ CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
 
 # name -> module it lives in
 _LAZY: Final = {
-    "Batch": "batch",
-    "BuildReport": "building",
-    "CheckReport": "checking",
+    "Batch": "loading.batch",
+    "BuildReport": "jobs.build",
+    "CheckReport": "jobs.check",
     "ClosedError": "_core",
     "DataError": "_core",
-    "Dataset": "dataset",
-    "Encoded": "specs",
-    "ImageSpec": "specs",
-    "LabelledPictures": "pictures",
-    "Loader": "loader",
-    "LoaderStats": "waiting",
+    "Dataset": "data.dataset",
+    "Encoded": "spec.image",
+    "ImageSpec": "spec.image",
+    "LabelledPictures": "data.pictures",
+    "Loader": "loading.loader",
+    "LoaderStats": "loading.stats",
     "MmnoError": "_core",
-    "Original": "specs",
-    "Output": "output",
-    "Patches": "picture",
-    "Picture": "pictures",
-    "Pictures": "pictures",
-    "Profile": "specs",
+    "Original": "spec.image",
+    "Output": "spec.output",
+    "Patches": "data.decode",
+    "Picture": "data.pictures",
+    "Pictures": "data.pictures",
+    "Profile": "spec.image",
     "Progress": "_core",
-    "Resize": "specs",
-    "Selection": "rows",
+    "Resize": "spec.image",
+    "Selection": "data.rows",
     "ShardError": "_core",
     "StateError": "_core",
-    "TokenPlan": "picture",
-    "VerifyReport": "verifying",
+    "TokenPlan": "data.decode",
+    "VerifyReport": "jobs.verify",
     "__version__": "_core",
-    "build": "building",
-    "check": "checking",
-    "open": "dataset",
-    "plan_tokens": "picture",
-    "profiles": "specs",
-    "read_picture": "picture",
-    "verify": "verifying",
+    "build": "jobs.build",
+    "check": "jobs.check",
+    "open": "data.dataset",
+    "plan_tokens": "data.decode",
+    "profiles": "spec.image",
+    "read_picture": "data.decode",
+    "verify": "jobs.verify",
 }
 
 __all__ = [

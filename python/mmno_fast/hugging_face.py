@@ -7,8 +7,8 @@ from typing import Any, Literal
 import datasets
 import pyarrow as pa
 
-from mmno_fast.rows import Rows, parsed
-from mmno_fast.shard import widened
+from mmno_fast.data.rows import Rows, parsed
+from mmno_fast.data.shard import widened
 
 
 class _Looked:

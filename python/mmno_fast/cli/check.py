@@ -9,13 +9,14 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from mmno_fast import _core, checking
+from mmno_fast import _core
 from mmno_fast.cli import options
 from mmno_fast.cli.consoles import show, write_json
 from mmno_fast.cli.exits import FAILED, WRONG_USE, Stop
 from mmno_fast.cli.progress import shown
-from mmno_fast.specs import DECODE_LIMIT, Original, SixteenBit
-from mmno_fast.tables import listing, severity_text
+from mmno_fast.jobs import check as job
+from mmno_fast.report.looks import listing, severity_text
+from mmno_fast.spec.image import DECODE_LIMIT, Original, SixteenBit
 
 EXAMPLES = """\
 Examples:
@@ -54,7 +55,7 @@ def check(
     strip_prefix: options.StripPrefix = None,
     no_follow_links: options.NoFollowLinks = False,
     placeholders: options.PlaceholdersOption = "required",
-    max_line_bytes: options.MaxLineBytes = checking.MAX_LINE_BYTES,
+    max_line_bytes: options.MaxLineBytes = job.MAX_LINE_BYTES,
     json: options.Json = None,
     findings: Annotated[
         Path | None,
@@ -80,7 +81,7 @@ def check(
     image = Original(**common) if profile is None else options.parse_profile(profile, **common)
     counters = _core.Progress()
     with shown(counters):
-        report = checking.check(
+        report = job.check(
             options.texts(sources),
             options.texts(images) or None,
             image=image,

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from mmno_fast import _core
-from mmno_fast.checking import Placeholders
-from mmno_fast.specs import Profile, profiles
+from mmno_fast.jobs.check import Placeholders
+from mmno_fast.spec.image import Profile, profiles
 
 _BYTE_UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _SIZE: Final = re.compile(r"(\d+)(?:x(\d+))?")

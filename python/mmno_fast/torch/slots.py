@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmno_fast.output import Output
-from mmno_fast.pictures import LabelledPictures
-from mmno_fast.rows import Rows
-from mmno_fast.samples import Source, contents_of
+from mmno_fast.data.pictures import LabelledPictures
+from mmno_fast.data.rows import Rows
+from mmno_fast.loading.samples import Source, contents_of
+from mmno_fast.spec.output import Output
 from mmno_fast.torch.batch import DTYPES
 
 _LOG = logging.getLogger("mmno_fast")

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mmno_fast import _core, manifest
+from mmno_fast import _core
+from mmno_fast.data import manifest
+from mmno_fast.data.pictures import Pictures, distinct
+from mmno_fast.data.row_table import columns_in_order
+from mmno_fast.data.schemas import rows_schema
+from mmno_fast.data.shard import Shard, widened
 from mmno_fast.errors import shard_error
-from mmno_fast.pictures import Pictures, distinct
-from mmno_fast.row_table import columns_in_order
-from mmno_fast.schemas import rows_schema
-from mmno_fast.shard import Shard, widened
 
 if TYPE_CHECKING:
     import pyarrow as pa

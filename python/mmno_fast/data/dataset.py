@@ -8,23 +8,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mmno_fast import _core, specs
-from mmno_fast.checking import MAX_LINE_BYTES, Placeholders
-from mmno_fast.contents import Contents, ShardContents, fingerprint_of_rows, read_rejects
+from mmno_fast import _core
+from mmno_fast.data.contents import Contents, ShardContents, fingerprint_of_rows, read_rejects
+from mmno_fast.data.raw import Opening, RawContents
+from mmno_fast.data.rows import Rows
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
 from mmno_fast.errors import shard_error
-from mmno_fast.raw import Opening, RawContents
-from mmno_fast.rows import Rows
-from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
+from mmno_fast.jobs.check import MAX_LINE_BYTES, Placeholders
+from mmno_fast.spec.image import ImageSpec, Original, from_dict
 
 if TYPE_CHECKING:
-    from mmno_fast.rows import RowNumbers
+    from mmno_fast.data.rows import RowNumbers
 
 
 def open(  # noqa: A001 - `mf.open` is the name that users expect
     path: Sources,
     images: Roots | None = None,
     *,
-    image: specs.ImageSpec | None = None,
+    image: ImageSpec | None = None,
     rejects: AnyPath | Iterable[tuple[str, int]] | None = None,
     placeholders: Placeholders = "required",
     strip_prefix: str | None = None,
@@ -77,7 +78,7 @@ def open(  # noqa: A001 - `mf.open` is the name that users expect
         opening = Opening(
             sources=tuple(named_sources(path)),
             roots=tuple(checked_roots(images)),
-            image=image or specs.Original(),
+            image=image or Original(),
             rejects=_rejected(rejects),
             placeholders=placeholders,
             strip_prefix=strip_prefix,
@@ -150,13 +151,13 @@ class Dataset(Rows):
         return contents.rejected
 
     @property
-    def spec(self) -> specs.ImageSpec:
+    def spec(self) -> ImageSpec:
         """What becomes of the pictures.
 
         Raises:
             ValueError: A kind of spec that this version does not know.
         """
-        return specs.from_dict(self.open_contents().spec)
+        return from_dict(self.open_contents().spec)
 
     @property
     def row_numbers(self) -> RowNumbers | None:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.contents import Pixels, in_order_of_use, offsets_and_values
+from mmno_fast.data.contents import Pixels, in_order_of_use, offsets_and_values
+from mmno_fast.data.pictures import Pictures
+from mmno_fast.data.schemas import pictures_schema, rows_schema
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
-from mmno_fast.pictures import Pictures
-from mmno_fast.schemas import pictures_schema, rows_schema
-from mmno_fast.specs import ImageSpec
+from mmno_fast.spec.image import ImageSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa

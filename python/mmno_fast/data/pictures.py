@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
+from mmno_fast.data.schemas import pictures_schema
+from mmno_fast.data.shard import Pixels, widened
 from mmno_fast.errors import shard_error
-from mmno_fast.schemas import pictures_schema
-from mmno_fast.shard import Pixels, widened
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mmno_fast.contents import Contents
-    from mmno_fast.dataset import Dataset
+    from mmno_fast.data.contents import Contents
+    from mmno_fast.data.dataset import Dataset
 
 
 class Holder(Protocol):
@@ -129,9 +129,9 @@ class Pictures(Sequence[Picture]):
     def __getstate__(self) -> dict[str, Any]:
         if self._pickled is not None:
             return {"pickled": self._pickled, "stored": self._stored}
-        from mmno_fast.contents import ShardContents  # these import this module
-        from mmno_fast.dataset import Dataset
-        from mmno_fast.raw import RawContents
+        from mmno_fast.data.contents import ShardContents  # these import this module
+        from mmno_fast.data.dataset import Dataset
+        from mmno_fast.data.raw import RawContents
 
         contents, holders = self._opened
         if isinstance(contents, ShardContents):  # whose fingerprint covers every byte
@@ -280,7 +280,7 @@ def _of_member(metas: Sequence[str | None], member: str) -> list[Any]:
 
 
 def _holders_of(contents: Contents) -> Sequence[Holder]:
-    from mmno_fast.contents import ShardContents  # it imports this module
+    from mmno_fast.data.contents import ShardContents  # it imports this module
 
     if isinstance(contents, ShardContents):
         return contents.shards  # as in `pictures`, which looks through all rows

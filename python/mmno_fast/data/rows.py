@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.contents import Contents, fingerprint_of_rows, in_order_of_use
+from mmno_fast.data.contents import Contents, fingerprint_of_rows, in_order_of_use
 
 if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
     from pyarrow.compute import Expression
 
-    from mmno_fast.pictures import Pictures
+    from mmno_fast.data.pictures import Pictures
 
 RowNumbers: TypeAlias = npt.NDArray[np.uint32]
 Mask: TypeAlias = "Sequence[bool] | npt.NDArray[np.bool_] | pa.Array | pa.ChunkedArray"

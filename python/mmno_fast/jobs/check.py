@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mmno_fast import _core
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
-from mmno_fast.reports import Report
-from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
-from mmno_fast.specs import ImageSpec, Original
+from mmno_fast.report.base import Report
+from mmno_fast.spec.image import ImageSpec, Original
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,7 +95,7 @@ class CheckReport(Report):
         return {"ok": self.ok, "errors": self.errors, "warnings": self.warnings, **self.summary}
 
     def __rich__(self) -> RenderableType:
-        from mmno_fast.check_table import SHOWN_FINDINGS, check_table  # rich is imported when something is shown
+        from mmno_fast.report.check import SHOWN_FINDINGS, check_table  # rich is imported when something is shown
 
         first = self.first_findings(SHOWN_FINDINGS)
         codes = [{**self.catalogue[code], **count, "first": first.get(code, [])} for code, count in self.counts.items()]
