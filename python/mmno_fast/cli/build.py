@@ -15,10 +15,10 @@ from mmno_fast.cli.exits import INTERRUPTED, REJECTED, WRONG_USE, Stop
 from mmno_fast.cli.progress import shown
 from mmno_fast.jobs import build as job
 from mmno_fast.jobs.allowance import Allowance
-from mmno_fast.jobs.check import MAX_LINE_BYTES
 from mmno_fast.jobs.progress import Counters
 from mmno_fast.report.looks import counted
 from mmno_fast.spec.image import DECODE_LIMIT, Alpha, Arithmetic, Color, Encoded, Filter, Fit, ImageSpec, Original, Resize, SixteenBit
+from mmno_fast.spec.scan import ScanOptions
 
 EXAMPLES = """\
 Examples:
@@ -39,6 +39,7 @@ A build that was interrupted goes on where it stopped when the same command runs
 SPEC = "What becomes of a picture"
 
 
+@options.with_scan_options
 def build(
     sources: options.Sources,
     *,
@@ -70,10 +71,7 @@ def build(
         int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=SPEC)
     ] = DECODE_LIMIT,
     pixels: Annotated[Arithmetic, typer.Option(help="Whose arithmetic.", rich_help_panel=SPEC)] = "pillow13",
-    strip_prefix: options.StripPrefix = None,
-    no_follow_links: options.NoFollowLinks = False,
-    placeholders: options.PlaceholdersOption = "required",
-    max_line_bytes: options.MaxLineBytes = MAX_LINE_BYTES,
+    scan: ScanOptions,
     shard_bytes: Annotated[
         int,
         typer.Option(
@@ -133,10 +131,7 @@ def build(
                 shard_bytes=shard_bytes,
                 shuffle_seed=shuffle_seed,
                 update=update,
-                placeholders=placeholders,
-                strip_prefix=strip_prefix,
-                follow_links=not no_follow_links,
-                max_line_bytes=max_line_bytes,
+                **scan.keywords(),
                 threads=threads,
                 engine=engine,
                 progress=counters,

@@ -17,6 +17,7 @@ from mmno_fast.cli.progress import shown
 from mmno_fast.jobs import check as job
 from mmno_fast.report.looks import listing, severity_text
 from mmno_fast.spec.image import DECODE_LIMIT, Original, SixteenBit
+from mmno_fast.spec.scan import ScanOptions
 
 EXAMPLES = """\
 Examples:
@@ -35,6 +36,7 @@ Exit code: 0 clean, 1 with an error-level finding (--strict: any finding), 2 for
 """
 
 
+@options.with_scan_options
 def check(
     sources: Annotated[
         list[Path] | None,
@@ -52,10 +54,7 @@ def check(
     decode_limit: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=options.PICTURES)
     ] = DECODE_LIMIT,
-    strip_prefix: options.StripPrefix = None,
-    no_follow_links: options.NoFollowLinks = False,
-    placeholders: options.PlaceholdersOption = "required",
-    max_line_bytes: options.MaxLineBytes = job.MAX_LINE_BYTES,
+    scan: ScanOptions,
     json: options.Json = None,
     findings: Annotated[
         Path | None,
@@ -86,10 +85,7 @@ def check(
             options.texts(images) or None,
             image=image,
             decode=not no_decode,
-            placeholders=placeholders,
-            strip_prefix=strip_prefix,
-            follow_links=not no_follow_links,
-            max_line_bytes=max_line_bytes,
+            **scan.keywords(),
             threads=threads,
             progress=counters,
         )

@@ -14,8 +14,8 @@ from mmno_fast.data.raw import Opening, RawContents
 from mmno_fast.data.rows import Rows
 from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
 from mmno_fast.errors import shard_error
-from mmno_fast.jobs.check import MAX_LINE_BYTES, Placeholders
 from mmno_fast.spec.image import ImageSpec, Original, from_dict
+from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
 
 if TYPE_CHECKING:
     from mmno_fast.data.rows import RowNumbers
@@ -80,10 +80,9 @@ def open(  # noqa: A001 - `mf.open` is the name that users expect
             roots=tuple(checked_roots(images)),
             image=image or Original(),
             rejects=_rejected(rejects),
-            placeholders=placeholders,
-            strip_prefix=strip_prefix,
-            follow_links=follow_links,
-            max_line_bytes=max_line_bytes,
+            scan=ScanOptions(
+                placeholders=placeholders, strip_prefix=strip_prefix, follow_links=follow_links, max_line_bytes=max_line_bytes
+            ),
         )
         return Dataset(opening, RawContents(opening, threads, progress))
     if not isinstance(path, (str, os.PathLike)):

@@ -16,6 +16,7 @@ from mmno_fast.data.pictures import Pictures
 from mmno_fast.data.schemas import pictures_schema, rows_schema
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.spec.image import ImageSpec
+from mmno_fast.spec.scan import ScanOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,12 +32,9 @@ class Opening:
     roots: tuple[str, ...]
     image: ImageSpec
     rejects: tuple[tuple[str, int], ...]
-    placeholders: str
-    strip_prefix: str | None
-    follow_links: bool
-    max_line_bytes: int
+    scan: ScanOptions
 
-    def scan(self, threads: int | None, progress: _core.Progress | None) -> _core.Table:
+    def scanned(self, threads: int | None, progress: _core.Progress | None) -> _core.Table:
         """Read every line once, and hash and probe every picture; nothing is decoded."""
         workers = thread_count(threads)
         return _core.Table.open_raw(
@@ -44,10 +42,7 @@ class Opening:
             list(self.roots),
             spec=self.image.to_json(),
             rejects=list(self.rejects),
-            placeholders=self.placeholders,
-            strip_prefix=self.strip_prefix,
-            follow_links=self.follow_links,
-            max_line_bytes=self.max_line_bytes,
+            **self.scan.for_core(),
             threads=workers,
             chunk_bytes=CHUNK_BYTES,
             window=WINDOW_PER_THREAD * workers,
@@ -60,7 +55,7 @@ class RawContents:
 
     def __init__(self, opening: Opening, threads: int | None = None, progress: _core.Progress | None = None) -> None:
         self.opening = opening
-        self.core = opening.scan(threads, progress)
+        self.core = opening.scanned(threads, progress)
         self.count = self.core.rows
         self.spec: dict[str, Any] = opening.image.to_dict()
 

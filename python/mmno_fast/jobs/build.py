@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 from mmno_fast import _core
 from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
 from mmno_fast.jobs.allowance import Allowance
-from mmno_fast.jobs.check import MAX_LINE_BYTES, Placeholders
 from mmno_fast.jobs.progress import Counters
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.report.base import Report
+from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -212,24 +212,18 @@ def build(
     >>> report.rows, report.rejected, report.distinct_pictures
     (28, 0, 4)
     """
+    scan = ScanOptions(placeholders=placeholders, strip_prefix=strip_prefix, follow_links=follow_links, max_line_bytes=max_line_bytes)
     named = named_sources(sources)
     roots = checked_roots(images)
     workers = thread_count(threads)
-    shared: dict[str, Any] = {
-        "shard_bytes": shard_bytes,
-        "shuffle_seed": shuffle_seed,
-        "placeholders": placeholders,
-        "strip_prefix": strip_prefix,
-        "follow_links": follow_links,
-        "max_line_bytes": max_line_bytes,
-    }
+    shared: dict[str, Any] = {"shard_bytes": shard_bytes, "shuffle_seed": shuffle_seed}
     if engine not in get_args(Engine):
         raise ValueError(f"engine: expected 'core' or 'reference', found {engine!r}")
     began = time.perf_counter()
     if engine == "reference":
         if update:
             raise ValueError("the reference engine builds from scratch only: leave out update (--update)")
-        made = _build_by_reference(named, roots, os.fspath(out), image, progress, shared)
+        made = _build_by_reference(named, roots, os.fspath(out), image, progress, {"options": scan, **shared})
     else:
         text = _core.build(
             named,
@@ -242,6 +236,7 @@ def build(
             window=WINDOW_PER_THREAD * workers,
             progress=_of_core(progress),
             **shared,
+            **scan.for_core(),
         )
         made = json.loads(text)
     seconds = time.perf_counter() - began
