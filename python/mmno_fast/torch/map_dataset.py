@@ -12,7 +12,8 @@ from torch.utils.data import Dataset, get_worker_info
 
 from mmno_fast import _core
 from mmno_fast.data.pictures import LabelledPictures
-from mmno_fast.data.rows import Rows, plain_row
+from mmno_fast.data.rows import Rows
+from mmno_fast.data.values import plain_row
 from mmno_fast.loading.batch import Batch as HostBatch
 from mmno_fast.loading.epoch import ending
 from mmno_fast.loading.samples import Source, contents_of
