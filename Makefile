@@ -107,6 +107,7 @@ lint-python: $(VENV)/.develop ## the Python half of it
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports
 	stubtest mmno_fast._core --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist
 	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; else echo "cargo-deny is not installed: make deny"; fi
 
@@ -165,5 +166,5 @@ nightly: $(VENV)/.develop $(TORCH)/.setup deny fuzz ## the slow tests, a minute 
 	pytest --hypothesis-profile slow --timeout 3600
 
 clean: ## remove whatever make made
-	rm -rf .venv .venv-torch .venv-pillow12 target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache python/mmno_fast/_core*.so
+	rm -rf .venv .venv-torch .venv-pillow12 target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache python/mmno_fast/_core*.so
 	find python tests -name __pycache__ -prune -exec rm -rf {} +

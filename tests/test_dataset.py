@@ -281,6 +281,16 @@ def test_it_pickles_as_its_path_and_opens_when_used(dataset, tmp_path):
     assert pickle.loads(text)[3]["messages"] == dataset[3]["messages"]
 
 
+def test_a_picture_pickles_without_its_pixels_or_its_neighbours(dataset, drawn):
+    with mf.open(drawn.sources, drawn.images, image=SPEC) as raw:
+        for pictures in (dataset.pictures, raw.pictures):
+            text = pickle.dumps(pictures[3])
+            assert len(text) < 2500
+            again = pickle.loads(text)
+            assert again == pictures[3]
+            assert np.array_equal(again.pixels, pictures[3].pixels)
+
+
 def test_another_data_set_in_its_place_is_noticed(drawn, tmp_path):
     shards = tmp_path / "shards"
     mf.build(drawn.sources[2], drawn.images, shards, SPEC)

@@ -10,9 +10,9 @@ import typer
 from rich.console import Group, RenderableType
 
 from mmno_fast import _core
-from mmno_fast import open as open_dataset
 from mmno_fast.cli.consoles import show
 from mmno_fast.cli.exits import WRONG_USE, Stop
+from mmno_fast.data.dataset import open as open_dataset
 from mmno_fast.report.looks import bytes_text, counted, facts, listing, visible
 from mmno_fast.spec.image import from_dict
 
