@@ -49,7 +49,10 @@ class ScanOptions:
         if not isinstance(follow, bool | np.bool_):
             raise TypeError(f"follow_links: expected True or False, found {follow!r}")
         object.__setattr__(self, "follow_links", bool(follow))
-        longest = operator.index(self.max_line_bytes)
+        try:
+            longest = operator.index(self.max_line_bytes)
+        except TypeError:
+            raise TypeError(f"max_line_bytes: expected a whole number of bytes, found {self.max_line_bytes!r}") from None
         if not 0 <= longest < 2**64:
             raise ValueError(f"max_line_bytes: expected a number of bytes from 0 to 2**64 - 1, found {longest}")
         object.__setattr__(self, "max_line_bytes", longest)
