@@ -11,7 +11,7 @@ from mmno_fast import _core
 from mmno_fast.data.opening import Identity, Opening, ShardsOpening
 from mmno_fast.data.raw import RawContents
 from mmno_fast.data.shards import ShardContents
-from mmno_fast.data.values import Hashes, Pixels
+from mmno_fast.data.values import Pixels
 from mmno_fast.errors import shard_error
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Contents(Protocol):
     def picture_table(self, ids: npt.NDArray[np.uint64]) -> pa.Table:
         """What is known of these pictures, with the columns of ``pictures.arrow``; no pixels."""
 
-    def picture_hashes(self, ids: npt.NDArray[np.uint64]) -> Hashes:
+    def picture_hashes(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
         """BLAKE3 of the files of these pictures.
 
         Raises:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mmno_fast.data.contents import Contents, opened
 from mmno_fast.data.opening import Opening
-from mmno_fast.data.values import Hashes, Pixels, widened
+from mmno_fast.data.values import Pixels, widened
 from mmno_fast.errors import shard_error
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Pictures(Sequence[Picture]):
         return self._ids
 
     @property
-    def hashes(self) -> Hashes:
+    def hashes(self) -> npt.NDArray[np.void]:
         """BLAKE3 of each picture's file, 32 bytes each."""
         return self.contents.picture_hashes(self._ids)
 

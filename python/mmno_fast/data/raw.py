@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mmno_fast import _core
 from mmno_fast.data.opening import Identity, RawOpening, fingerprint_of_rows
 from mmno_fast.data.schemas import pictures_schema, rows_schema
-from mmno_fast.data.values import Hashes, Pixels, hashes_of, in_order_of_use, offsets_and_values
+from mmno_fast.data.values import Pixels, hashes_of, in_order_of_use, offsets_and_values
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class RawContents:
         """As `Contents` says."""
         return self._pictures.unify_dictionaries().take(ids)
 
-    def picture_hashes(self, ids: npt.NDArray[np.uint64]) -> Hashes:
+    def picture_hashes(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
         """As `Contents` says."""
         return hashes_of(self._pictures)[ids.astype(np.int64)]
 

@@ -19,7 +19,7 @@ from mmno_fast.data.row_table import columns_in_order
 from mmno_fast.data.schemas import pictures_schema, rows_schema
 from mmno_fast.data.shard import Shard
 from mmno_fast.data.sources import read_rejects
-from mmno_fast.data.values import Hashes, Pixels, hashes_of, in_order_of_use, offsets_and_values, widened
+from mmno_fast.data.values import Pixels, hashes_of, in_order_of_use, offsets_and_values, widened
 from mmno_fast.errors import shard_error
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class ShardContents:
             return pictures_schema().empty_table()
         return pa.concat_tables([shard.picture_table for shard in self.shards]).unify_dictionaries().take(self._stored(ids))
 
-    def picture_hashes(self, ids: npt.NDArray[np.uint64]) -> Hashes:
+    def picture_hashes(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
         """As `Contents` says."""
         every = np.concatenate([np.empty(0, "V32"), *(hashes_of(shard.picture_table) for shard in self.shards)])
         return every[self._stored(ids)]

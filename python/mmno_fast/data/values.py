@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """A picture: (H, W) or (H, W, 3)."""
-Hashes: TypeAlias = npt.NDArray[np.void]
-"""BLAKE3 of files, 32 bytes each."""
 
 
 def plain_row(number: int, values: dict[str, Any], images: Any) -> dict[str, Any]:
