@@ -192,7 +192,7 @@ def build(
         max_line_bytes: Longer lines are rejected unread. Default: 16 MiB.
         threads: How many to use. Default: all that this process may use. The reference engine always uses one.
         engine: ``"core"`` (default), or ``"reference"``: the same in plain Python, for comparison (extra ``reference``).
-        progress: Counters to watch from another thread: a `Progress`, or a `progress.Counters` for the reference engine.
+        progress: Counters to watch from another thread: a `Progress`, or a `jobs.progress.Counters` for the reference engine.
 
     Returns:
         The report. Rejected rows do not raise: see `BuildReport.unallowed`.
