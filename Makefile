@@ -107,6 +107,7 @@ lint-python: $(VENV)/.develop ## the Python half of it
 	ruff check
 	ruff format --check
 	mypy
+	lint-imports
 	stubtest mmno_fast._core --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist
 	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; else echo "cargo-deny is not installed: make deny"; fi
 
@@ -141,7 +142,7 @@ wheel: $(VENV)/.setup ## the wheel and the source archive, in dist/
 	maturin build --release --locked --features python,require-simd --sdist --out dist
 
 docs: $(VENV)/.develop ## write docs/findings.md from the catalogue
-	python -m mmno_fast.catalogue > docs/findings.md.new
+	python -m mmno_fast.report.catalogue > docs/findings.md.new
 	mv docs/findings.md.new docs/findings.md
 
 # The sanitiser is behind a flag of the stable compiler. C is built for it, too, and counts what it reaches (`fuzz/src/reached.c`), with
@@ -165,5 +166,5 @@ nightly: $(VENV)/.develop $(TORCH)/.setup deny fuzz ## the slow tests, a minute 
 	pytest --hypothesis-profile slow --timeout 3600
 
 clean: ## remove whatever make made
-	rm -rf .venv .venv-torch .venv-pillow12 target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache python/mmno_fast/_core*.so
+	rm -rf .venv .venv-torch .venv-pillow12 target dist demo .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache python/mmno_fast/_core*.so
 	find python tests -name __pycache__ -prune -exec rm -rf {} +

@@ -31,7 +31,8 @@ import PIL
 import pyarrow as pa
 from mmno_fast import _core
 from mmno_fast.reference import pictures as plain
-from mmno_fast.reference.scan import Options, Source, scan_source
+from mmno_fast.reference.scan import Source, scan_source
+from mmno_fast.spec.scan import ScanOptions
 from PIL import Image
 
 from benches.corpus import FOLDER, Corpus, corpus
@@ -129,7 +130,7 @@ class Bench:
         return parts
 
     def parse(self) -> list[Line]:
-        options = Options("required", None, 16 * MIB)
+        options = ScanOptions()
         sources = list(enumerate(self.data.sources))
 
         def by_reference(source: tuple[int, Path]) -> list[Any]:

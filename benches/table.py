@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mmno_fast.tables import listing
+from mmno_fast.report.looks import listing
 from rich.console import Console
 
 

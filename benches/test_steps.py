@@ -8,9 +8,10 @@ import mmno_fast as mf
 import numpy as np
 import pytest
 from mmno_fast import _core
-from mmno_fast.building import Engine
+from mmno_fast.jobs.build import Engine
 from mmno_fast.reference.pictures import decode
-from mmno_fast.reference.scan import Options, Source, scan_source
+from mmno_fast.reference.scan import Source, scan_source
+from mmno_fast.spec.scan import ScanOptions
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benches.corpus import Corpus, corpus
@@ -29,7 +30,7 @@ def data() -> Corpus:
 def test_parse(benchmark: BenchmarkFixture, data: Corpus, engine: Engine) -> None:
     def by_reference() -> int:
         sources = [Source(path.name, path) for path in data.sources]
-        return sum(not row.codes for i, source in enumerate(sources) for row in scan_source(i, source, Options("required", None, 2**24)))
+        return sum(not row.codes for i, source in enumerate(sources) for row in scan_source(i, source, ScanOptions()))
 
     rows = benchmark(lambda: mf.check(data.sources, threads=1).summary["lines"] if engine == "core" else by_reference())
     assert rows == sum(path.read_bytes().count(b"\n") for path in data.sources)

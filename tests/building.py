@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from mmno_fast import _core, reference
-from mmno_fast.specs import ImageSpec
+from mmno_fast.spec.image import ImageSpec
+from mmno_fast.spec.scan import ScanOptions
 from PIL import Image
 
 Json = dict[str, Any]
@@ -86,10 +87,7 @@ def core_build(corpus: Path, out: Path, spec: ImageSpec, **more: Any) -> Json:
         "shard_bytes": SHARD_BYTES,
         "shuffle_seed": None,
         "update": False,
-        "placeholders": "required",
-        "strip_prefix": None,
-        "follow_links": True,
-        "max_line_bytes": 16 << 20,
+        **ScanOptions().for_core(),
         "threads": 2,
         "chunk_bytes": 1 << 16,
         "window": 8,
@@ -105,7 +103,8 @@ def reference_build(corpus: Path, out: Path, spec: ImageSpec, **more: Any) -> Js
     """The same by the reference engine; what only the core has to know is left out."""
     given = more.pop("sources", None) or sources(corpus)
     roots = more.pop("roots", [str(corpus / "images")])
-    return reference.build(given, roots, str(out), spec=json.loads(spec.to_json()), **{"shard_bytes": SHARD_BYTES, **more})
+    options = ScanOptions(**{name: more.pop(name) for name in ScanOptions().keywords() if name in more})
+    return reference.build(given, roots, str(out), spec=json.loads(spec.to_json()), options=options, **{"shard_bytes": SHARD_BYTES, **more})
 
 
 def both_builds(corpus: Path, out: Path, spec: ImageSpec, **more: Any) -> Json:

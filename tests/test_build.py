@@ -10,7 +10,7 @@ from pathlib import Path
 
 import mmno_fast as mf
 import pytest
-from mmno_fast.specs import ImageSpec, Original, Resize
+from mmno_fast.spec.image import ImageSpec, Original, Resize
 
 from tests.building import both_builds, bytes_of, core_build, problems, rejected, sources, truth
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import mmno_fast as mf
 import pytest
-from mmno_fast import _core, building
+from mmno_fast import _core
 from mmno_fast.cli import app
 from mmno_fast.cli.options import parse_bytes, parse_size
 from mmno_fast.demo import Drawn, draw
+from mmno_fast.jobs import build as job
 from typer.testing import CliRunner, Result
 
 COMMANDS = ("check", "build", "verify", "info", "demo")
@@ -315,7 +316,7 @@ def test_a_bug_of_ours_is_called_one(clean, tmp_path, monkeypatch):
     def broken(*_: object, **__: object) -> None:
         raise KeyError("oops")
 
-    monkeypatch.setattr(building, "build", broken)
+    monkeypatch.setattr(job, "build", broken)
     build = ("build", *data(clean), "--out", tmp_path / "s", *SIZE)
     result = mmno(*build)
     assert result.exit_code == 1
@@ -330,7 +331,7 @@ def test_an_interrupt_says_that_the_same_command_goes_on(clean, tmp_path, monkey
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(building, "build", interrupted)
+    monkeypatch.setattr(job, "build", interrupted)
     result = mmno("build", *data(clean), "--out", tmp_path / "s", *SIZE)
     assert result.exit_code == 130
     assert told(result) == ["error: interrupted: the same command goes on where it stopped"]

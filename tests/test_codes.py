@@ -14,7 +14,7 @@ import mmno_fast as mf
 import numpy as np
 import pytest
 from mmno_fast import _core, reference
-from mmno_fast.building import Engine
+from mmno_fast.jobs.build import Engine
 
 from tests.building import Json, about, assert_same_data_set, chat, encoded, noise, write_files, write_rows
 

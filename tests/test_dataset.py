@@ -137,7 +137,7 @@ def test_rows_in_order_are_not_copied(tmp_path):
 
 
 def test_text_beyond_what_one_block_holds_is_cut_into_blocks(dataset, monkeypatch):
-    from mmno_fast import row_table
+    from mmno_fast.data import row_table
 
     whole = dataset.rows
     monkeypatch.setattr(row_table, "_BLOCK_ROWS", 7)
@@ -279,6 +279,16 @@ def test_it_pickles_as_its_path_and_opens_when_used(dataset, tmp_path):
     text = pickle.dumps(dataset)
     assert len(text) < 500
     assert pickle.loads(text)[3]["messages"] == dataset[3]["messages"]
+
+
+def test_a_picture_pickles_without_its_pixels_or_its_neighbours(dataset, drawn):
+    with mf.open(drawn.sources, drawn.images, image=SPEC) as raw:
+        for pictures in (dataset.pictures, raw.pictures):
+            text = pickle.dumps(pictures[3])
+            assert len(text) < 2500
+            again = pickle.loads(text)
+            assert again == pictures[3]
+            assert np.array_equal(again.pixels, pictures[3].pixels)
 
 
 def test_another_data_set_in_its_place_is_noticed(drawn, tmp_path):

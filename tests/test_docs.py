@@ -4,9 +4,9 @@ import re
 import shlex
 
 import pytest
-from mmno_fast.catalogue import page
 from mmno_fast.cli import app
 from mmno_fast.demo import draw
+from mmno_fast.report.catalogue import page
 
 from tests.pages import PAGES, ROOT, TRAINERS, fenced
 

@@ -131,7 +131,7 @@ def test_a_batch_that_could_not_be_handed_over_comes_again(original, monkeypatch
 
     whole = loading.expected(len(original.shards), 4, shuffle=True, seed=3, epoch=0)
     with mf.Loader(original.shards, 4, shuffle=True, seed=3) as loader:
-        monkeypatch.setattr("mmno_fast.loader.Batch", Interrupted)
+        monkeypatch.setattr("mmno_fast.loading.loader.Batch", Interrupted)
         running: Any = iter(loader)
         for _ in range(2):
             next(running)
@@ -148,8 +148,8 @@ def test_a_batch_that_could_not_be_handed_over_comes_again(original, monkeypatch
 
 
 def test_an_interrupt_while_waiting_is_told_loses_no_batch(original, monkeypatch):
-    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.0)
-    monkeypatch.setattr("mmno_fast.loader.WARN_SHARE", -1.0)
+    monkeypatch.setattr("mmno_fast.loading.loader.WINDOW", 0.0)
+    monkeypatch.setattr("mmno_fast.loading.loader.WARN_SHARE", -1.0)
     told = 0
 
     def warn(loader: mf.Loader, share: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mmno_fast import _core
 from mmno_fast.cli import app
-from mmno_fast.specs import from_dict
+from mmno_fast.spec.image import from_dict
 from typer.testing import CliRunner
 
 from tests.building import about, encoded, noise, write_files, write_rows

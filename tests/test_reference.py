@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from blake3 import blake3
 from mmno_fast.reference import build
+from mmno_fast.spec.scan import ScanOptions
 from PIL import Image, ImageOps
 
 STRETCH = {"kind": "resize", "height": 12, "width": 16, "fit": "stretch"}
@@ -119,7 +120,13 @@ def test_a_data_set_holds_every_row_and_pillows_pixels(tmp_path: Path, pictures:
 
 def test_files_are_as_the_format_says(tmp_path: Path, pictures: Path) -> None:
     report, out = run(
-        tmp_path, images("gray.png"), images("colour.jpg"), b'{"bad": "\xc3\xa9"}', b"\xfe" * 3, b"[" * 200, max_line_bytes=150
+        tmp_path,
+        images("gray.png"),
+        images("colour.jpg"),
+        b'{"bad": "\xc3\xa9"}',
+        b"\xfe" * 3,
+        b"[" * 200,
+        options=ScanOptions(max_line_bytes=150),
     )
     assert pictures.is_dir()
     shard = out / manifest_of(out)["shards"][0]["folder"]
@@ -246,11 +253,15 @@ def test_links_that_leave_the_root_are_followed_unless_refused(tmp_path: Path) -
     outside = save(tmp_path, "outside.png", noise(1, 8, 8))
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "link.png").symlink_to(outside)
-    report, out = run(tmp_path, images("/data/link.png"), follow_links=False, strip_prefix="/data/")
+    report, out = run(tmp_path, images("/data/link.png"), options=ScanOptions(follow_links=False, strip_prefix="/data/"))
     assert rejects(out) == {1: ["images.missing"]}
     (tmp_path / "again").mkdir()
     report = build(
-        [("a", str(tmp_path / "train.jsonl"))], [str(tmp_path / "images")], str(tmp_path / "again"), spec=STRETCH, strip_prefix="/data/"
+        [("a", str(tmp_path / "train.jsonl"))],
+        [str(tmp_path / "images")],
+        str(tmp_path / "again"),
+        spec=STRETCH,
+        options=ScanOptions(strip_prefix="/data/"),
     )
     assert (report["rows"], report["rejected"]) == (1, 0)
 

@@ -9,9 +9,11 @@ from typing import Any, cast
 import mmno_fast as mf
 import pyarrow as pa
 import pytest
-from mmno_fast import _core, check_table, tables
-from mmno_fast.allowance import Allowance
+from mmno_fast import _core
 from mmno_fast.demo import Drawn, draw
+from mmno_fast.jobs.allowance import Allowance
+from mmno_fast.report import check as check_table
+from mmno_fast.report import looks
 from rich.console import Console
 
 
@@ -252,4 +254,4 @@ def test_sizes_are_summed_up_by_area():
     ("count", "text"), [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1.0 KiB"), (3 * 2**30, "3.0 GiB"), (2**50, "1,024.0 TiB")]
 )
 def test_bytes_for_people(count, text):
-    assert tables.bytes_text(count) == text
+    assert looks.bytes_text(count) == text

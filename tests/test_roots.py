@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mmno_fast as mf
 import pytest
+from mmno_fast.jobs.build import Engine
 
 from tests.building import about, assert_same_data_set, bytes_of, encoded, noise, rejected, rows_of, truth, write_files, write_rows
 
@@ -16,7 +17,7 @@ Files = dict[str, int]
 
 MISSING = ["images.missing"]
 SPEC = mf.Resize(4, fit="stretch")
-ENGINES: tuple[mf.building.Engine, ...] = ("core", "reference")
+ENGINES: tuple[Engine, ...] = ("core", "reference")
 
 
 def training(corpus: Path) -> list[Path]:

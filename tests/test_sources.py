@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from mmno_fast.sources import checked_roots, named_sources
+from mmno_fast.data.sources import checked_roots, named_sources
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 from mmno_fast import Original, Resize
-from mmno_fast.specs import DECODE_LIMIT, MAX_SIDE, from_dict
+from mmno_fast.spec.image import DECODE_LIMIT, MAX_SIDE, from_dict
 
 FORMAT_EXAMPLE = (
     '{"kind":"resize","height":448,"width":448,"fit":"stretch","filter":"bicubic","color":"auto","exif":false,'

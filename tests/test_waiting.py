@@ -12,7 +12,7 @@ from dataclasses import replace
 import mmno_fast as mf
 import numpy as np
 import pytest
-from mmno_fast import waiting
+from mmno_fast.loading import stats as loading_stats
 from PIL import Image
 
 from tests import loading
@@ -80,7 +80,7 @@ def consume(dataset, batch_size, seconds, step, **how):
 
 
 def test_waiting_is_told_through_logging_in_one_line(raw, monkeypatch, caplog):
-    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.05)
+    monkeypatch.setattr("mmno_fast.loading.loader.WINDOW", 0.05)
     with caplog.at_level(logging.WARNING, "mmno_fast"), mf.Loader(raw, 16, shuffle=True, threads=1) as loader:
         for _ in itertools.islice(loader, 12):
             pass
@@ -92,7 +92,7 @@ def test_waiting_is_told_through_logging_in_one_line(raw, monkeypatch, caplog):
 
 def test_the_share_that_is_told_is_that_of_the_last_minute(raw, monkeypatch, caplog):
     """A loop that waited for nothing, and then for a while: the core counts the window, and Python says what the core counted."""
-    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.2)
+    monkeypatch.setattr("mmno_fast.loading.loader.WINDOW", 0.2)
     told = []
     monkeypatch.setattr(mf.Loader, "warn", lambda loader, share: told.append((share, loader.stats().wait_share)))
     with mf.Loader(raw, 1, shuffle=True, threads=1, prefetch=8) as loader:
@@ -187,7 +187,7 @@ def test_what_limits_is_named_with_the_next_thing_to_turn(change, limit, advice)
 
 
 def test_more_threads_are_advised_where_there_are_more(monkeypatch):
-    monkeypatch.setattr(waiting, "thread_count", lambda threads: threads or 8)
+    monkeypatch.setattr(loading_stats, "thread_count", lambda threads: threads or 8)
     assert replace(STATS, threads=2, busy={"decode": 8.0}).advice.endswith("; threads=8 would use every CPU of this process")
     assert "threads=" not in replace(STATS, threads=8, busy={"decode": 32.0}).advice
 

@@ -17,7 +17,7 @@ import jax
 import ml_dtypes
 import numpy as np
 
-from mmno_fast.batch import Batch
+from mmno_fast.loading.batch import Batch
 
 
 def arrays(batch: Batch, device: Any = None) -> dict[str, Any]:

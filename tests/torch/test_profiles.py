@@ -14,7 +14,7 @@ from typing import Any
 import mmno_fast as mf
 import numpy as np
 import pytest
-from mmno_fast.specs import Backend
+from mmno_fast.spec.image import Backend
 from PIL import Image, ImageDraw
 
 from tests.parity import compared

@@ -304,7 +304,7 @@ def test_the_largest_batch(shards, drawn):
 
 
 def test_a_consumer_that_waits_is_told(shards, caplog, monkeypatch):
-    monkeypatch.setattr("mmno_fast.loader.WINDOW", 0.0)
+    monkeypatch.setattr("mmno_fast.loading.loader.WINDOW", 0.0)
     loader = Loader(shards, 16, shuffle=False, threads=1)
     with loader, caplog.at_level(logging.WARNING, "mmno_fast"):
         list(loader)

@@ -8,16 +8,17 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from mmno_fast import _core, building, checking
-from mmno_fast.allowance import Allowance
-from mmno_fast.building import Engine
+from mmno_fast import _core
 from mmno_fast.cli import options
 from mmno_fast.cli.consoles import show, stderr, write_json
 from mmno_fast.cli.exits import INTERRUPTED, REJECTED, WRONG_USE, Stop
 from mmno_fast.cli.progress import shown
-from mmno_fast.progress import Counters
-from mmno_fast.specs import DECODE_LIMIT, Alpha, Arithmetic, Color, Encoded, Filter, Fit, ImageSpec, Original, Resize, SixteenBit
-from mmno_fast.tables import counted
+from mmno_fast.jobs import build as job
+from mmno_fast.jobs.allowance import Allowance
+from mmno_fast.jobs.progress import Counters
+from mmno_fast.report.looks import counted
+from mmno_fast.spec.image import DECODE_LIMIT, Alpha, Arithmetic, Color, Encoded, Filter, Fit, ImageSpec, Original, Resize, SixteenBit
+from mmno_fast.spec.scan import ScanOptions
 
 EXAMPLES = """\
 Examples:
@@ -38,6 +39,7 @@ A build that was interrupted goes on where it stopped when the same command runs
 SPEC = "What becomes of a picture"
 
 
+@options.with_scan_options
 def build(
     sources: options.Sources,
     *,
@@ -69,10 +71,7 @@ def build(
         int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=SPEC)
     ] = DECODE_LIMIT,
     pixels: Annotated[Arithmetic, typer.Option(help="Whose arithmetic.", rich_help_panel=SPEC)] = "pillow13",
-    strip_prefix: options.StripPrefix = None,
-    no_follow_links: options.NoFollowLinks = False,
-    placeholders: options.PlaceholdersOption = "required",
-    max_line_bytes: options.MaxLineBytes = checking.MAX_LINE_BYTES,
+    scan: ScanOptions,
     shard_bytes: Annotated[
         int,
         typer.Option(
@@ -82,7 +81,7 @@ def build(
             show_default="256MiB",
             rich_help_panel=options.OUTPUT,
         ),
-    ] = building.SHARD_BYTES,
+    ] = job.SHARD_BYTES,
     shuffle_seed: Annotated[
         int | None,
         typer.Option(min=0, metavar="N", help="Store pictures in a shuffled order.", show_default=False, rich_help_panel=options.OUTPUT),
@@ -106,7 +105,7 @@ def build(
     ] = False,
     json: options.Json = None,
     threads: options.Threads = None,
-    engine: Annotated[Engine, typer.Option(help="reference: plain Python, to compare with.", rich_help_panel=options.RUN)] = "core",
+    engine: Annotated[job.Engine, typer.Option(help="reference: plain Python, to compare with.", rich_help_panel=options.RUN)] = "core",
 ) -> None:
     """Turn rows and pictures, once, into shards that any Arrow or NumPy program opens."""
     allowed = allow or []
@@ -124,7 +123,7 @@ def build(
     counters = Counters() if engine == "reference" else _core.Progress()
     try:
         with shown(counters):
-            report = building.build(
+            report = job.build(
                 options.texts(sources),
                 options.texts(images),
                 out,
@@ -132,10 +131,7 @@ def build(
                 shard_bytes=shard_bytes,
                 shuffle_seed=shuffle_seed,
                 update=update,
-                placeholders=placeholders,
-                strip_prefix=strip_prefix,
-                follow_links=not no_follow_links,
-                max_line_bytes=max_line_bytes,
+                **scan.keywords(),
                 threads=threads,
                 engine=engine,
                 progress=counters,
@@ -176,7 +172,7 @@ def _spec(
     return Resize(options.parse_size(size), fit=fit, filter=filter or "bicubic", fill=fill or 0, **common)
 
 
-def _tell_losses(lost: dict[str, int], report: building.BuildReport) -> None:
+def _tell_losses(lost: dict[str, int], report: job.BuildReport) -> None:
     codes = ", ".join(f"{code} {count:,}" for code, count in lost.items())
     console = stderr()
     console.print(Text.assemble(("rejected: ", "bold yellow"), f"{counted(report.rejected, 'row')}, not allowed: {codes}"), soft_wrap=True)

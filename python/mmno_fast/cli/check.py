@@ -9,13 +9,15 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from mmno_fast import _core, checking
+from mmno_fast import _core
 from mmno_fast.cli import options
 from mmno_fast.cli.consoles import show, write_json
 from mmno_fast.cli.exits import FAILED, WRONG_USE, Stop
 from mmno_fast.cli.progress import shown
-from mmno_fast.specs import DECODE_LIMIT, Original, SixteenBit
-from mmno_fast.tables import listing, severity_text
+from mmno_fast.jobs import check as job
+from mmno_fast.report.looks import listing, severity_text
+from mmno_fast.spec.image import DECODE_LIMIT, Original, SixteenBit
+from mmno_fast.spec.scan import ScanOptions
 
 EXAMPLES = """\
 Examples:
@@ -34,6 +36,7 @@ Exit code: 0 clean, 1 with an error-level finding (--strict: any finding), 2 for
 """
 
 
+@options.with_scan_options
 def check(
     sources: Annotated[
         list[Path] | None,
@@ -51,10 +54,7 @@ def check(
     decode_limit: Annotated[
         int, typer.Option(min=1, metavar="PIXELS", help="Refuse larger pictures.", rich_help_panel=options.PICTURES)
     ] = DECODE_LIMIT,
-    strip_prefix: options.StripPrefix = None,
-    no_follow_links: options.NoFollowLinks = False,
-    placeholders: options.PlaceholdersOption = "required",
-    max_line_bytes: options.MaxLineBytes = checking.MAX_LINE_BYTES,
+    scan: ScanOptions,
     json: options.Json = None,
     findings: Annotated[
         Path | None,
@@ -80,15 +80,12 @@ def check(
     image = Original(**common) if profile is None else options.parse_profile(profile, **common)
     counters = _core.Progress()
     with shown(counters):
-        report = checking.check(
+        report = job.check(
             options.texts(sources),
             options.texts(images) or None,
             image=image,
             decode=not no_decode,
-            placeholders=placeholders,
-            strip_prefix=strip_prefix,
-            follow_links=not no_follow_links,
-            max_line_bytes=max_line_bytes,
+            **scan.keywords(),
             threads=threads,
             progress=counters,
         )

@@ -9,8 +9,8 @@ from typing import IO
 
 from rich.console import Console, RenderableType
 
-from mmno_fast.reports import Report
-from mmno_fast.tables import TEXT_WIDTH
+from mmno_fast.report.base import Report
+from mmno_fast.report.looks import TEXT_WIDTH
 
 
 def stdout() -> Console:

@@ -16,16 +16,19 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from mmno_fast import BuildReport, Progress, Resize, build, check, verify
-from mmno_fast import open as open_dataset
-from mmno_fast.checking import CheckReport
+from mmno_fast._core import Progress
 from mmno_fast.cli.consoles import show
 from mmno_fast.cli.exits import FAILED, WRONG_USE, Stop
 from mmno_fast.cli.progress import shown
+from mmno_fast.data.dataset import open as open_dataset
 from mmno_fast.demo import Drawn, draw
+from mmno_fast.jobs.build import BuildReport, build
+from mmno_fast.jobs.check import CheckReport, check
+from mmno_fast.jobs.progress import Counters
+from mmno_fast.jobs.verify import verify
 from mmno_fast.machine import thread_count
-from mmno_fast.progress import Counters
-from mmno_fast.tables import bytes_text, counted, listing
+from mmno_fast.report.looks import bytes_text, counted, listing
+from mmno_fast.spec.image import Resize
 
 EXAMPLES = """\
 Examples:

@@ -10,11 +10,11 @@ import typer
 from rich.console import Group, RenderableType
 
 from mmno_fast import _core
-from mmno_fast import open as open_dataset
 from mmno_fast.cli.consoles import show
 from mmno_fast.cli.exits import WRONG_USE, Stop
-from mmno_fast.specs import from_dict
-from mmno_fast.tables import bytes_text, counted, facts, listing, visible
+from mmno_fast.data.dataset import open as open_dataset
+from mmno_fast.report.looks import bytes_text, counted, facts, listing, visible
+from mmno_fast.spec.image import from_dict
 
 EXAMPLES = """\
 Examples:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
+from collections.abc import Callable
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 
 from mmno_fast import _core
-from mmno_fast.checking import Placeholders
-from mmno_fast.specs import Profile, profiles
+from mmno_fast.spec.image import Profile, profiles
+from mmno_fast.spec.scan import ScanOptions
 
 _BYTE_UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _SIZE: Final = re.compile(r"(\d+)(?:x(\d+))?")
@@ -105,20 +109,6 @@ ProfileName = Annotated[
     ),
 ]
 Shards = Annotated[Path, typer.Argument(metavar="SHARDS", help="The folder that holds manifest.json.")]
-StripPrefix = Annotated[
-    str | None,
-    typer.Option(metavar="TEXT", help="Cut this from the front of names of pictures.", show_default=False, rich_help_panel=PICTURES),
-]
-PlaceholdersOption = Annotated[
-    Placeholders, typer.Option("--placeholders", help="One <image> per picture, or none at all too.", rich_help_panel=ROWS)
-]
-NoFollowLinks = Annotated[
-    bool, typer.Option("--no-follow-links", help="Refuse links that leave the folder of pictures.", rich_help_panel=PICTURES)
-]
-MaxLineBytes = Annotated[
-    int,
-    typer.Option(parser=parse_bytes, metavar="BYTES", help="Reject longer lines unread.", show_default="16MiB", rich_help_panel=ROWS),
-]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="How many to use.", show_default="every CPU", rich_help_panel=RUN)]
 Json = Annotated[
     Path | None,
@@ -131,3 +121,44 @@ Json = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+
+
+def with_scan_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` an option for each field of `ScanOptions`, in the place of its parameter `scan`.
+
+    A field that is on by default becomes the switch ``--no-NAME``.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    kinds = get_type_hints(ScanOptions)
+    options = {each.name: _scan_option(each, kinds[each.name]) for each in fields(ScanOptions)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        parameters += options.values() if parameter.name == "scan" else [parameter]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        chosen: dict[str, Any] = {}
+        for name, option in options.items():
+            value = values.pop(option.name)
+            chosen[name] = value if option.name == name else not value  # the switch turns the option off
+        command(scan=ScanOptions(**chosen), **values)
+
+    # What typer reads of a command.
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _scan_option(field: Field[Any], kind: Any) -> inspect.Parameter:
+    """The parameter of a command for one field of `ScanOptions`."""
+    name = field.name
+    default: Any = field.default
+    look: dict[str, Any] = {"help": field.metadata["help"], "rich_help_panel": field.metadata["panel"]}
+    if default is True:
+        name, default = f"no_{name}", False
+    elif default is None:
+        look |= {"metavar": "TEXT", "show_default": False}
+    elif field.metadata.get("unit") == "bytes":
+        look |= {"metavar": "BYTES", "show_default": f"{default >> 20}MiB", "parser": parse_bytes}
+    option = typer.Option(f"--{name.replace('_', '-')}", **look)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])

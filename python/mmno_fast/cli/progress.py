@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tas
 from rich.text import Text
 
 from mmno_fast.cli.consoles import stderr
-from mmno_fast.progress import Watched
-from mmno_fast.tables import bytes_text, counted
+from mmno_fast.jobs.progress import Watched
+from mmno_fast.report.looks import bytes_text, counted
 
 LINE_SECONDS: Final = 5.0
 """Seconds between two lines of one stage in a pipe."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from mmno_fast import _core, verifying
+from mmno_fast import _core
 from mmno_fast.cli import options
 from mmno_fast.cli.consoles import show, write_json
 from mmno_fast.cli.exits import FAILED
 from mmno_fast.cli.progress import shown
+from mmno_fast.jobs import verify as job
 
 EXAMPLES = """\
 Examples:
@@ -25,7 +26,7 @@ def verify(shards: options.Shards, *, json: options.Json = None, threads: option
     """Read a data set whole: every hash, every invariant, every file that should not be there."""
     counters = _core.Progress()
     with shown(counters):
-        report = verifying.verify(shards, threads=threads, progress=counters)
+        report = job.verify(shards, threads=threads, progress=counters)
     if not write_json(report, json):
         show(report)
     if not report.ok:

@@ -7,9 +7,10 @@ from mmno_fast.reference.commit import commit
 from mmno_fast.reference.pictures import quiet_pillow
 from mmno_fast.reference.plan import plan
 from mmno_fast.reference.resolve import Folders
-from mmno_fast.reference.scan import Options, Progress, scan
+from mmno_fast.reference.scan import Progress, scan
 from mmno_fast.reference.shards import write_shard
 from mmno_fast.reference.spec import whole_spec
+from mmno_fast.spec.scan import ScanOptions
 
 
 def build(
@@ -18,12 +19,9 @@ def build(
     out: str,
     *,
     spec: dict[str, Any],
+    options: ScanOptions | None = None,
     shard_bytes: int = 268_435_456,
     shuffle_seed: int | None = None,
-    placeholders: str = "required",
-    strip_prefix: str | None = None,
-    follow_links: bool = True,
-    max_line_bytes: int = 16 * 2**20,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write a data set of format 1.0 into a fresh folder, in one thread.
@@ -33,12 +31,9 @@ def build(
         roots: the folders below which pictures are looked for.
         out: a folder that is empty, or is not there yet.
         spec: the image spec of `docs/format.md`; members with a default may be left out.
+        options: how lines are judged and pictures are found; None means the defaults.
         shard_bytes: how many bytes of pixels (counted at three channels), or of text, go into one shard.
         shuffle_seed: pictures in the order of a keyed hash instead of that of the rows.
-        placeholders: `"required"`, or `"optional"`: then a row with pictures may have no `<image>` at all.
-        strip_prefix: what is cut off the front of pictures' names before they are looked for.
-        follow_links: False refuses links that leave their root.
-        max_line_bytes: a longer line is rejected.
         progress: called with the stage (`rows`, `pictures`, `units`), how much is done and how much there is.
 
     Returns:
@@ -59,24 +54,16 @@ def build(
     names = [name for name, _ in sources]
     if len(set(names)) < len(names):
         raise ValueError(f"sources: expected names that differ, found {names}; say name=path")
-    if placeholders not in ("required", "optional"):
-        raise ValueError(f"placeholders: expected required or optional, found {placeholders!r}")
     spec = whole_spec(spec)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{out}: expected an empty folder; the reference engine only writes fresh ones")
     tell = progress or tell_nobody
-    options = Options(placeholders, strip_prefix, max_line_bytes)
-    recorded = {
-        "shard_bytes": shard_bytes,
-        "shuffle_seed": shuffle_seed,
-        "placeholders": placeholders,
-        "strip_prefix": strip_prefix,
-        "max_line_bytes": max_line_bytes,
-    }
+    options = options or ScanOptions()
+    recorded = {"shard_bytes": shard_bytes, "shuffle_seed": shuffle_seed, **options.recorded()}
     with quiet_pillow():
-        folders = Folders(roots, follow_links=follow_links)
+        folders = Folders(roots, follow_links=options.follow_links)
         found = scan(sources, folders, spec, options, tell)
         units = plan(found, spec, shard_bytes, shuffle_seed)
         shards = []

@@ -23,7 +23,7 @@ class Line:
     length: int
     """Bytes, without the line feed."""
     data: bytes | None
-    """The bytes themselves; None where there are more than `max_line_bytes`."""
+    """The bytes themselves; None where there are more than a line may have."""
 
 
 class Hasher(Protocol):
@@ -33,7 +33,7 @@ class Hasher(Protocol):
         """Take the next bytes."""
 
 
-def read_lines(file: BinaryIO, max_line_bytes: int, hasher: Hasher) -> Iterator[Line]:
+def read_lines(file: BinaryIO, longest: int, hasher: Hasher) -> Iterator[Line]:
     r"""Every line of an open source that holds something; `hasher` sees every byte of the file.
 
     >>> from io import BytesIO
@@ -46,10 +46,10 @@ def read_lines(file: BinaryIO, max_line_bytes: int, hasher: Hasher) -> Iterator[
         hasher.update(BOM)
     file.seek(offset)
     number = 0
-    while piece := file.readline(max_line_bytes + 1):
+    while piece := file.readline(longest + 1):
         number += 1
         hasher.update(piece)
-        if len(piece) <= max_line_bytes or piece.endswith(b"\n"):
+        if len(piece) <= longest or piece.endswith(b"\n"):
             data = piece.removesuffix(b"\n")
             if data.strip(BLANKS):
                 yield Line(number, offset, len(data), data)

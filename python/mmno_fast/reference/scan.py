@@ -13,6 +13,7 @@ from mmno_fast.reference.lines import Line, is_not_lines, read_lines
 from mmno_fast.reference.pictures import PictureError, Probe, probe
 from mmno_fast.reference.resolve import Folders
 from mmno_fast.reference.rules import cut_prefix, name_code
+from mmno_fast.spec.scan import ScanOptions
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, how much is done and how much there is: bytes of sources, then names, then pictures."""
@@ -73,16 +74,7 @@ class Scan:
     """By hash, in the order in which accepted rows first name them."""
 
 
-@dataclass(slots=True)
-class Options:
-    """What shapes a data set beside the spec; the meaning is that of `build`'s arguments."""
-
-    placeholders: str
-    strip_prefix: str | None
-    max_line_bytes: int
-
-
-def scan(sources: list[tuple[str, str]], folders: Folders, spec: dict[str, Any], options: Options, progress: Progress) -> Scan:
+def scan(sources: list[tuple[str, str]], folders: Folders, spec: dict[str, Any], options: ScanOptions, progress: Progress) -> Scan:
     """Read every row and every picture that a row names."""
     read = [Source(name, Path(path)) for name, path in sources]
     rows: list[Row] = []
@@ -97,7 +89,7 @@ def scan(sources: list[tuple[str, str]], folders: Folders, spec: dict[str, Any],
     return Scan(read, rows, scan_pictures(rows, folders, spec, options, progress))
 
 
-def scan_source(number: int, source: Source, options: Options) -> Iterator[Row]:
+def scan_source(number: int, source: Source, options: ScanOptions) -> Iterator[Row]:
     """The rows of one source; ValueError where it is no JSON Lines."""
     hasher = blake3()
     with source.path.open("rb") as file:
@@ -110,7 +102,7 @@ def scan_source(number: int, source: Source, options: Options) -> Iterator[Row]:
     source.blake3 = hasher.hexdigest()
 
 
-def scan_line(number: int, line: Line, options: Options) -> Row:
+def scan_line(number: int, line: Line, options: ScanOptions) -> Row:
     """One line's findings and names."""
     if line.data is None:
         return Row(number, line.number, line.offset, line.length, b"", [], {"line.too_long"})
@@ -120,7 +112,9 @@ def scan_line(number: int, line: Line, options: Options) -> Row:
     return Row(number, line.number, line.offset, line.length, digest, checked.names, codes)
 
 
-def scan_pictures(rows: list[Row], folders: Folders, spec: dict[str, Any], options: Options, progress: Progress) -> dict[bytes, Picture]:
+def scan_pictures(
+    rows: list[Row], folders: Folders, spec: dict[str, Any], options: ScanOptions, progress: Progress
+) -> dict[bytes, Picture]:
     """Find, read and probe every name once; the rows get their codes or the hashes of their pictures."""
     cut = {name: cut_prefix(name, options.strip_prefix) for row in rows for name in row.names}
     wanted = [name for name in dict.fromkeys(cut.values()) if name_code(name) is None]

@@ -13,7 +13,8 @@ from mmno_fast.reference.codes import in_order
 from mmno_fast.reference.npy import NpyWriter
 from mmno_fast.reference.pictures import PictureError, Pixels, decode
 from mmno_fast.reference.plan import FORMAT, Unit
-from mmno_fast.reference.scan import LINE_HASH_BYTES, Options, Picture, Row, Source, read_file
+from mmno_fast.reference.scan import LINE_HASH_BYTES, Picture, Row, Source, read_file
+from mmno_fast.spec.scan import ScanOptions
 
 STORES = ("gray", "rgb", "pixels")
 
@@ -55,7 +56,7 @@ class Places:
         return {store: writer.count for store, writer in self.writers.items()}
 
 
-def write_shard(unit: Unit, sources: list[Source], out: Path, spec: dict[str, Any], options: Options) -> Shard:
+def write_shard(unit: Unit, sources: list[Source], out: Path, spec: dict[str, Any], options: ScanOptions) -> Shard:
     """Decode the unit's pictures, write its folder below `out`, and say what came of it.
 
     Raises:
@@ -121,7 +122,7 @@ def read_again(picture: Picture) -> bytes:
     return data
 
 
-def lines_again(rows: list[Row], sources: list[Source], options: Options) -> list[Checked]:
+def lines_again(rows: list[Row], sources: list[Source], options: ScanOptions) -> list[Checked]:
     """What the lines hold, read anew: the scan keeps no text."""
     lines: dict[tuple[int, int], Checked] = {}
     for number, source in enumerate(sources):

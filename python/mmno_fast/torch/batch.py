@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mmno_fast.batch import Batch as HostBatch
-from mmno_fast.batch import Skipped
-from mmno_fast.rows import parsed
+from mmno_fast.data.values import parsed
+from mmno_fast.loading.batch import Batch as HostBatch
+from mmno_fast.loading.batch import Skipped
 from mmno_fast.torch.samples import ROW_KEYS
 
 if TYPE_CHECKING:

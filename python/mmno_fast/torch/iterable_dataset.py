@@ -10,12 +10,12 @@ from typing import Any, Final, Unpack
 from torch.utils.data import IterableDataset as TorchIterableDataset
 from torch.utils.data import get_worker_info
 
-from mmno_fast.epoch import ending
 from mmno_fast.errors import state_error
-from mmno_fast.loader import Loader
+from mmno_fast.loading.epoch import ending
+from mmno_fast.loading.loader import Loader
+from mmno_fast.loading.ranks import rank_and_world
+from mmno_fast.loading.samples import Source
 from mmno_fast.machine import threads_of
-from mmno_fast.ranks import rank_and_world
-from mmno_fast.samples import Source
 from mmno_fast.torch.batch import Batch
 from mmno_fast.torch.iterations import Iterations
 from mmno_fast.torch.options import LoaderOptions

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from mmno_fast import _core, loader
-from mmno_fast.batch import Batch as HostBatch
-from mmno_fast.epoch import Make
-from mmno_fast.loader import PREFETCH_BYTES
-from mmno_fast.output import Output
-from mmno_fast.samples import Source
+from mmno_fast import _core
+from mmno_fast.loading import loader
+from mmno_fast.loading.batch import Batch as HostBatch
+from mmno_fast.loading.epoch import Make
+from mmno_fast.loading.loader import PREFETCH_BYTES
+from mmno_fast.loading.samples import Source
+from mmno_fast.spec.output import Output
 from mmno_fast.torch.batch import Batch
 from mmno_fast.torch.options import LoaderOptions
 from mmno_fast.torch.slots import pinned_slots

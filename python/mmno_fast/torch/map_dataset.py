@@ -11,13 +11,14 @@ import numpy as np
 from torch.utils.data import Dataset, get_worker_info
 
 from mmno_fast import _core
-from mmno_fast.batch import Batch as HostBatch
-from mmno_fast.epoch import ending
+from mmno_fast.data.pictures import LabelledPictures
+from mmno_fast.data.rows import Rows
+from mmno_fast.data.values import plain_row
+from mmno_fast.loading.batch import Batch as HostBatch
+from mmno_fast.loading.epoch import ending
+from mmno_fast.loading.samples import Source, contents_of
 from mmno_fast.machine import threads_of
-from mmno_fast.output import Output
-from mmno_fast.pictures import LabelledPictures
-from mmno_fast.rows import Rows, plain_row
-from mmno_fast.samples import Source, contents_of
+from mmno_fast.spec.output import Output
 from mmno_fast.torch.batch import Batch
 from mmno_fast.torch.samples import Sample
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from mmno_fast.loader import Uneven
-from mmno_fast.output import Output
+from mmno_fast.loading.loader import Uneven
+from mmno_fast.spec.output import Output
 
 
 class LoaderOptions(TypedDict, total=False):

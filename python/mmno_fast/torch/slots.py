@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmno_fast.output import Output
-from mmno_fast.pictures import LabelledPictures
-from mmno_fast.rows import Rows
-from mmno_fast.samples import Source, contents_of
+from mmno_fast.data.pictures import LabelledPictures
+from mmno_fast.data.rows import Rows
+from mmno_fast.loading.samples import Source, contents_of
+from mmno_fast.spec.output import Output
 from mmno_fast.torch.batch import DTYPES
 
 _LOG = logging.getLogger("mmno_fast")
@@ -33,15 +33,15 @@ def pinned_slots(source: Source, batch_size: int, output: Output | None, count: 
 
 def largest_batch(source: Source, batch_size: int, output: Output | None, *, grouped: bool = False) -> int:
     """Bytes that no batch exceeds: those of the `batch_size` largest samples together. 0 where sizes are not known beforehand."""
-    pictures = contents_of(source).pictures
-    table = pictures.table
+    contents = contents_of(source)
+    table = contents.picture_table(contents.picture_ids)
     if table.column("height").null_count or table.column("width").null_count:
         return 0
     sides = table.column("height").to_numpy().astype(np.int64) * table.column("width").to_numpy().astype(np.int64)
     numbers = sides * 3 * (output.temporal or 1 if output else 1)
     each = numbers * (DTYPES[output.dtype].itemsize if output else 1)
     if isinstance(source, Rows):
-        offsets, values = contents_of(source).row_pictures
+        offsets, values = contents.row_pictures
         cumulated = np.concatenate([[0], np.cumsum(each[values])])
         samples = cumulated[offsets[1:]] - cumulated[offsets[:-1]]
         if source.row_numbers is not None:
@@ -52,7 +52,7 @@ def largest_batch(source: Source, batch_size: int, output: Output | None, *, gro
             samples = np.add.reduceat(of_all[rows], starts[:-1].astype(np.int64)) if len(rows) else of_all[:0]
     else:
         own = source.pictures if isinstance(source, LabelledPictures) else source
-        place = {picture: i for i, picture in enumerate(pictures.ids.tolist())}
+        place = {picture: i for i, picture in enumerate(contents.picture_ids.tolist())}
         samples = each[[place[picture] for picture in own.ids.tolist()]]
     if not len(samples):
         return 0

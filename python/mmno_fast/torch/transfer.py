@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mmno_fast.batch import Batch as HostBatch
+from mmno_fast.loading.batch import Batch as HostBatch
 from mmno_fast.torch.batch import Batch, tensor_of
 
 AHEAD = 1

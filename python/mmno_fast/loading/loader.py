@@ -13,15 +13,15 @@ from typing import Any, Final, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from mmno_fast import _core
-from mmno_fast.batch import Batch
-from mmno_fast.epoch import Epoch, Make, ending
+from mmno_fast.data.pictures import LabelledPictures
 from mmno_fast.errors import state_error
+from mmno_fast.loading.batch import Batch
+from mmno_fast.loading.epoch import Epoch, Make, ending
+from mmno_fast.loading.ranks import rank_and_world, surroundings, warn_of_late_ranks
+from mmno_fast.loading.samples import Source, contents_of, samples_of
+from mmno_fast.loading.stats import WARN_SHARE, WINDOW, LoaderStats
 from mmno_fast.machine import threads_of
-from mmno_fast.output import Output
-from mmno_fast.pictures import LabelledPictures
-from mmno_fast.ranks import rank_and_world, surroundings, warn_of_late_ranks
-from mmno_fast.samples import Source, contents_of, samples_of
-from mmno_fast.waiting import WARN_SHARE, WINDOW, LoaderStats
+from mmno_fast.spec.output import Output
 
 Uneven: TypeAlias = Literal["drop", "wrap", "short", "raise"]
 PREFETCH_BYTES: Final = 2**30

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 Dtype: TypeAlias = Literal["uint8", "float32", "float16", "bfloat16"]
 Layout: TypeAlias = Literal["nhwc", "nchw", "patches"]
 Normalisation: TypeAlias = Literal["fused", "two_step"]
 Triple: TypeAlias = tuple[float, float, float]
+CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
+"""What CLIP's image processor subtracts from red, green and blue, for pixels in 0..1."""
+CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
+"""What CLIP's image processor divides red, green and blue by, for pixels in 0..1."""
 
 
 @dataclass(frozen=True, kw_only=True)

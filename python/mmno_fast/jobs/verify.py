@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from mmno_fast import _core
 from mmno_fast.machine import thread_count
-from mmno_fast.reports import Report
+from mmno_fast.report.base import Report
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mmno_fast.sources import AnyPath
+    from mmno_fast.data.sources import AnyPath
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,19 +53,19 @@ class VerifyReport(Report):
         from rich.console import Group  # rich is imported when something is shown
         from rich.text import Text
 
-        from mmno_fast import tables
+        from mmno_fast.report import looks
 
         counts = [
-            tables.counted(self.shards, "shard"),
-            tables.counted(self.rows, "row"),
-            tables.counted(self.pictures, "picture"),
-            tables.bytes_text(self.bytes),
+            looks.counted(self.shards, "shard"),
+            looks.counted(self.rows, "row"),
+            looks.counted(self.pictures, "picture"),
+            looks.bytes_text(self.bytes),
         ]
         read = ", ".join(counts)
         if self.ok:
             return Text.assemble(("whole: ", "bold green"), f"{read}, every byte as the manifest says")
-        lines = [Text.assemble((tables.visible(each["path"]), "cyan"), ": ", tables.visible(each["message"])) for each in self.problems]
-        return Group(*lines, Text.assemble((f"damaged: {tables.counted(len(self.problems), 'problem')}", "bold red"), f" in {read}"))
+        lines = [Text.assemble((looks.visible(each["path"]), "cyan"), ": ", looks.visible(each["message"])) for each in self.problems]
+        return Group(*lines, Text.assemble((f"damaged: {looks.counted(len(self.problems), 'problem')}", "bold red"), f" in {read}"))
 
 
 def verify(path: AnyPath, *, threads: int | None = None, progress: _core.Progress | None = None) -> VerifyReport:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, SupportsIndex, TypeAlias, cast, get_args
 
 if TYPE_CHECKING:
-    from mmno_fast.output import Dtype, Output
+    from mmno_fast.spec.output import Dtype, Output
 
 Fit: TypeAlias = Literal["stretch", "pad", "crop"]
 Filter: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -279,7 +279,7 @@ class Profile(_Spec):
         >>> Profile("hf/siglip_384").output("bfloat16").layout
         'nchw'
         """
-        from mmno_fast.output import Output
+        from mmno_fast.spec.output import Output
 
         statistics, patches = self.facts["statistics"], self.facts["patches"]
         shape: dict[str, int] = patches or {}

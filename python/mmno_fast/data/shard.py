@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mmno_fast import _core
+from mmno_fast.data.values import Pixels
 from mmno_fast.errors import shard_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Pixels = npt.NDArray[np.uint8]
 
 
 class Shard:
@@ -103,15 +101,3 @@ class Shard:
 
     def _fault(self, name: str, message: str) -> _core.ShardError:
         return shard_error(self.folder / name, f"{message}; run mmno-fast verify")
-
-
-def widened(pixels: Pixels) -> Pixels:
-    """A copy of the pixels with three channels: uint8 (H, W, 3), contiguous, the caller's own."""
-    height, width = pixels.shape[:2]
-    out = np.empty((height, width, 3), np.uint8)
-    if pixels.ndim == 3:
-        out[...] = pixels
-    else:
-        for channel in range(3):  # four times as fast as one broadcast assignment
-            out[:, :, channel] = pixels
-    return out

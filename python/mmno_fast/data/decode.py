@@ -12,8 +12,8 @@ import numpy as np
 
 from mmno_fast import _core
 from mmno_fast.machine import thread_count
-from mmno_fast.output import Output
-from mmno_fast.specs import Encoded, ImageSpec, Profile, from_dict
+from mmno_fast.spec.image import Encoded, ImageSpec, Profile, from_dict
+from mmno_fast.spec.output import Output
 
 Source: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str]
 """A path, or the bytes of a file."""

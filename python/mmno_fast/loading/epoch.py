@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.output import Output
+from mmno_fast.spec.output import Output
 
 if TYPE_CHECKING:
-    from mmno_fast.batch import Batch
-    from mmno_fast.loader import Loader
+    from mmno_fast.loading.batch import Batch
+    from mmno_fast.loading.loader import Loader
 
 Make: TypeAlias = tuple[Callable[..., Any], Output | None, npt.NDArray[np.int64] | None]
 """What is called with a batch of the core and `output`, epoch, `labels` (the other two here); what it returns is handed out."""

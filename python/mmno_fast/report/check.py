@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mmno_fast.tables import counted, facts, listing, root_text, severity_text, visible
+from mmno_fast.report.looks import counted, facts, listing, root_text, severity_text, visible
 
 SHOWN_FINDINGS: Final = 3
 """Findings of each code that a report shows; all of them are in `findings`."""

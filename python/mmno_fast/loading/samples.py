@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.contents import Contents
-from mmno_fast.pictures import LabelledPictures, Pictures
-from mmno_fast.rows import Rows
+from mmno_fast.data.contents import Contents
+from mmno_fast.data.pictures import LabelledPictures, Pictures
+from mmno_fast.data.rows import Rows
 
 Source: TypeAlias = Rows | Pictures | LabelledPictures
 """A `Dataset`, rows of one, its pictures, or those with labels."""

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from mmno_fast import _core
-from mmno_fast.allowance import Allowance
-from mmno_fast.checking import MAX_LINE_BYTES, Placeholders
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
+from mmno_fast.jobs.allowance import Allowance
+from mmno_fast.jobs.progress import Counters
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
-from mmno_fast.progress import Counters
-from mmno_fast.reports import Report
-from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
+from mmno_fast.report.base import Report
+from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from mmno_fast.specs import ImageSpec
+    from mmno_fast.spec.image import ImageSpec
 
 Engine: TypeAlias = Literal["core", "reference"]
 SHARD_BYTES: Final = 256 * 2**20
@@ -128,31 +128,31 @@ class BuildReport(Report):
         from rich.console import Group  # rich is imported when something is shown
         from rich.text import Text
 
-        from mmno_fast import tables
+        from mmno_fast.report import looks
 
         rows = [
-            ("rows", f"{self.rows:,} accepted, {self.rejected:,} rejected, of {tables.counted(self.lines, 'line')} that hold something"),
+            ("rows", f"{self.rows:,} accepted, {self.rejected:,} rejected, of {looks.counted(self.lines, 'line')} that hold something"),
             ("pictures", f"{self.pictures:,} stored, {self.distinct_pictures:,} distinct; {self.decoded:,} decoded now"),
             ("shards", f"{self.shards:,}: {self.built:,} built, {self.kept:,} kept, {self.linked:,} with linked pixels"),
-            ("bytes", tables.bytes_text(self.bytes)),
-            ("roots", "; ".join(tables.root_text(root) for root in self.roots)),
+            ("bytes", looks.bytes_text(self.bytes)),
+            ("roots", "; ".join(looks.root_text(root) for root in self.roots)),
         ]
         if self.copied:
-            rows.append(("copied", f"{tables.counted(self.copied, 'picture')} from older shards, not decoded again"))
+            rows.append(("copied", f"{looks.counted(self.copied, 'picture')} from older shards, not decoded again"))
         if self.stored_again:
             rows.append(
-                ("stored again", f"{tables.counted(self.stored_again, 'picture')} in a second shard, for rows with several pictures")
+                ("stored again", f"{looks.counted(self.stored_again, 'picture')} in a second shard, for rows with several pictures")
             )
         if self.removed:
-            rows.append(("removed", tables.counted(self.removed, "shard that is no longer needed", "shards that are no longer needed")))
+            rows.append(("removed", looks.counted(self.removed, "shard that is no longer needed", "shards that are no longer needed")))
         if self.seconds:
             rows.append(("time", f"{self.seconds:.1f} s"))
-        parts: list[RenderableType] = [tables.facts(rows)]
+        parts: list[RenderableType] = [looks.facts(rows)]
         if self.rejects:
             codes = [[Text(code, style="bold"), f"{count:,}"] for code, count in self.rejects.items()]
-            parts.append(tables.listing([("rejected for", "left"), ("rows", "right")], codes))
+            parts.append(looks.listing([("rejected for", "left"), ("rows", "right")], codes))
         done = "unchanged: the data set is already what this command makes" if self.unchanged else "the data set is whole"
-        parts.append(Text.assemble((done, "bold green"), f": {tables.visible(str(self.path))}"))
+        parts.append(Text.assemble((done, "bold green"), f": {looks.visible(str(self.path))}"))
         return Group(*parts)
 
 
@@ -192,7 +192,7 @@ def build(
         max_line_bytes: Longer lines are rejected unread. Default: 16 MiB.
         threads: How many to use. Default: all that this process may use. The reference engine always uses one.
         engine: ``"core"`` (default), or ``"reference"``: the same in plain Python, for comparison (extra ``reference``).
-        progress: Counters to watch from another thread: a `Progress`, or a `progress.Counters` for the reference engine.
+        progress: Counters to watch from another thread: a `Progress`, or a `jobs.progress.Counters` for the reference engine.
 
     Returns:
         The report. Rejected rows do not raise: see `BuildReport.unallowed`.
@@ -212,24 +212,18 @@ def build(
     >>> report.rows, report.rejected, report.distinct_pictures
     (28, 0, 4)
     """
+    scan = ScanOptions(placeholders=placeholders, strip_prefix=strip_prefix, follow_links=follow_links, max_line_bytes=max_line_bytes)
     named = named_sources(sources)
     roots = checked_roots(images)
     workers = thread_count(threads)
-    shared: dict[str, Any] = {
-        "shard_bytes": shard_bytes,
-        "shuffle_seed": shuffle_seed,
-        "placeholders": placeholders,
-        "strip_prefix": strip_prefix,
-        "follow_links": follow_links,
-        "max_line_bytes": max_line_bytes,
-    }
+    shared: dict[str, Any] = {"shard_bytes": shard_bytes, "shuffle_seed": shuffle_seed}
     if engine not in get_args(Engine):
         raise ValueError(f"engine: expected 'core' or 'reference', found {engine!r}")
     began = time.perf_counter()
     if engine == "reference":
         if update:
             raise ValueError("the reference engine builds from scratch only: leave out update (--update)")
-        made = _build_by_reference(named, roots, os.fspath(out), image, progress, shared)
+        made = _build_by_reference(named, roots, os.fspath(out), image, progress, {"options": scan, **shared})
     else:
         text = _core.build(
             named,
@@ -242,6 +236,7 @@ def build(
             window=WINDOW_PER_THREAD * workers,
             progress=_of_core(progress),
             **shared,
+            **scan.for_core(),
         )
         made = json.loads(text)
     seconds = time.perf_counter() - began
@@ -270,7 +265,7 @@ def _build_by_reference(
     shared: dict[str, Any],
 ) -> dict[str, Any]:
     if not (progress is None or isinstance(progress, Counters)):
-        raise TypeError("progress: the reference engine takes a mmno_fast.progress.Counters")
+        raise TypeError("progress: the reference engine takes a mmno_fast.jobs.progress.Counters")
     try:
         from mmno_fast import reference  # an extra: its packages are not there for everyone
     except ImportError as error:

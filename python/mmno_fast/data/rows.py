@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.contents import Contents, fingerprint_of_rows, in_order_of_use
+from mmno_fast.data.contents import Contents
+from mmno_fast.data.opening import fingerprint_of_rows
+from mmno_fast.data.pictures import Pictures
+from mmno_fast.data.values import in_order_of_use, parsed, plain_row, widened
 
 if TYPE_CHECKING:
     import datasets
     import pyarrow as pa
     from pyarrow.compute import Expression
-
-    from mmno_fast.pictures import Pictures
 
 RowNumbers: TypeAlias = npt.NDArray[np.uint32]
 Mask: TypeAlias = "Sequence[bool] | npt.NDArray[np.bool_] | pa.Array | pa.ChunkedArray"
@@ -92,17 +91,17 @@ class Rows:
         contents = self.open_contents()
         numbers = self.row_numbers
         if numbers is None:
-            return contents.pictures
+            return Pictures(contents, contents.picture_ids)
         offsets, values = contents.row_pictures
-        used = np.zeros(len(contents.pictures), bool)
+        used = np.zeros(len(contents.picture_ids), bool)
         for start, end in zip(offsets[numbers], offsets[numbers.astype(np.int64) + 1], strict=True):
             used[values[start:end]] = True
-        return contents.pictures.subset(np.flatnonzero(used))
+        return Pictures(contents, contents.picture_ids[used])
 
     @property
     def rows_fingerprint(self) -> str:
         """What identifies these rows and their order; pixels do not count. The same for shards and for the JSONL behind them."""
-        whole = fingerprint_of_rows(self.open_contents())
+        whole = fingerprint_of_rows(self.open_contents().identity)
         if self.row_numbers is None:
             return whole
         return blake2b(whole.encode() + self.row_numbers.tobytes(), digest_size=16).hexdigest()
@@ -203,7 +202,9 @@ class Rows:
         """
         from mmno_fast.hugging_face import dataset_of  # datasets is imported when first used: it is large, and no hard dependency
 
-        return dataset_of(self, channels)
+        if channels not in {"rgb", "stored"}:
+            raise ValueError(f'channels: expected "rgb" or "stored", found {channels!r}')
+        return dataset_of(self.rows, _Looked(self, channels))
 
     def _hanging_together(self) -> npt.NDArray[np.int64]:
         """Of each row a number that it shares with just those rows that it hangs together with by their pictures."""
@@ -278,36 +279,23 @@ class Selection(Rows):
         return f"<{len(self):,} rows of {self._dataset!r}>"
 
 
-def plain_row(number: int, values: dict[str, Any], images: Any) -> dict[str, Any]:
-    """A row as ``dataset[i]`` gives it, of its Arrow columns as plain values."""
-    return {
-        "row": number,
-        "source": values["source"],
-        "line": values["line"],
-        "images": images,
-        "image_names": values["images"],
-        "messages": values["messages"],
-        "variant": values["variant"],
-        "options": values["options"],
-        "answer": values["answer"],
-        "answer_text": values["answer_text"],
-        "meta": parsed(values["meta"]),
-        "extra": parsed(values["extra"]),
-    }
+class _Looked:
+    """What `Rows.to_hf` does when a row is looked at: numbers of pictures become pixels, JSON becomes values. It pickles as the rows do."""
 
+    def __init__(self, rows: Rows, channels: Literal["rgb", "stored"]) -> None:
+        self._rows = rows
+        self._channels = channels
 
-def parsed(text: str | None) -> Any:
-    """JSON as Python values; a whole number too long for `int` (over 4,300 digits) becomes a `Decimal`, which holds it exactly."""
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return json.loads(text, parse_int=_whole)
-
-
-def _whole(digits: str) -> int | Decimal:
-    try:
-        return int(digits)
-    except ValueError:
-        return Decimal(digits)
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        looked = dict(batch)
+        if "images" in batch:
+            contents = self._rows.open_contents()
+            ids = contents.picture_ids
+            pixels = [[contents.pixels(int(ids[number])) for number in numbers] for numbers in batch["images"]]
+            if self._channels == "rgb":
+                pixels = [[each if each.ndim == 3 else widened(each) for each in own] for own in pixels]
+            looked["images"] = pixels
+        for name in ("meta", "extra"):
+            if name in batch:
+                looked[name] = [parsed(text) for text in batch[name]]
+        return looked

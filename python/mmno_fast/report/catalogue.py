@@ -1,4 +1,4 @@
-"""The catalogue of findings as a page: ``python -m mmno_fast.catalogue`` writes ``docs/findings.md``."""
+"""The catalogue of findings as a page: ``python -m mmno_fast.report.catalogue`` writes ``docs/findings.md``."""
 
 from __future__ import annotations
 

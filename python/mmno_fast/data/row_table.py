@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from mmno_fast.schemas import rows_schema
+from mmno_fast.data.schemas import rows_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mmno_fast.shard import Shard
+    from mmno_fast.data.shard import Shard
 
 _BLOCK_ROWS: Final = 16_384  # rows brought into order at once
 

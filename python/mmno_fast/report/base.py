@@ -26,14 +26,14 @@ class Report(ABC):
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
 
     def __str__(self) -> str:
-        from mmno_fast import tables  # rich is imported when something is shown
+        from mmno_fast.report import looks  # rich is imported when something is shown
 
-        return tables.as_text(self)
+        return looks.as_text(self)
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        from mmno_fast import tables  # rich is imported when something is shown
+        from mmno_fast.report import looks  # rich is imported when something is shown
 
-        return tables.as_html(self)
+        return looks.as_html(self)

@@ -118,7 +118,7 @@ class LoaderStats:
         return numbers | flat | shares
 
     def __str__(self) -> str:
-        from mmno_fast.tables import bytes_text, counted  # rich is imported when something is shown
+        from mmno_fast.report.looks import bytes_text, counted  # rich is imported when something is shown
 
         total = sum(self.busy.values())
         stages = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in self.busy.items() if total and seconds / total >= 0.005)

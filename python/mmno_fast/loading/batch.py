@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.output import Output
+from mmno_fast.spec.output import Output
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,41 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import blake2b
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, Protocol, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from mmno_fast.data.contents import Contents, opened
+from mmno_fast.data.opening import Opening
+from mmno_fast.data.values import Pixels, widened
 from mmno_fast.errors import shard_error
-from mmno_fast.schemas import pictures_schema
-from mmno_fast.shard import Pixels, widened
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from mmno_fast.contents import Contents
-    from mmno_fast.dataset import Dataset
-
-
-class Holder(Protocol):
-    """What holds pictures under numbers: a shard, or the files that a scan has found."""
-
-    @property
-    def pictures(self) -> int:
-        """How many."""
-
-    @property
-    def picture_table(self) -> pa.Table:
-        """One row a picture, the columns of ``pictures.arrow``."""
-
-    def pixels(self, picture: int) -> Pixels:
-        """uint8 (H, W) or (H, W, 3)."""
-
-    def file(self, picture: int) -> bytes:
-        """The file as it was."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +45,17 @@ class Picture:
     """Width as stored [pixels]."""
     channels: int | None
     """1 (without colour) or 3; None where that shows only when it is decoded."""
-    _holder: Holder = field(repr=False, compare=False)
-    _row: int = field(repr=False, compare=False)
+    _alone: Pictures = field(repr=False, compare=False)  # this picture only
 
     @property
     def pixels(self) -> Pixels:
         """As stored: uint8 (H, W) or (H, W, 3). A read-only view of the mapped shard, nothing copied; of JSONL, decoded now."""
-        return self._holder.pixels(self._row)
+        return self._alone.pixels(0)
 
     @property
     def file(self) -> bytes:
         """The file as it was: of JSONL, or where shards were built with ``Encoded()``; else a `ValueError`."""
-        return self._holder.file(self._row)
+        return self._alone.contents.file(int(self._alone.ids[0]))
 
     def rgb(self) -> Pixels:
         """A copy with three channels: uint8 (H, W, 3)."""
@@ -86,7 +64,15 @@ class Picture:
 
 _LABELS: Final = frozenset({"source", "variant", "answer", "answer_text", "meta"})  # columns that may hold labels
 _NAMED: Final = 20  # so many members of `meta` a message names
-_HOLDER_BITS: Final = 32  # the core numbers pictures as holder << 32 | picture
+
+
+class _Pickled(NamedTuple):
+    """What pickled pictures hold until another process needs them."""
+
+    opening: Opening
+    """How to open their data set."""
+    digest: str | None
+    """What identifies their files there; None where the fingerprint of the data set covers them."""
 
 
 class Pictures(Sequence[Picture]):
@@ -96,10 +82,9 @@ class Pictures(Sequence[Picture]):
     another process opens it when it first needs it.
     """
 
-    def __init__(self, contents: Contents, holders: Sequence[Holder], stored: npt.NDArray[np.int64]) -> None:
-        self._opened: tuple[Contents, Sequence[Holder]] = (contents, holders)
-        self._stored = stored  # of each picture: where it is stored, counted over all holders
-        self._pickled: tuple[Dataset, str | None] | None = None  # until it is opened in another process: what, and what to expect there
+    def __init__(self, contents: Contents, ids: npt.NDArray[np.uint64]) -> None:
+        self._held: Contents | _Pickled = contents
+        self._ids = ids
 
     @property
     def contents(self) -> Contents:
@@ -108,50 +93,23 @@ class Pictures(Sequence[Picture]):
         Raises:
             ShardError: In another process: the data set, or its pictures, are others than those that were pickled.
         """
-        return self._open()[0]
-
-    @property
-    def _holders(self) -> Sequence[Holder]:
-        return self._open()[1]
-
-    def _open(self) -> tuple[Contents, Sequence[Holder]]:
-        pickled = self._pickled  # another thread may be opening it, too
-        if pickled is not None:
-            dataset, expected = pickled
-            contents = dataset.open_contents()
-            holders = _holders_of(contents)
-            if expected is not None and _digest(holders, self._stored) != expected:
-                raise shard_error(repr(dataset), "pictures have changed since these were chosen from it; choose them again")
-            self._opened = (contents, holders)
-            self._pickled = None
-        return self._opened
+        held = self._held  # two threads may both open it: either's contents will do
+        if isinstance(held, _Pickled):
+            contents = opened(held.opening)
+            if held.digest is not None and _digest(contents, self._ids) != held.digest:
+                raise shard_error(held.opening.name, "pictures have changed since these were chosen from it; choose them again")
+            self._held = held = contents
+        return held
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._pickled is not None:
-            return {"pickled": self._pickled, "stored": self._stored}
-        from mmno_fast.contents import ShardContents  # these import this module
-        from mmno_fast.dataset import Dataset
-        from mmno_fast.raw import RawContents
-
-        contents, holders = self._opened
-        if isinstance(contents, ShardContents):  # whose fingerprint covers every byte
-            dataset, expected = Dataset(contents.path, contents), None
-        elif isinstance(contents, RawContents):  # whose fingerprint covers rows only
-            dataset, expected = Dataset(contents.opening, contents), _digest(holders, self._stored)
-        else:
-            raise TypeError(f"pictures of {type(contents).__name__} cannot be pickled")
-        return {"pickled": (dataset, expected), "stored": self._stored}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._pickled = state["pickled"]
-        self._stored = state["stored"]
-
-    @cached_property
-    def _offsets(self) -> npt.NDArray[np.int64]:
-        return np.cumsum([0, *(holder.pictures for holder in self._holders)])
+        held = self._held
+        if not isinstance(held, _Pickled):
+            opening = held.opening
+            held = _Pickled(opening, None if opening.covers_pictures else _digest(held, self._ids))
+        return {"_held": held, "_ids": self._ids}
 
     def __len__(self) -> int:
-        return len(self._stored)
+        return len(self._ids)
 
     @overload
     def __getitem__(self, index: int) -> Picture: ...
@@ -160,8 +118,7 @@ class Pictures(Sequence[Picture]):
     def __getitem__(self, index: int | slice) -> Picture | Sequence[Picture]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
-        holder, row = self._place(index)
-        values: dict[str, Any] = holder.picture_table.slice(row, 1).to_pylist()[0]
+        values = self.contents.picture(self._id(index))
         return Picture(
             names=tuple(values["names"]),
             hash=values["hash"].hex(),
@@ -173,8 +130,7 @@ class Pictures(Sequence[Picture]):
             height=values["height"],
             width=values["width"],
             channels=values["channels"],
-            _holder=holder,
-            _row=row,
+            _alone=self.subset(np.array([index], np.int64)),
         )
 
     def __repr__(self) -> str:
@@ -183,35 +139,25 @@ class Pictures(Sequence[Picture]):
     @property
     def table(self) -> pa.Table:
         """``pictures.arrow`` of all shards, one row a distinct picture, in the order of this sequence. Copied; no pixels in it."""
-        import pyarrow as pa  # imported when first used: it is large
-
-        tables = [holder.picture_table for holder in self._holders]
-        if not tables:
-            return pictures_schema().empty_table()
-        return pa.concat_tables(tables).unify_dictionaries().take(self._stored)
+        return self.contents.picture_table(self._ids)
 
     @property
     def ids(self) -> npt.NDArray[np.uint64]:
-        """The core's number of each picture, uint64."""
-        holder = np.searchsorted(self._offsets, self._stored, side="right") - 1
-        ids: npt.NDArray[np.uint64] = (holder.astype(np.uint64) << np.uint64(_HOLDER_BITS)) | (self._stored - self._offsets[holder]).astype(
-            np.uint64
-        )
-        return ids
+        """The id of each picture in `contents`: the core's number, uint64."""
+        return self._ids
 
     @property
     def hashes(self) -> npt.NDArray[np.void]:
         """BLAKE3 of each picture's file, 32 bytes each."""
-        return _hashes(self._holders, self._stored)
+        return self.contents.picture_hashes(self._ids)
 
     def pixels(self, index: int) -> Pixels:
         """What ``self[index].pixels`` is, without looking anything else up."""
-        holder, row = self._place(index)
-        return holder.pixels(row)
+        return self.contents.pixels(self._id(index))
 
     def subset(self, numbers: npt.NDArray[np.int64]) -> Pictures:
         """These pictures only, in this order."""
-        return Pictures(self.contents, self._holders, self._stored[numbers])
+        return Pictures(self.contents, self._ids[numbers])
 
     def labelled(self, by: str = "folder") -> LabelledPictures:
         """These pictures with a class each.
@@ -253,16 +199,13 @@ class Pictures(Sequence[Picture]):
             for picture in pictures[offsets[row] : offsets[row + 1]].tolist():
                 if said.setdefault(picture, label) != label:
                     raise ValueError(f"labels: the rows of one picture say {said[picture]!r} and {label!r} in {column}; picture {picture}")
-        every = self.contents.pictures.ids
-        place = {picture: i for i, picture in enumerate(every.tolist())}
+        place = {picture: i for i, picture in enumerate(self.contents.picture_ids.tolist())}
         return [said.get(place[picture]) for picture in self.ids.tolist()]
 
-    def _place(self, index: int) -> tuple[Holder, int]:
+    def _id(self, index: int) -> int:
         if not -len(self) <= index < len(self):
             raise IndexError(f"picture {index} of {len(self):,}")
-        stored = int(self._stored[index])
-        holder = int(np.searchsorted(self._offsets, stored, side="right")) - 1
-        return self._holders[holder], stored - int(self._offsets[holder])
+        return int(self._ids[index])
 
 
 def _of_member(metas: Sequence[str | None], member: str) -> list[Any]:
@@ -279,37 +222,13 @@ def _of_member(metas: Sequence[str | None], member: str) -> list[Any]:
     return said
 
 
-def _holders_of(contents: Contents) -> Sequence[Holder]:
-    from mmno_fast.contents import ShardContents  # it imports this module
-
-    if isinstance(contents, ShardContents):
-        return contents.shards  # as in `pictures`, which looks through all rows
-    return contents.pictures._holders  # noqa: SLF001 - the same module
-
-
-def _hashes(holders: Sequence[Holder], stored: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
-    every = np.concatenate([np.empty(0, "V32"), *(hashes_of(holder.picture_table) for holder in holders)])
-    return every[stored] if stored.max(initial=-1) < len(every) else np.empty(0, "V32")
-
-
-def _digest(holders: Sequence[Holder], stored: npt.NDArray[np.int64]) -> str:
-    return blake2b(_hashes(holders, stored).tobytes(), digest_size=16).hexdigest()
-
-
-def distinct(tables: Sequence[pa.Table]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-    """Pictures of all tables by hash: where each is stored first, counted over all tables; and of each stored one its number among them."""
-    hashes = np.concatenate([np.empty(0, "V32"), *(hashes_of(table) for table in tables)])
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    rank = np.empty(len(order), np.uint32)
-    rank[order] = np.arange(len(order), dtype=np.uint32)
-    return first[order].astype(np.int64), rank[inverse.reshape(-1)]
-
-
-def hashes_of(table: pa.Table) -> npt.NDArray[np.void]:
-    """The column `hash` as an array of 32-byte values; a view of each batch."""
-    chunks = [np.frombuffer(chunk.buffers()[1], "V32", len(chunk), chunk.offset * 32) for chunk in table.column("hash").chunks]
-    return np.concatenate([np.empty(0, "V32"), *chunks])
+def _digest(contents: Contents, ids: npt.NDArray[np.uint64]) -> str:
+    """What identifies the files of these pictures; "" where there are not as many any more."""
+    try:
+        hashes = contents.picture_hashes(ids)
+    except IndexError:
+        return ""
+    return blake2b(hashes.tobytes(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

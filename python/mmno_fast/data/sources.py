@@ -1,11 +1,12 @@
 """What callers may give as sources and roots, turned into what the engines take.
 
 A source is one JSONL file, known by its file name, or by the name in ``name=path``. A root is a folder that names of pictures are
-looked for in. Both are checked here, before any work begins.
+looked for in. Both are checked here, before any work begins. Rows that a build has rejected may be given as its ``rejects.jsonl``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -58,6 +59,25 @@ def checked_roots(images: Roots) -> list[str]:
         if not Path(root).is_dir():
             raise NotADirectoryError(f"{root}: expected a folder of pictures, found a file")
     return roots
+
+
+def rejected_rows(rejects: AnyPath | Iterable[tuple[str, int]] | None) -> list[tuple[str, int]]:
+    """(source, line) of each rejected row: as given, or read from a ``rejects.jsonl``."""
+    if rejects is None:
+        return []
+    if isinstance(rejects, (str, os.PathLike)):
+        return read_rejects(Path(rejects))
+    return list(rejects)
+
+
+def read_rejects(path: Path) -> list[tuple[str, int]]:
+    """(source, line) of each row in a ``rejects.jsonl``."""
+    found = []
+    with path.open("rb") as lines:
+        for line in lines:
+            reject = json.loads(line)
+            found.append((str(reject["source"]), int(reject["line"])))
+    return found
 
 
 def _several(paths: AnyPath | Iterable[AnyPath]) -> list[AnyPath]:

@@ -6,25 +6,24 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from mmno_fast import _core, specs
-from mmno_fast.checking import MAX_LINE_BYTES, Placeholders
-from mmno_fast.contents import Contents, ShardContents, fingerprint_of_rows, read_rejects
-from mmno_fast.errors import shard_error
-from mmno_fast.raw import Opening, RawContents
-from mmno_fast.rows import Rows
-from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
-
-if TYPE_CHECKING:
-    from mmno_fast.rows import RowNumbers
+from mmno_fast import _core
+from mmno_fast.data.contents import Contents, opened
+from mmno_fast.data.opening import Opening, RawOpening, ShardsOpening
+from mmno_fast.data.raw import RawContents
+from mmno_fast.data.rows import RowNumbers, Rows
+from mmno_fast.data.shards import ShardContents
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources, rejected_rows
+from mmno_fast.spec.image import ImageSpec, Original, from_dict
+from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
 
 
 def open(  # noqa: A001 - `mf.open` is the name that users expect
     path: Sources,
     images: Roots | None = None,
     *,
-    image: specs.ImageSpec | None = None,
+    image: ImageSpec | None = None,
     rejects: AnyPath | Iterable[tuple[str, int]] | None = None,
     placeholders: Placeholders = "required",
     strip_prefix: str | None = None,
@@ -74,17 +73,16 @@ def open(  # noqa: A001 - `mf.open` is the name that users expect
     np.True_
     """
     if images is not None:
-        opening = Opening(
+        opening = RawOpening(
             sources=tuple(named_sources(path)),
             roots=tuple(checked_roots(images)),
-            image=image or specs.Original(),
-            rejects=_rejected(rejects),
-            placeholders=placeholders,
-            strip_prefix=strip_prefix,
-            follow_links=follow_links,
-            max_line_bytes=max_line_bytes,
+            image=image or Original(),
+            rejects=tuple(rejected_rows(rejects)),
+            scan=ScanOptions(
+                placeholders=placeholders, strip_prefix=strip_prefix, follow_links=follow_links, max_line_bytes=max_line_bytes
+            ),
         )
-        return Dataset(opening, RawContents(opening, threads, progress))
+        return Dataset(opening, opened(opening, threads, progress))
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError("to open JSONL, name the folder of its pictures, too: open(sources, images=…)")  # noqa: TRY004 - the type is fine
     if image is not None or rejects is not None:
@@ -92,15 +90,8 @@ def open(  # noqa: A001 - `mf.open` is the name that users expect
     folder = Path(os.path.abspath(path))  # noqa: PTH100 - `Path.absolute` keeps `..`, `resolve` follows links
     if folder.is_file() and folder.suffix == ".jsonl":
         raise ValueError(f"{folder}: to open JSONL, name the folder of its pictures, too: open(sources, images=…)")
-    return Dataset(folder, ShardContents(folder))
-
-
-def _rejected(rejects: AnyPath | Iterable[tuple[str, int]] | None) -> tuple[tuple[str, int], ...]:
-    if rejects is None:
-        return ()
-    if isinstance(rejects, (str, os.PathLike)):
-        return tuple(read_rejects(Path(rejects)))
-    return tuple(rejects)
+    shards = ShardsOpening(path=folder)
+    return Dataset(shards, opened(shards))
 
 
 class Dataset(Rows):
@@ -110,21 +101,19 @@ class Dataset(Rows):
     spawned processes: it pickles as how it was opened and its fingerprint, and opens again when it is first used there.
     """
 
-    def __init__(self, opening: Path | Opening, contents: Contents) -> None:
+    def __init__(self, opening: Opening, contents: Contents) -> None:
         self._opening = opening
         self._contents: Contents | None = contents
         self._closed = False
-        self._fingerprint: str | None = None
-        self._expected: str | None = None
 
     # what it is ----------------------------------------------------------------------------------------------------------------
 
     @property
     def path(self) -> Path:
         """The folder of shards, absolute; of JSONL, a `ValueError`."""
-        if isinstance(self._opening, Opening):
+        if isinstance(self._opening, RawOpening):
             raise ValueError("this data set was opened from JSONL: it has no folder of shards")  # noqa: TRY004 - the type is fine
-        return self._opening
+        return self._opening.path
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -134,12 +123,7 @@ class Dataset(Rows):
     @property
     def fingerprint(self) -> str:
         """Two data sets with the same one are the same: of shards `manifest_blake3`, to the last byte; of JSONL `rows_fingerprint`."""
-        contents = self.open_contents()
-        if isinstance(contents, ShardContents):
-            return str(contents.manifest["manifest_blake3"])
-        if self._fingerprint is None:
-            self._fingerprint = fingerprint_of_rows(contents)
-        return self._fingerprint
+        return self.open_contents().fingerprint
 
     @property
     def rejected(self) -> list[tuple[str, int, list[str]]]:
@@ -150,13 +134,13 @@ class Dataset(Rows):
         return contents.rejected
 
     @property
-    def spec(self) -> specs.ImageSpec:
+    def spec(self) -> ImageSpec:
         """What becomes of the pictures.
 
         Raises:
             ValueError: A kind of spec that this version does not know.
         """
-        return specs.from_dict(self.open_contents().spec)
+        return from_dict(self.open_contents().spec)
 
     @property
     def row_numbers(self) -> RowNumbers | None:
@@ -164,10 +148,10 @@ class Dataset(Rows):
         return None
 
     def __repr__(self) -> str:
-        if isinstance(self._opening, Opening):
+        if isinstance(self._opening, RawOpening):
             what = ", ".join(repr(name) for name, _ in self._opening.sources)
         else:
-            what = repr(str(self._opening))
+            what = repr(str(self._opening.path))
         if self._closed:
             return f"Dataset({what}, closed)"
         contents = self.open_contents()
@@ -197,14 +181,12 @@ class Dataset(Rows):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"opening": self._opening, "fingerprint": None if self._closed else self.fingerprint, "closed": self._closed}
+        return {"opening": self._opening if self._closed else self.open_contents().opening, "closed": self._closed}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._opening = state["opening"]
         self._closed = state["closed"]
         self._contents = None
-        self._fingerprint = None
-        self._expected = state["fingerprint"]
 
     def open_contents(self) -> Contents:
         """What is behind it; in another process, opened there.
@@ -214,17 +196,10 @@ class Dataset(Rows):
             ShardError: It is another data set than the one that was pickled.
         """
         if self._closed:
-            raise _core.ClosedError(f"{self._name()}: the data set was closed; open it again")
+            raise _core.ClosedError(f"{self._opening.name}: the data set was closed; open it again")
         if self._contents is None:
-            opening = self._opening
-            self._contents = RawContents(opening) if isinstance(opening, Opening) else ShardContents(opening)
-            if self._expected not in {None, self.fingerprint}:
-                found, self._contents = self.fingerprint, None
-                raise shard_error(self._name(), f"expected the data set {self._expected}, found {found}: it was rebuilt since then")
+            self._contents = opened(self._opening)
         return self._contents
-
-    def _name(self) -> str:
-        return self._opening.sources[0][1] if isinstance(self._opening, Opening) else str(self._opening)
 
     def _shards(self) -> ShardContents:
         contents = self.open_contents()

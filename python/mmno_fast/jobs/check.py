@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from mmno_fast import _core
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
-from mmno_fast.reports import Report
-from mmno_fast.sources import AnyPath, Roots, Sources, checked_roots, named_sources
-from mmno_fast.specs import ImageSpec, Original
+from mmno_fast.report.base import Report
+from mmno_fast.spec.image import ImageSpec, Original
+from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from rich.console import RenderableType
-
-Placeholders: TypeAlias = Literal["required", "optional"]
-MAX_LINE_BYTES = 16 * 2**20
-"""The longest line that is read, by default."""
 
 
 class CheckReport(Report):
@@ -95,7 +92,7 @@ class CheckReport(Report):
         return {"ok": self.ok, "errors": self.errors, "warnings": self.warnings, **self.summary}
 
     def __rich__(self) -> RenderableType:
-        from mmno_fast.check_table import SHOWN_FINDINGS, check_table  # rich is imported when something is shown
+        from mmno_fast.report.check import SHOWN_FINDINGS, check_table  # rich is imported when something is shown
 
         first = self.first_findings(SHOWN_FINDINGS)
         codes = [{**self.catalogue[code], **count, "first": first.get(code, [])} for code, count in self.counts.items()]
@@ -144,6 +141,7 @@ def check(
     >>> report.ok, report.errors, report.counts["cot.final"]
     (False, 11, {'count': 1, 'severity': 'E'})
     """
+    scan = ScanOptions(placeholders=placeholders, strip_prefix=strip_prefix, follow_links=follow_links, max_line_bytes=max_line_bytes)
     named = named_sources(sources)
     roots = None if images is None else checked_roots(images)
     workers = thread_count(threads)
@@ -153,10 +151,7 @@ def check(
         roots,
         spec=(image or Original()).to_json(),
         decode=decode,
-        placeholders=placeholders,
-        strip_prefix=strip_prefix,
-        follow_links=follow_links,
-        max_line_bytes=max_line_bytes,
+        **scan.for_core(),
         threads=workers,
         chunk_bytes=CHUNK_BYTES,
         window=WINDOW_PER_THREAD * workers,

@@ -1,0 +1,1 @@
+"""Batches of a data set, made ahead of a training loop."""

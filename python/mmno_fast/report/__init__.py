@@ -1,0 +1,1 @@
+"""How reports look: as text in a terminal, as JSON, as HTML in a notebook."""
