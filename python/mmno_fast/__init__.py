@@ -16,7 +16,7 @@ import importlib
 from typing import Any, Final
 
 _HOMES: Final = {
-    "_core": ("ClosedError", "DataError", "MmnoError", "Progress", "ShardError", "StateError", "__version__"),
+    "_core": ("ClosedError", "DataError", "InternalError", "MmnoError", "Progress", "ShardError", "StateError", "__version__"),
     "data.dataset": ("Dataset", "open"),
     "data.decode": ("Patches", "TokenPlan", "plan_tokens", "read_picture"),
     "data.pictures": ("LabelledPictures", "Picture", "Pictures"),

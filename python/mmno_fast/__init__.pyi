@@ -2,6 +2,7 @@
 
 from mmno_fast._core import ClosedError as ClosedError
 from mmno_fast._core import DataError as DataError
+from mmno_fast._core import InternalError as InternalError
 from mmno_fast._core import MmnoError as MmnoError
 from mmno_fast._core import Progress as Progress
 from mmno_fast._core import ShardError as ShardError

@@ -60,6 +60,9 @@ class ShardError(MmnoError):
 class StateError(MmnoError):
     """A loader's state belongs to other data."""
 
+class InternalError(MmnoError):
+    """A fault of mmno_fast itself, whatever the input was: please report it."""
+
 class ClosedError(MmnoError):
     """The object was closed."""
 
@@ -94,44 +97,71 @@ class Rows:
         """The rows as an Arrow array; for pyarrow."""
 
 @final
+class Batches:
+    """Batches of one Arrow schema; pass it to pyarrow, polars or DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class Pixels:
+    """The pixels of one picture in a mapped file: read-only memory, by the buffer protocol."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
 class Table:
-    """A data set as the loader sees it: rows with pictures, by number."""
+    """An open data set: the one door through which it is read. Rows go by number, pictures by id, which is a number of the core's."""
 
     @staticmethod
-    def open_shards(folder: str, entries: Sequence[tuple[str, int, int]], spec: str) -> Table:
-        """A finished data set; of each shard its folder, rows and pictures."""
-    @staticmethod
-    def open_raw(
-        sources: Sequence[tuple[str, str]],
-        roots: Sequence[str],
+    def open(
+        location: str | os.PathLike[str] | Sequence[tuple[str, str]],
+        roots: Sequence[str] | None = None,
         *,
-        spec: str,
-        rejects: Sequence[tuple[str, int]],
-        placeholders: str,
-        strip_prefix: str | None,
-        follow_links: bool,
-        max_line_bytes: int,
-        threads: int,
-        chunk_bytes: int,
-        window: int,
-        progress: Progress | None,
+        scan: str | None = None,
+        rejects: Sequence[tuple[str, int]] = (),
+        threads: int = 1,
+        chunk_bytes: int = 1048576,
+        window: int = 1,
+        progress: Progress | None = None,
     ) -> Table:
-        """JSONL with its pictures, scanned now."""
+        """The finished data set in a folder; or, with `roots` and `scan` (JSON), JSONL with its pictures, scanned now."""
+    def after_fork(self) -> Table:
+        """The same data set, for a forked child."""
     @property
-    def rows(self) -> int:
-        """How many rows."""
-    def read_rows(self, rows: npt.NDArray[np.uint64]) -> Rows:
-        """Of JSONL: these rows with all columns; `pictures` counts in `picture_columns`."""
-    def sources(self) -> list[tuple[str, int, str, int]]:
-        """Of JSONL: (name, bytes, BLAKE3, lines) of each source."""
+    def row_count(self) -> int:
+        """How many rows there are."""
+    @property
+    def spec(self) -> str:
+        """What becomes of pictures, as JSON."""
+    @property
+    def manifest(self) -> str | None:
+        """The text of ``manifest.json``; None for JSONL."""
+    def identity(self) -> tuple[list[tuple[str, str]], list[tuple[str, int]]]:
+        """(name, BLAKE3) of each source, and (source, line) of each rejected row, sorted."""
     def rejected(self) -> list[tuple[str, int, list[str]]]:
-        """Of JSONL: (source, line, codes) of each rejected row."""
-    def picture_columns(self) -> dict[str, list[Any]]:
-        """Of JSONL: what is known of each distinct picture, by column."""
-    def picture_files(self) -> list[str]:
-        """Of JSONL: the path of each picture."""
-    def read_picture(self, picture: int, stored: bool) -> npt.NDArray[np.uint8]:
-        """A picture by its number here: (H, W, 3), or as stored."""
+        """Of JSONL: (source, line, codes) of each rejected row; no codes where only the caller's list rejects it."""
+    def rows(self, numbers: npt.NDArray[np.uint64] | None = None, names: Sequence[str] | None = None) -> Batches:
+        """These rows, or all in order; some of their columns, or all."""
+    def row(self, number: int) -> Rows:
+        """One row: all columns, except `pictures`."""
+    def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Where the pictures of each row begin in the second array (and the end of the last); and their places in `picture_ids`."""
+    def picture_ids(self) -> npt.NDArray[np.uint64]:
+        """Every distinct picture that rows name, in the order in which they first do."""
+    def pictures_of(self, row: int) -> list[int]:
+        """The pictures of one row."""
+    def pictures(self, pictures: npt.NDArray[np.uint64]) -> Batches:
+        """What is known of these pictures: the columns of ``pictures.arrow``."""
+    def hashes(self, pictures: npt.NDArray[np.uint64]) -> bytes:
+        """BLAKE3 of the files of these pictures, 32 bytes each."""
+    def pixels(self, picture: int) -> tuple[Pixels | npt.NDArray[np.uint8], tuple[int, ...]]:
+        """The pixels of a picture as stored, and their shape: a view of the mapped shard, or an array of their own."""
+    def file(self, picture: int) -> bytes:
+        """The file that a picture came from, where it is kept."""
+
+def read_rejects(path: str) -> list[tuple[str, int]]:
+    """(source, line) of each row in a ``rejects.jsonl``."""
 
 @final
 class Samples:

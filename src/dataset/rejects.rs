@@ -24,6 +24,12 @@ pub fn read(store: &dyn Store) -> Result<Vec<RejectedRow>> {
     parse(region.as_slice(), &path)
 }
 
+/// The rejected rows that the file at `path` names.
+pub fn read_file(path: &Path) -> Result<Vec<RejectedRow>> {
+    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    parse(&bytes, path)
+}
+
 /// The rejected rows that the bytes of a `rejects.jsonl` name; `path` is what to call it.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<RejectedRow>> {
     let lines = bytes

@@ -136,7 +136,7 @@ impl Recipe {
     ) -> PyResult<Self> {
         let writer = output.map(|text| Output::from_json(text).and_then(Writer::new)).transpose();
         let writer = writer.map_err(|error| raise(py, &error))?;
-        let pictures = table.get().pictures();
+        let pictures = table.get().picture_count();
         let remembered = (memory_bytes > 0 && pictures > 0).then(|| Arc::new(Remembered::new(pictures, memory_bytes)));
         Ok(Self {
             recipe: Arc::new(CoreRecipe {

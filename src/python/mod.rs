@@ -44,6 +44,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batches::Lease>()?;
     module.add_function(wrap_pyfunction!(feeds::count_batches, module)?)?;
     module.add_function(wrap_pyfunction!(feeds::samples_at, module)?)?;
+    module.add_function(wrap_pyfunction!(tables::read_rejects, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::catalogue, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::build_info, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::check, module)?)?;

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::dataset::pictures::pictures_schema;
+use crate::dataset::rejects;
 use crate::error::{Error, Result};
 use crate::load::stats::Stats;
 use crate::load::table::data_set::DataSet;
@@ -17,7 +18,7 @@ use crate::load::table::rows::{Query, columns, needs_numbering};
 use crate::load::table::shards::Shards;
 use crate::load::table::{PictureId, Scratch, Table as CoreTable};
 use crate::picture::ImageSpec;
-use crate::python::arrow::Batches;
+use crate::python::arrow::{Batches, Rows};
 use crate::python::gate::enter;
 use crate::python::jobs::{Progress, counters, placeholders_of, pool, sources_of};
 use crate::python::pictures::plain;
@@ -34,6 +35,22 @@ pub(super) struct Table {
 enum Kind {
     Shards(Arc<Shards>),
     Raw(Arc<Raw>),
+}
+
+/// Where a data set lies.
+#[derive(FromPyObject)]
+pub(super) enum Location {
+    /// A folder of shards.
+    Folder(PathBuf),
+    /// (name, path) of JSONL files.
+    Sources(Vec<(String, PathBuf)>),
+}
+
+/// (source, line) of each row in a `rejects.jsonl`.
+#[pyfunction]
+pub(super) fn read_rejects(py: Python<'_>, path: PathBuf) -> PyResult<Vec<(String, u64)>> {
+    let rows = enter(py, |_| rejects::read_file(&path))?;
+    Ok(rows.into_iter().map(|row| (row.source, row.line)).collect())
 }
 
 /// What asks whether to go on.
@@ -55,7 +72,7 @@ impl Table {
     }
 
     /// How many pictures a memory of decoded ones may hold.
-    pub(super) fn pictures(&self) -> u64 {
+    pub(super) fn picture_count(&self) -> u64 {
         match &self.kind {
             Kind::Shards(_) => 0,
             Kind::Raw(raw) => raw.scan().pictures.len() as u64,
@@ -81,55 +98,44 @@ impl Table {
 
 #[pymethods]
 impl Table {
-    /// The finished data set at `location`.
+    /// The finished data set in a folder; or, with `roots`, JSONL with its pictures, scanned now.
     #[staticmethod]
-    fn open(py: Python<'_>, location: PathBuf) -> PyResult<Self> {
-        let shards = enter(py, |_| Shards::open(&location))?;
-        Ok(Self::new(Kind::Shards(Arc::new(shards))))
-    }
-
-    #[staticmethod]
-    #[pyo3(signature = (sources, roots, *, spec, rejects, placeholders, strip_prefix, follow_links, max_line_bytes, threads, chunk_bytes, window, progress))]
+    #[pyo3(signature = (location, roots = None, *, scan = None, rejects = vec![], threads = 1, chunk_bytes = 1 << 20, window = 1, progress = None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of a private function; the Python layer names and documents them"
     )]
-    fn open_raw(
+    fn open(
         py: Python<'_>,
-        sources: Vec<(String, PathBuf)>,
-        roots: Vec<PathBuf>,
-        spec: &str,
+        location: Location,
+        roots: Option<Vec<PathBuf>>,
+        scan: Option<&str>,
         rejects: Vec<(String, u64)>,
-        placeholders: &str,
-        strip_prefix: Option<String>,
-        follow_links: bool,
-        max_line_bytes: u64,
         threads: usize,
         chunk_bytes: u64,
         window: usize,
         progress: Option<&Bound<'_, Progress>>,
     ) -> PyResult<Self> {
         let counters = counters(progress);
-        let raw = enter(py, |monitor| {
-            let options = scan::Options {
-                spec: ImageSpec::from_json(spec)?,
-                decode: false,
-                placeholders: placeholders_of(placeholders)?,
-                strip_prefix,
-                follow_links,
-                max_line_bytes,
-                chunk_bytes,
-            };
-            let scan = scan::scan(
-                sources_of(sources),
-                Some(&roots),
-                &options,
-                pool(threads, window, monitor),
-                &counters,
-            )?;
-            Raw::new(scan, options, &rejects)
+        let kind = enter(py, |monitor| match (location, roots, scan) {
+            (Location::Folder(folder), None, None) => Ok(Kind::Shards(Arc::new(Shards::open(&folder)?))),
+            (Location::Sources(sources), Some(roots), Some(scan)) => {
+                let options = scan_options(scan, chunk_bytes)?;
+                let pool = pool(threads, window, monitor);
+                let scan = scan::scan(sources_of(sources), Some(&roots), &options, pool, &counters)?;
+                Ok(Kind::Raw(Arc::new(Raw::new(scan, options, &rejects)?)))
+            }
+            _ => Err(Error::usage("expected a folder of shards, or sources with roots and options of a scan")),
         })?;
-        Ok(Self::new(Kind::Raw(Arc::new(raw))))
+        Ok(Self::new(kind))
+    }
+
+    /// The same data set, for a forked child: nothing in it waits for a thread that is not there any more.
+    fn after_fork(&self) -> Self {
+        Self::new(match &self.kind {
+            Kind::Shards(shards) => Kind::Shards(Arc::new(shards.unopened())),
+            Kind::Raw(raw) => Kind::Raw(Arc::clone(raw)),
+        })
     }
 
     #[getter]
@@ -203,6 +209,11 @@ impl Table {
         Ok(Batches::new(schema, batches))
     }
 
+    /// One row as Arrow: all columns, except `pictures`.
+    fn row(&self, py: Python<'_>, number: u64) -> PyResult<Rows> {
+        enter(py, |_| self.data().read_rows(&[number])).map(Rows::new)
+    }
+
     /// Where the pictures of each row begin in the second array (and the end of the last); and the pictures of all rows, by their places in
     /// `picture_ids`.
     fn row_pictures<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>)> {
@@ -229,7 +240,7 @@ impl Table {
     }
 
     /// What is known of these pictures, as Arrow: the columns of `pictures.arrow`.
-    fn pictures_table(&self, py: Python<'_>, pictures: PyReadonlyArray1<'_, u64>) -> PyResult<Batches> {
+    fn pictures(&self, py: Python<'_>, pictures: PyReadonlyArray1<'_, u64>) -> PyResult<Batches> {
         let pictures = pictures.as_array().to_vec();
         let batch = enter(py, |_| self.data().describe(&pictures))?;
         Ok(Batches::new(pictures_schema(), vec![batch]))
@@ -282,4 +293,17 @@ impl Table {
         let bytes = enter(py, |_| self.data().file_of(picture))?;
         Ok(PyBytes::new(py, &bytes))
     }
+}
+
+fn scan_options(text: &str, chunk_bytes: u64) -> Result<scan::Options> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
+    Ok(scan::Options {
+        spec: ImageSpec::from_json(&value["spec"].to_string())?,
+        decode: false,
+        placeholders: placeholders_of(value["placeholders"].as_str().unwrap_or_default())?,
+        strip_prefix: value["strip_prefix"].as_str().map(str::to_owned),
+        follow_links: value["follow_links"].as_bool().unwrap_or(true),
+        max_line_bytes: value["max_line_bytes"].as_u64().unwrap_or(16 << 20),
+        chunk_bytes,
+    })
 }

@@ -21,6 +21,7 @@ from mmno_fast.cli.consoles import stderr
 FAILED: Final = 1
 WRONG_USE: Final = 2
 REJECTED: Final = 3
+INTERNAL: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130
 
 
@@ -68,6 +69,8 @@ def _explained(error: Exception) -> Stop:
     if isinstance(error, BrokenPipeError):
         _let_stdout_go()
         return Stop("", FAILED)
+    if isinstance(error, _core.InternalError):
+        return Stop(str(error), INTERNAL)
     if isinstance(error, _core.MmnoError):
         return Stop(str(error), WRONG_USE if getattr(error, "code", None) == "source.not_lines" else FAILED)
     if isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)):
@@ -75,7 +78,7 @@ def _explained(error: Exception) -> Stop:
     if isinstance(error, (OSError, ImportError)):
         return Stop(_plain(error), FAILED)
     kind = type(error).__name__
-    return Stop(f"{kind}: {error}\nthis is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints", FAILED)
+    return Stop(f"{kind}: {error}\nthis is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints", INTERNAL)
 
 
 def _let_stdout_go() -> None:

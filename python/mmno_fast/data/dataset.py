@@ -11,9 +11,7 @@ from typing import Any, Self
 from mmno_fast import _core
 from mmno_fast.data.contents import Contents, opened
 from mmno_fast.data.opening import Opening, RawOpening, ShardsOpening
-from mmno_fast.data.raw import RawContents
 from mmno_fast.data.rows import RowNumbers, Rows
-from mmno_fast.data.shards import ShardContents
 from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources, rejected_rows
 from mmno_fast.spec.image import ImageSpec, Original, from_dict
 from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
@@ -118,7 +116,7 @@ class Dataset(Rows):
     @property
     def manifest(self) -> dict[str, Any]:
         """``manifest.json`` as a dict; of JSONL, a `ValueError`."""
-        return self._shards().manifest
+        return self.open_contents().manifest
 
     @property
     def fingerprint(self) -> str:
@@ -128,10 +126,7 @@ class Dataset(Rows):
     @property
     def rejected(self) -> list[tuple[str, int, list[str]]]:
         """(source, line, codes) of each row of JSONL that is left out; `check` says more. Of shards, a `ValueError`: see rejects.jsonl."""
-        contents = self.open_contents()
-        if not isinstance(contents, RawContents):
-            raise ValueError("shards hold accepted rows only; rejects.jsonl beside them has the others")  # noqa: TRY004 - the type is fine
-        return contents.rejected
+        return self.open_contents().rejected
 
     @property
     def spec(self) -> ImageSpec:
@@ -157,7 +152,7 @@ class Dataset(Rows):
         contents = self.open_contents()
         spec = contents.spec
         size = f"{spec['height']}x{spec['width']} {spec['fit']}" if spec["kind"] == "resize" else spec["kind"]
-        if not isinstance(contents, ShardContents):
+        if isinstance(self._opening, RawOpening):
             return f"Dataset({what}, {contents.count:,} rows, {size})"
         totals = contents.manifest["totals"]
         return f"Dataset({what}, {totals['rows']:,} rows, {totals['distinct_pictures']:,} pictures, {size})"
@@ -200,9 +195,3 @@ class Dataset(Rows):
         if self._contents is None:
             self._contents = opened(self._opening)
         return self._contents
-
-    def _shards(self) -> ShardContents:
-        contents = self.open_contents()
-        if not isinstance(contents, ShardContents):
-            raise ValueError("this data set was opened from JSONL: it has no manifest")  # noqa: TRY004 - the type is fine
-        return contents

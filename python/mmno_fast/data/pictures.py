@@ -226,7 +226,7 @@ def _digest(contents: Contents, ids: npt.NDArray[np.uint64]) -> str:
     """What identifies the files of these pictures; "" where there are not as many any more."""
     try:
         hashes = contents.picture_hashes(ids)
-    except IndexError:
+    except ValueError:
         return ""
     return blake2b(hashes.tobytes(), digest_size=16).hexdigest()
 

@@ -6,11 +6,12 @@ looked for in. Both are checked here, before any work begins. Rows that a build 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
+
+from mmno_fast import _core
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = AnyPath | Iterable[AnyPath] | Mapping[str, AnyPath]
@@ -66,18 +67,8 @@ def rejected_rows(rejects: AnyPath | Iterable[tuple[str, int]] | None) -> list[t
     if rejects is None:
         return []
     if isinstance(rejects, (str, os.PathLike)):
-        return read_rejects(Path(rejects))
+        return _core.read_rejects(os.fspath(rejects))
     return list(rejects)
-
-
-def read_rejects(path: Path) -> list[tuple[str, int]]:
-    """(source, line) of each row in a ``rejects.jsonl``."""
-    found = []
-    with path.open("rb") as lines:
-        for line in lines:
-            reject = json.loads(line)
-            found.append((str(reject["source"]), int(reject["line"])))
-    return found
 
 
 def _several(paths: AnyPath | Iterable[AnyPath]) -> list[AnyPath]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """A picture: (H, W) or (H, W, 3)."""
@@ -71,17 +67,3 @@ def in_order_of_use(values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank[inverse.reshape(-1)], old[order]
-
-
-def offsets_and_values(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """A column of lists of numbers as two arrays, int64: where each list begins (and the end of the last), and all numbers."""
-    lengths: Sequence[npt.NDArray[np.int64]] = [np.diff(chunk.offsets.to_numpy()).astype(np.int64) for chunk in column.chunks]
-    values = [chunk.flatten().to_numpy().astype(np.int64) for chunk in column.chunks]
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *lengths]))]).astype(np.int64)
-    return offsets, np.concatenate([np.empty(0, np.int64), *values])
-
-
-def hashes_of(table: pa.Table) -> npt.NDArray[np.void]:
-    """The column `hash` of a table of pictures as an array of 32-byte values; a view of each batch."""
-    chunks = [np.frombuffer(chunk.buffers()[1], "V32", len(chunk), chunk.offset * 32) for chunk in table.column("hash").chunks]
-    return np.concatenate([np.empty(0, "V32"), *chunks])

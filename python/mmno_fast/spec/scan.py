@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from mmno_fast.spec.image import ImageSpec
+
 Placeholders: TypeAlias = Literal["required", "optional"]
 MAX_LINE_BYTES: Final = 16 * 2**20
 """The longest line that is read, by default."""
@@ -24,8 +26,8 @@ class ScanOptions:
         TypeError: A value of another type.
         ValueError: A value that is not offered.
 
-    >>> ScanOptions(strip_prefix="/data/").to_json()
-    '{"placeholders":"required","strip_prefix":"/data/","follow_links":true,"max_line_bytes":16777216}'
+    >>> ScanOptions(strip_prefix="/data/").strip_prefix, ScanOptions().max_line_bytes
+    ('/data/', 16777216)
     """
 
     placeholders: Placeholders = field(
@@ -57,9 +59,9 @@ class ScanOptions:
             raise ValueError(f"max_line_bytes: expected a number of bytes from 0 to 2**64 - 1, found {longest}")
         object.__setattr__(self, "max_line_bytes", longest)
 
-    def to_json(self) -> str:
-        """The options as one JSON object without blanks: how they cross to the core, and to other processes."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+    def to_json(self, image: ImageSpec) -> str:
+        """The options of a scan for pictures of `image`, as one JSON object without blanks: how they cross to the core."""
+        return json.dumps({"spec": image.to_dict(), **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
 
     def keywords(self) -> dict[str, Any]:
         """The options as keyword arguments of `check`, `build` and `open`."""

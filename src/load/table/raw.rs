@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
@@ -23,6 +22,7 @@ use crate::load::stats::{Stage, Stats};
 use crate::load::table::data_set::{DataSet, SourceIdentity};
 use crate::load::table::{PictureId, Scratch, Table};
 use crate::picture::{Fault, ImageSpec, Preparer, Size};
+use crate::builder::plan::names_by_picture;
 use crate::scan::rows::judge;
 use crate::scan::{Options, Picture, RowEntry, Scan, open_source};
 use crate::store::MAX_FILE_BYTES;
@@ -39,8 +39,8 @@ pub struct Raw {
     files: Vec<File>,
     /// Of each accepted row its place in the scan.
     accepted: Vec<u32>,
-    /// The names of each picture, made when they are first asked for.
-    picture_names: OnceLock<Vec<Vec<u32>>>,
+    /// The names of each picture by accepted rows, in the order of first use.
+    picture_names: Vec<Vec<u32>>,
 }
 
 impl Raw {
@@ -86,36 +86,18 @@ impl Raw {
             .map(|source| open_source(&source.path).map(|(file, _)| file))
             .collect::<Result<_>>()?;
         Ok(Self {
+            picture_names: names_by_picture(&scan),
             scan,
             options,
             given,
             files,
             accepted,
-            picture_names: OnceLock::new(),
         })
     }
 
     /// The scan.
     pub fn scan(&self) -> &Scan {
         &self.scan
-    }
-
-    /// Names of each picture that accepted rows use, in the order of first use.
-    fn names_of_pictures(&self) -> &[Vec<u32>] {
-        self.picture_names.get_or_init(|| {
-            let mut names: Vec<Vec<u32>> = vec![Vec::new(); self.scan.pictures.len()];
-            let mut seen = vec![false; self.scan.names.len()];
-            for row in &self.accepted {
-                for name in self.scan.names_of(&self.scan.rows[*row as usize]) {
-                    if !std::mem::replace(&mut seen[*name as usize], true)
-                        && let Some(picture) = self.scan.picture_of(*name)
-                    {
-                        names[picture as usize].push(*name);
-                    }
-                }
-            }
-            names
-        })
     }
 
     fn planned_size(&self, picture: &Picture) -> (u32, u32) {
@@ -264,12 +246,11 @@ impl DataSet for Raw {
     }
 
     fn describe(&self, pictures: &[PictureId]) -> Result<RecordBatch> {
-        let names = self.names_of_pictures();
         let mut rows = Vec::with_capacity(pictures.len());
         for id in pictures {
             let picture = self.picture(*id)?;
             let (height, width) = self.planned_size(picture);
-            let own = names.get(*id as usize).map(Vec::as_slice).unwrap_or_default();
+            let own = self.picture_names.get(*id as usize).map(Vec::as_slice).unwrap_or_default();
             rows.push(KnownPicture {
                 names: own.iter().map(|name| &*self.scan.names[*name as usize]).collect(),
                 hash: picture.hash,

@@ -1,7 +1,7 @@
 //! A folder of shards as a table: rows and pixels are views of mapped files.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
@@ -32,12 +32,17 @@ const WITHIN: u32 = 32;
 
 /// A finished data set. Shards are opened when they are first touched, and checked then.
 pub struct Shards {
+    whole: Arc<Whole>,
+    open: Vec<OnceLock<View>>,
+    hints: Hints,
+}
+
+/// What is read when a data set is opened; nothing in it changes.
+struct Whole {
     store: Box<dyn Store>,
     manifest: Manifest,
     manifest_text: String,
     index: RowIndex,
-    open: Vec<OnceLock<View>>,
-    hints: Hints,
     /// How the files are decoded, where shards keep files.
     files: Option<ImageSpec>,
 }
@@ -51,36 +56,49 @@ impl Shards {
             size: Size::Original,
             ..manifest.spec.clone()
         });
-        Ok(Self {
+        let whole = Whole {
             index: RowIndex::open(&*store, &manifest)?,
-            open: manifest.shards.iter().map(|_| OnceLock::new()).collect(),
             store,
             manifest,
             manifest_text,
-            hints: Hints::default(),
             files,
-        })
+        };
+        Ok(Self::of(Arc::new(whole)))
+    }
+
+    fn of(whole: Arc<Whole>) -> Self {
+        Self {
+            open: whole.manifest.shards.iter().map(|_| OnceLock::new()).collect(),
+            whole,
+            hints: Hints::default(),
+        }
+    }
+
+    /// The same data set, none of whose shards is open.
+    #[must_use]
+    pub fn unopened(&self) -> Self {
+        Self::of(Arc::clone(&self.whole))
     }
 
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.whole.manifest
     }
 
     /// The text of `manifest.json`.
     pub fn manifest_text(&self) -> &str {
-        &self.manifest_text
+        &self.whole.manifest_text
     }
 
     fn place(&self, row: u64) -> Result<RowPlace> {
-        let place = self.index.place(row);
-        place.ok_or_else(|| Error::usage(format!("row {row} of {}", self.index.len())))
+        let place = self.whole.index.place(row);
+        place.ok_or_else(|| Error::usage(format!("row {row} of {}", self.whole.index.len())))
     }
 
     fn shard(&self, number: u32) -> Result<&View> {
-        let (Some(record), Some(slot)) = (self.manifest.shards.get(number as usize), self.open.get(number as usize)) else {
+        let (Some(record), Some(slot)) = (self.whole.manifest.shards.get(number as usize), self.open.get(number as usize)) else {
             return Err(Error::shard(
-                &self.store.label(INDEX),
+                &self.whole.store.label(INDEX),
                 format!("a row points to shard {number} of {}; run mmno-fast verify", self.open.len()),
             ));
         };
@@ -88,7 +106,7 @@ impl Shards {
             return Ok(view);
         }
         // Two threads may both open it; one of the views stays.
-        let view = View::open(&*self.store.below(&record.folder), record, &self.manifest.spec)?;
+        let view = View::open(&*self.whole.store.below(&record.folder), record, &self.whole.manifest.spec)?;
         Ok(slot.get_or_init(|| view))
     }
 
@@ -102,7 +120,7 @@ impl Shards {
         interleave_record_batch(batches, places).map_err(|error| match error {
             ArrowError::OffsetOverflowError(_) => Error::too_much_text(),
             error => Error::shard(
-                &self.store.label(""),
+                &self.whole.store.label(""),
                 format!("rows cannot be brought together: {error}; run mmno-fast verify"),
             ),
         })
@@ -115,7 +133,7 @@ fn fault(shard: &View, what: &str) -> Error {
 
 impl Table for Shards {
     fn rows(&self) -> u64 {
-        self.index.len()
+        self.whole.index.len()
     }
 
     fn pictures_of(&self, row: u64, into: &mut Vec<PictureId>) -> Result<()> {
@@ -143,7 +161,7 @@ impl Table for Shards {
     }
 
     fn decodes(&self) -> bool {
-        self.files.is_some()
+        self.whole.files.is_some()
     }
 
     fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
@@ -154,7 +172,7 @@ impl Table for Shards {
             width: width as usize,
             channels: channels as usize,
         };
-        let Some(spec) = &self.files else {
+        let Some(spec) = &self.whole.files else {
             then(bytes, shape(stored.size.0, stored.size.1, stored.channels));
             return Ok(());
         };
@@ -226,11 +244,11 @@ impl Table for Shards {
 
 impl DataSet for Shards {
     fn spec(&self) -> &ImageSpec {
-        &self.manifest.spec
+        &self.whole.manifest.spec
     }
 
     fn sources(&self) -> Vec<SourceIdentity> {
-        let sources = self.manifest.sources.iter();
+        let sources = self.whole.manifest.sources.iter();
         sources
             .map(|source| SourceIdentity {
                 name: source.name.clone(),
@@ -240,10 +258,10 @@ impl DataSet for Shards {
     }
 
     fn rejected(&self) -> Result<Vec<RejectedRow>> {
-        if self.manifest.totals.rejected == 0 {
+        if self.whole.manifest.totals.rejected == 0 {
             return Ok(Vec::new());
         }
-        let mut rejected = rejects::read(&*self.store)?;
+        let mut rejected = rejects::read(&*self.whole.store)?;
         rejected.sort();
         Ok(rejected)
     }
@@ -276,7 +294,7 @@ impl DataSet for Shards {
     }
 
     fn pixels_in_place(&self, picture: PictureId) -> Result<Option<(Bytes, Shape)>> {
-        if self.files.is_some() {
+        if self.whole.files.is_some() {
             return Ok(None);
         }
         let (shard, number) = self.shard_of(picture)?;
@@ -290,7 +308,7 @@ impl DataSet for Shards {
     }
 
     fn file_of(&self, picture: PictureId) -> Result<Bytes> {
-        if self.files.is_none() {
+        if self.whole.files.is_none() {
             return Err(Error::usage(
                 "this data set holds pixels, not files: it was not built with Encoded()",
             ));
@@ -301,10 +319,10 @@ impl DataSet for Shards {
     }
 
     fn rows_in_place(&self) -> Result<Option<Vec<RecordBatch>>> {
-        let mut numbers = 0..self.index.len();
-        let shards = self.manifest.shards.iter().zip(0..);
+        let mut numbers = 0..self.whole.index.len();
+        let shards = self.whole.manifest.shards.iter().zip(0..);
         let mut in_order = shards.flat_map(|(record, shard)| (0..record.rows as u32).map(move |row| RowPlace { shard, row }));
-        if !numbers.all(|number| self.index.place(number) == in_order.next()) {
+        if !numbers.all(|number| self.whole.index.place(number) == in_order.next()) {
             return Ok(None);
         }
         let mut batches = Vec::new();
