@@ -60,7 +60,11 @@ fn modules_use_only_what_stands_above_them() {
 #[test]
 fn an_upward_use_is_seen() {
     let reversed: Vec<String> = modules().into_iter().rev().collect();
-    assert!(upward(Path::new("src"), &reversed).iter().any(|line| line.starts_with("src/builder")));
+    assert!(
+        upward(Path::new("src"), &reversed)
+            .iter()
+            .any(|line| line.starts_with("src/builder"))
+    );
     assert_eq!(
         uses("use crate::scan::Scan;\n// crate::nothing\nfn f(x: crate::error::Error) {}"),
         ["scan", "error"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from mmno_fast import _core
 from mmno_fast.allowance import Allowance
-from mmno_fast.checking import MAX_LINE_BYTES, Placeholders
+from mmno_fast.checking import MAX_LINE_BYTES, Placeholders, scan_json
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.progress import Counters
 from mmno_fast.reports import Report
@@ -215,9 +215,8 @@ def build(
     named = named_sources(sources)
     roots = checked_roots(images)
     workers = thread_count(threads)
-    shared: dict[str, Any] = {
-        "shard_bytes": shard_bytes,
-        "shuffle_seed": shuffle_seed,
+    order: dict[str, Any] = {"shard_bytes": shard_bytes, "shuffle_seed": shuffle_seed}
+    scan: dict[str, Any] = {
         "placeholders": placeholders,
         "strip_prefix": strip_prefix,
         "follow_links": follow_links,
@@ -229,19 +228,19 @@ def build(
     if engine == "reference":
         if update:
             raise ValueError("the reference engine builds from scratch only: leave out update (--update)")
-        made = _build_by_reference(named, roots, os.fspath(out), image, progress, shared)
+        made = _build_by_reference(named, roots, os.fspath(out), image, progress, {**order, **scan})
     else:
         text = _core.build(
             named,
             roots,
             os.fspath(out),
-            spec=image.to_json(),
+            scan=scan_json(image, **scan),
             update=update,
             threads=workers,
             chunk_bytes=CHUNK_BYTES,
             window=WINDOW_PER_THREAD * workers,
             progress=_of_core(progress),
-            **shared,
+            **order,
         )
         made = json.loads(text)
     seconds = time.perf_counter() - began

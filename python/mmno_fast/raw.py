@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
+from mmno_fast.checking import scan_json
 from mmno_fast.contents import Pixels, in_order_of_use, offsets_and_values
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.pictures import Pictures
@@ -42,12 +43,14 @@ class Opening:
         return _core.Table.open_raw(
             list(self.sources),
             list(self.roots),
-            spec=self.image.to_json(),
+            scan=scan_json(
+                self.image,
+                placeholders=self.placeholders,
+                strip_prefix=self.strip_prefix,
+                follow_links=self.follow_links,
+                max_line_bytes=self.max_line_bytes,
+            ),
             rejects=list(self.rejects),
-            placeholders=self.placeholders,
-            strip_prefix=self.strip_prefix,
-            follow_links=self.follow_links,
-            max_line_bytes=self.max_line_bytes,
             threads=workers,
             chunk_bytes=CHUNK_BYTES,
             window=WINDOW_PER_THREAD * workers,

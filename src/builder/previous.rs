@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::builder::task::TaskPicture;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::read::{StoredPicture, read_pictures};
 use crate::picture::{ImageSpec, PIXELS_VERSION};
@@ -15,10 +16,14 @@ pub struct Previous {
     by_sequence: HashMap<[u8; 32], usize>,
 }
 
+/// A shard of the data set before.
 #[derive(Debug)]
-struct Shard {
+pub struct Shard {
+    /// Its name there.
+    pub name: String,
     folder: PathBuf,
-    pictures: Vec<StoredPicture>,
+    /// Its pictures.
+    pub pictures: Vec<StoredPicture>,
 }
 
 /// One name for a sequence of pictures.
@@ -47,15 +52,22 @@ impl Previous {
             for (i, picture) in pictures.iter().enumerate() {
                 previous.by_hash.entry(picture.hash).or_insert((number, i));
             }
-            previous.shards.push(Shard { folder, pictures });
+            previous.shards.push(Shard {
+                name: record.folder.clone(),
+                folder,
+                pictures,
+            });
         }
         previous
     }
 
     /// The shard that holds exactly these pictures in this order.
-    pub fn same_pictures<'h>(&self, hashes: impl Iterator<Item = &'h [u8; 32]>) -> Option<(&Path, &[StoredPicture])> {
-        let shard = self.shards.get(*self.by_sequence.get(&sequence(hashes))?)?;
-        Some((&shard.folder, &shard.pictures))
+    pub fn same_pictures(&self, pictures: &[TaskPicture]) -> Option<&Shard> {
+        if self.by_sequence.is_empty() || pictures.is_empty() {
+            return None;
+        }
+        let name = sequence(pictures.iter().map(|picture| &picture.hash));
+        self.shards.get(*self.by_sequence.get(&name)?)
     }
 
     /// A stored picture of this hash, and its shard's folder.

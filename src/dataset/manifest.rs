@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS};
 use crate::error::{Error, Result};
+use crate::jsonl::options::RowOptions;
 use crate::picture::ImageSpec;
 
 /// Which program wrote it.
@@ -26,12 +27,9 @@ pub struct ManifestOptions {
     pub shard_bytes: u64,
     /// The order of pictures, where it is not that of first use.
     pub shuffle_seed: Option<u64>,
-    /// `required` or `optional`.
-    pub placeholders: String,
-    /// Cut off the front of names.
-    pub strip_prefix: Option<String>,
-    /// The longest line.
-    pub max_line_bytes: u64,
+    /// How lines and rows were judged.
+    #[serde(flatten)]
+    pub rows: RowOptions,
 }
 
 /// A source as it was read.

@@ -18,9 +18,11 @@ use crate::load::table::shards::{ShardEntry, Shards};
 use crate::load::table::{Scratch, Table as CoreTable};
 use crate::picture::ImageSpec;
 use crate::python::gate::{enter, raise};
-use crate::python::jobs::{Progress, counters, placeholders_of, pool, sources_of};
+use crate::python::jobs::{Progress, counters, run_of, sources_of};
 use crate::python::pictures::plain;
 use crate::scan;
+use crate::scan::model::{Depth, Picture};
+use crate::scan::options::ScanOptions;
 
 /// Rows as Arrow: pass it to pyarrow.
 #[pyclass(frozen, module = "mmno_fast._core")]
@@ -103,7 +105,7 @@ impl Table {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (sources, roots, *, spec, rejects, placeholders, strip_prefix, follow_links, max_line_bytes, threads, chunk_bytes, window, progress))]
+    #[pyo3(signature = (sources, roots, *, scan, rejects, threads, chunk_bytes, window, progress))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of a private function; the Python layer names and documents them"
@@ -112,12 +114,8 @@ impl Table {
         py: Python<'_>,
         sources: Vec<(String, PathBuf)>,
         roots: Vec<PathBuf>,
-        spec: &str,
+        scan: &str,
         rejects: Vec<(String, u64)>,
-        placeholders: &str,
-        strip_prefix: Option<String>,
-        follow_links: bool,
-        max_line_bytes: u64,
         threads: usize,
         chunk_bytes: u64,
         window: usize,
@@ -125,23 +123,10 @@ impl Table {
     ) -> PyResult<Self> {
         let counters = counters(progress);
         let raw = enter(py, |monitor| {
-            let options = scan::Options {
-                spec: ImageSpec::from_json(spec)?,
-                decode: false,
-                placeholders: placeholders_of(placeholders)?,
-                strip_prefix,
-                follow_links,
-                max_line_bytes,
-                chunk_bytes,
-            };
-            let scan = scan::scan(
-                sources_of(sources),
-                Some(&roots),
-                &options,
-                pool(threads, window, monitor),
-                &counters,
-            )?;
-            Raw::new(scan, options, &rejects)
+            let options = ScanOptions::from_json(scan)?;
+            let run = run_of((threads, chunk_bytes, window), monitor, &counters);
+            let scanned = scan::scan(sources_of(sources), Depth::Headers(&roots), &options, run)?;
+            Raw::new(scanned, options, &rejects)
         })?;
         Ok(Self {
             kind: Kind::Raw(Arc::new(raw)),
@@ -201,10 +186,10 @@ impl Table {
         dict.set_item("names", raw.names_of_pictures())?;
         let hashes: Vec<_> = pictures.iter().map(|picture| PyBytes::new(py, &picture.hash)).collect();
         dict.set_item("hash", hashes)?;
-        let text = |value: &dyn Fn(&scan::Picture) -> &'static str| pictures.iter().map(value).collect::<Vec<_>>();
+        let text = |value: &dyn Fn(&Picture) -> &'static str| pictures.iter().map(value).collect::<Vec<_>>();
         dict.set_item("format", text(&|picture| picture.probe.format.as_str()))?;
         dict.set_item("mode", text(&|picture| picture.probe.mode.as_str()))?;
-        let number = |value: &dyn Fn(&scan::Picture) -> u32| pictures.iter().map(value).collect::<Vec<_>>();
+        let number = |value: &dyn Fn(&Picture) -> u32| pictures.iter().map(value).collect::<Vec<_>>();
         dict.set_item("source_height", number(&|picture| picture.probe.height))?;
         dict.set_item("source_width", number(&|picture| picture.probe.width))?;
         dict.set_item("orientation", number(&|picture| picture.probe.orientation))?;
@@ -230,7 +215,7 @@ impl Table {
     fn picture_files(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         enter(py, |_| {
             let scan = self.raw()?.scan();
-            let path = |picture: &scan::Picture| {
+            let path = |picture: &Picture| {
                 let store = scan.resolver.as_ref().and_then(|resolver| resolver.store(picture.root));
                 store.map_or_else(String::new, |store| store.label(&picture.file).display().to_string())
             };

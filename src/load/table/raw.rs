@@ -1,7 +1,6 @@
 //! JSONL and pictures as a table, without a build: rows are read and pictures decoded when a batch needs them.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -10,20 +9,21 @@ use arrow_array::RecordBatch;
 use crate::dataset::rows::RowsBuilder;
 use crate::error::{Error, Result};
 use crate::finding::Code;
-use crate::jsonl::lines::read_exact;
+use crate::jsonl::judge::judge;
+use crate::jsonl::source::{JsonLines, RowSource, row_hash};
 use crate::load::output::Shape;
 use crate::load::stats::{Stage, Stats};
 use crate::load::table::{PictureId, Scratch, Table};
 use crate::picture::{Fault, Preparer, Size};
-use crate::scan::rows::judge;
-use crate::scan::{Options, Picture, RowEntry, Scan, open_source};
+use crate::scan::model::{Picture, RowEntry, Scan};
+use crate::scan::options::ScanOptions;
 use crate::store::MAX_FILE_BYTES;
 
 /// A scan whose accepted rows are numbered. It is never changed, so any thread may use it, in a forked child as well.
 pub struct Raw {
     scan: Scan,
-    options: Options,
-    files: Vec<File>,
+    options: ScanOptions,
+    files: Vec<JsonLines>,
     /// Of each accepted row its place in the scan.
     accepted: Vec<u32>,
     /// What `rejects` took out beyond what the scan did.
@@ -32,7 +32,7 @@ pub struct Raw {
 
 impl Raw {
     /// Numbers the accepted rows of a scan. `rejects` are further rows (source, line) that a build has rejected.
-    pub fn new(mut scan: Scan, mut options: Options, rejects: &[(String, u64)]) -> Result<Self> {
+    pub fn new(mut scan: Scan, mut options: ScanOptions, rejects: &[(String, u64)]) -> Result<Self> {
         if options.spec.size == Size::Encoded {
             // Files as they are become the pictures that they hold.
             options.spec.size = Size::Original;
@@ -72,7 +72,7 @@ impl Raw {
         let files = scan
             .sources
             .iter()
-            .map(|source| open_source(&source.path).map(|(file, _)| file))
+            .map(|source| JsonLines::open(&source.path))
             .collect::<Result<_>>()?;
         Ok(Self {
             scan,
@@ -149,10 +149,9 @@ impl Raw {
         for row in rows {
             let entry = self.row(*row)?;
             let source = &self.scan.sources[entry.source as usize];
-            line.resize(entry.length as usize, 0);
-            read_exact(&self.files[entry.source as usize], &source.path, entry.offset, &mut line)?;
-            let judged = judge(&line, entry.offset, &self.options, &mut Vec::new());
-            let Some((parsed, meaning)) = judged.filter(|_| blake3::hash(&line).as_bytes()[..16] == entry.hash) else {
+            self.files[entry.source as usize].read(entry.place(), &mut line)?;
+            let judged = judge(&line, entry.offset, &self.options.rows, &mut Vec::new());
+            let Some((parsed, meaning)) = judged.filter(|_| row_hash(&line) == entry.hash) else {
                 return Err(changed(&source.path, Some(entry.line)));
             };
             pictures.clear();
