@@ -15,7 +15,9 @@ use std::time::Instant;
 
 use bare::{Jpeg, bitmap, decode_png, encode_jpeg, resize};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use mmno_fast::jsonl::{lines, row, rules};
+use mmno_fast::jsonl::judge::judge;
+use mmno_fast::jsonl::lines;
+use mmno_fast::jsonl::options::RowOptions;
 use mmno_fast::picture::{ImageSpec, Prepared, Preparer, Size, probe};
 
 /// Height and width of every picture here.
@@ -63,14 +65,13 @@ fn rows(criterion: &mut Criterion) {
     let bytes = text.concat().repeat(1000);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes.as_bytes()).unwrap();
-    let (size, mut buffer) = (bytes.len() as u64, Vec::new());
+    let (size, mut buffer, options) = (bytes.len() as u64, Vec::new(), RowOptions::default());
     let mut read = || {
         let mut accepted = 0;
         for range in lines::ranges(size, 1 << 20) {
             let each = |line: lines::Line<'_>| {
                 let mut findings = Vec::new();
-                let row = row::parse(line.bytes.unwrap_or_default(), line.offset, &mut findings).unwrap();
-                black_box(rules::read(&row, line.offset, None, rules::Placeholders::Required, &mut findings));
+                black_box(judge(line.bytes.unwrap_or_default(), line.offset, &options, &mut findings)).unwrap();
                 accepted += u64::from(findings.is_empty());
             };
             lines::for_each(&file, Path::new("rows"), size, range, 1 << 24, &mut buffer, each).unwrap();

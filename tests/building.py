@@ -23,6 +23,9 @@ Rejects = set[tuple[str, int, str]]
 SHARD_BYTES = 1 << 19
 """Small, so that small corpora have several shards."""
 
+SCAN_OPTIONS = ("placeholders", "strip_prefix", "follow_links", "max_line_bytes")
+"""What a scan is told besides the spec; what is left out has the core's default."""
+
 COUNTS = ("rows", "rejected", "lines", "pictures", "distinct_pictures", "shards", "rejects", "stored_again")
 """What both engines report alike."""
 
@@ -87,7 +90,6 @@ def core_build(corpus: Path, out: Path, spec: ImageSpec, **more: Any) -> Json:
         "shard_bytes": SHARD_BYTES,
         "shuffle_seed": None,
         "update": False,
-        **ScanOptions().for_core(),
         "threads": 2,
         "chunk_bytes": 1 << 16,
         "window": 8,
@@ -95,8 +97,15 @@ def core_build(corpus: Path, out: Path, spec: ImageSpec, **more: Any) -> Json:
     }
     given = more.pop("sources", None) or sources(corpus)
     roots = more.pop("roots", [str(corpus / "images")])
-    report: Json = json.loads(_core.build(given, roots, str(out), spec=spec.to_json(), **{**options, **more}))
+    scan = {name: more.pop(name) for name in SCAN_OPTIONS if name in more}
+    report: Json = json.loads(_core.build(given, roots, str(out), scan=json.dumps({"spec": spec.to_dict(), **scan}), **{**options, **more}))
     return report
+
+
+def inspected(line: bytes, **scan: Any) -> Json:
+    """What the core says about one line."""
+    found: Json = json.loads(_core.inspect_line(line, scan=json.dumps({"spec": Original().to_dict(), **scan})))
+    return found
 
 
 def reference_build(corpus: Path, out: Path, spec: ImageSpec, **more: Any) -> Json:

@@ -16,7 +16,7 @@ import pytest
 from mmno_fast import _core, reference
 from mmno_fast.jobs.build import Engine
 
-from tests.building import Json, about, assert_same_data_set, chat, encoded, noise, write_files, write_rows
+from tests.building import Json, about, assert_same_data_set, chat, encoded, inspected, noise, write_files, write_rows
 
 SPEC = mf.Resize(8, fit="stretch")
 CATALOGUE = {entry["code"]: entry for entry in _core.catalogue()}
@@ -159,7 +159,7 @@ def test_a_fault_is_found_alone_and_rejects_its_row_alone(tmp_path: Path, code: 
     assert_same_data_set(tmp_path / "core", tmp_path / engines[-1])
     if not rejects and code.startswith(("row.", "mcq.", "cot.")):
         text = lines[1].removesuffix(b"\n")
-        assert json.loads(_core.inspect_line(text, placeholders="required"))["warnings"] == [code]
+        assert inspected(text)["warnings"] == [code]
         assert reference.inspect_line(text)["warnings"] == [code]
 
 

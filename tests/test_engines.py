@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmno_fast import _core, reference
+from mmno_fast import reference
 
+from tests.building import inspected
 from tests.random_cases import tries
 
 KEYS = st.sampled_from(["messages", "images", "meta", "role", "content", "x", "a/b~c", "r\\u006fle", "conversations"])
@@ -43,7 +43,7 @@ ROWS = st.tuples(CHATS | VALUES, lists(TEXTS.map(lambda text: f'"{text}"')) | VA
 
 
 def assert_same(line: bytes, placeholders: str = "required") -> None:
-    ours = json.loads(_core.inspect_line(line, placeholders=placeholders))
+    ours = inspected(line, placeholders=placeholders)
     theirs = reference.inspect_line(line, placeholders=placeholders)
     assert ours["codes"] == theirs["codes"], line
     if not ours["codes"]:
@@ -76,7 +76,7 @@ def test_the_json_suite(shared: Path, prefix: str) -> None:
     for path in files:
         line = path.read_bytes().strip(b"\n")
         assert_same(line)
-        codes = json.loads(_core.inspect_line(line, placeholders="required"))["codes"]
+        codes = inspected(line)["codes"]
         duplicate = "duplicated_key" in path.name
         refused = any(code.startswith("json.") for code in codes)
         assert refused == (prefix == "n" or duplicate) or not line.strip(), (path.name, codes)

@@ -335,12 +335,8 @@ def check(
     sources: Sequence[tuple[str, str]],
     roots: Sequence[str] | None,
     *,
-    spec: str,
+    scan: str,
     decode: bool,
-    placeholders: str,
-    strip_prefix: str | None,
-    follow_links: bool,
-    max_line_bytes: int,
     threads: int,
     chunk_bytes: int,
     window: int,
@@ -351,14 +347,10 @@ def build(
     roots: Sequence[str],
     out: str,
     *,
-    spec: str,
+    scan: str,
     shard_bytes: int,
     shuffle_seed: int | None,
     update: bool,
-    placeholders: str,
-    strip_prefix: str | None,
-    follow_links: bool,
-    max_line_bytes: int,
     threads: int,
     chunk_bytes: int,
     window: int,
@@ -369,7 +361,7 @@ def build(
 def verify(out: str, *, threads: int, progress: Progress | None) -> str:
     """Every fault of a data set: a JSON list of `{"path", "message"}`, and what was read."""
 
-def inspect_line(line: bytes, *, placeholders: str) -> str:
+def inspect_line(line: bytes, *, scan: str) -> str:
     """What one line holds and what is wrong with it, as JSON: for tests and for looking at one row."""
 
 def probe_picture(data: bytes) -> dict[str, Any]:

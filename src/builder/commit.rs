@@ -1,102 +1,40 @@
 //! The files over all shards: rejects, index, and last the manifest that makes them a data set.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use base64::Engine;
-use serde::{Deserialize, Serialize};
-
-use crate::builder::plan::Unit;
-use crate::builder::seal::{sync_folder, write_file};
-use crate::builder::{Options, Report};
-use crate::dataset::manifest::{Manifest, ManifestOptions, PicturesPerRow, ShardRecord, SourceRecord, Tool, Totals};
+use crate::builder::inputs::Inputs;
+use crate::builder::options::Options;
+use crate::builder::plan::{Plan, Unit};
+use crate::builder::rejects;
+use crate::builder::seal::Built;
+use crate::dataset::manifest::{Manifest, PicturesPerRow, ShardRecord, SourceRecord, Tool, Totals};
 use crate::dataset::npy::header;
 use crate::dataset::picture_store::read_pictures;
-use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, UnitFile, hex};
-use crate::error::{Error, Result};
-use crate::jsonl::lines::read_exact;
-use crate::picture::{ImageSpec, PIXELS_VERSION};
-use crate::scan::{Scan, open_source};
+use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, hex};
+use crate::error::Result;
+use crate::picture::PIXELS_VERSION;
+use crate::scan::model::Scan;
+use crate::store::Sink;
 use crate::store::folder::FolderStore;
 
-#[derive(Serialize)]
-struct Reject<'a> {
-    source: &'a str,
-    line: u64,
-    byte: u64,
-    codes: Vec<&'a str>,
-    #[serde(flatten)]
-    body: Body,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Body {
-    Text(String),
-    Base64(String),
-    Length(u64),
-}
-
-/// The rejected rows of a scan and of its units, as `rejects.jsonl` holds them.
-pub fn rejects(scan: &Scan, records: &[(UnitFile, FileInfo)]) -> Result<Vec<u8>> {
-    let mut codes: HashMap<(u32, u64), Vec<&str>> = HashMap::new();
-    for located in scan.findings.iter().filter(|located| located.finding.code.rejects()) {
-        let known = codes.entry((located.source, located.line)).or_default();
-        let name = located.finding.code.name();
-        // Findings of a row come in the order of the catalogue.
-        if known.last() != Some(&name) {
-            known.push(name);
-        }
-    }
-    let numbers: HashMap<&str, u32> = scan
-        .sources
-        .iter()
-        .enumerate()
-        .map(|(i, source)| (source.name.as_str(), i as u32))
-        .collect();
-    for reject in records.iter().flat_map(|(record, _)| &record.rejects) {
-        if let Some(&source) = numbers.get(reject.source.as_str()) {
-            codes.insert((source, reject.line), reject.codes.iter().map(String::as_str).collect());
-        }
-    }
-    let mut files = Vec::new();
-    for source in &scan.sources {
-        files.push(open_source(&source.path)?.0);
-    }
-    let (mut text, mut line) = (Vec::new(), Vec::new());
-    for row in &scan.rows {
-        let Some(codes) = codes.remove(&(row.source, row.line)) else {
-            continue;
-        };
-        let source = &scan.sources[row.source as usize];
-        let body = if codes.contains(&"line.too_long") {
-            Body::Length(row.length)
-        } else {
-            line.resize(row.length as usize, 0);
-            read_exact(&files[row.source as usize], &source.path, row.offset, &mut line)?;
-            match std::str::from_utf8(&line) {
-                Ok(text) => Body::Text(text.to_owned()),
-                Err(_) => Body::Base64(base64::engine::general_purpose::STANDARD.encode(&line)),
-            }
-        };
-        let reject = Reject {
-            source: &source.name,
-            line: row.line,
-            byte: row.offset,
-            codes,
-            body,
-        };
-        serde_json::to_writer(&mut text, &reject).map_err(|error| Error::internal(error.to_string()))?;
-        text.push(b'\n');
-    }
-    Ok(text)
+/// A data set whose shards are all there.
+#[derive(Clone, Copy)]
+pub struct Finished<'a> {
+    /// What it was made of.
+    pub scan: &'a Scan,
+    /// Its units.
+    pub plan: &'a Plan,
+    /// Their shards, in the same order.
+    pub built: &'a [Built],
+    /// What was asked for.
+    pub options: &'a Options,
 }
 
 /// Row number to shard and row in shard, as `rows.index.npy` holds it.
-fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u8> {
+fn index(scan: &Scan, units: &[Unit], built: &[Built]) -> Vec<u8> {
     let mut places: Vec<u64> = vec![u64::MAX; scan.rows.len()];
-    for (shard, (unit, (record, _))) in units.iter().zip(records).enumerate() {
+    for (shard, (unit, Built { record, .. })) in units.iter().zip(built).enumerate() {
         let lost: HashSet<(&str, u64)> = record.rejects.iter().map(|reject| (reject.source.as_str(), reject.line)).collect();
         let mut in_shard = 0u64;
         for &number in unit.rows.numbers() {
@@ -114,9 +52,9 @@ fn index(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)]) -> Vec<u
 }
 
 /// Distinct pictures in all shards. A shard that could not take all of its unit's is asked which ones it has.
-fn count_distinct(scan: &Scan, units: &[Unit], records: &[(UnitFile, FileInfo)], out: &Path) -> Result<u64> {
+fn count_distinct(scan: &Scan, units: &[Unit], built: &[Built], out: &Path) -> Result<u64> {
     let mut stored: HashSet<[u8; 32]> = HashSet::new();
-    for (unit, (record, _)) in units.iter().zip(records) {
+    for (unit, Built { record, .. }) in units.iter().zip(built) {
         if record.pictures == unit.pictures.len() as u64 {
             stored.extend(unit.pictures.iter().map(|&number| scan.pictures[number as usize].hash));
         } else {
@@ -138,58 +76,59 @@ fn info(name: &str, bytes: &[u8]) -> FileInfo {
     }
 }
 
-/// Writes the three files, the manifest last; `counts` becomes the rejected rows by code.
-#[expect(clippy::too_many_arguments, reason = "one call site, and nothing here belongs together outside it")]
-pub fn commit(
-    scan: &Scan,
-    units: &[Unit],
-    records: &[(UnitFile, FileInfo)],
-    out: &Path,
-    work: &Path,
-    spec: &ImageSpec,
-    options: ManifestOptions,
-    counts: &mut BTreeMap<String, u64>,
-) -> Result<Manifest> {
-    let (rejects, index) = (rejects(scan, records)?, index(scan, units, records));
-    *counts = count(&rejects);
-    let manifest = assemble(
-        scan,
-        units,
-        records,
-        spec,
-        options,
-        count_distinct(scan, units, records, out)?,
-        vec![info(REJECTS, &rejects), info(INDEX, &index)],
-    );
-    let files = [(REJECTS, rejects), (INDEX, index), (MANIFEST, manifest.to_bytes())];
-    for (name, bytes) in &files {
-        write_file(&work.join(name), bytes)?;
+impl Finished<'_> {
+    /// Writes the three files, the manifest last. The manifest, and the rejected rows by code.
+    pub fn commit(&self, inputs: &Inputs, out: &Path, sink: &dyn Sink) -> Result<(Manifest, BTreeMap<String, u64>)> {
+        let rejects = rejects::rejects(self.scan, self.built, inputs)?;
+        let index = index(self.scan, &self.plan.units, self.built);
+        let distinct = count_distinct(self.scan, &self.plan.units, self.built, out)?;
+        let manifest = self.assemble(distinct, vec![info(REJECTS, &rejects), info(INDEX, &index)]);
+        let counts = rejects::count(&rejects);
+        sink.put(&[(REJECTS, rejects), (INDEX, index), (MANIFEST, manifest.to_bytes())])?;
+        Ok((manifest, counts))
     }
-    for (name, _) in &files {
-        let target = out.join(name);
-        fs::rename(work.join(name), &target).map_err(|error| Error::io("move into place", &target, error))?;
+
+    /// Puts together what is known when every unit is done.
+    fn assemble(&self, distinct_pictures: u64, files: Vec<FileInfo>) -> Manifest {
+        let (sources, pictures_per_row) = count_rows(self.scan, self.built);
+        let shards: Vec<ShardRecord> = self.plan.units.iter().zip(self.built).map(shard_record).collect();
+        let totals = Totals {
+            lines: sources.iter().map(|source| source.lines).sum(),
+            rows: sources.iter().map(|source| source.rows).sum(),
+            rejected: sources.iter().map(|source| source.rejected).sum(),
+            pictures: shards.iter().map(|shard| shard.pictures).sum(),
+            distinct_pictures,
+        };
+        let mut manifest = Manifest {
+            format: FORMAT,
+            tool: Tool {
+                name: "mmno_fast".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            spec: self.options.scan.spec.clone(),
+            pixels_version: PIXELS_VERSION,
+            options: self.options.recorded(),
+            sources,
+            shards,
+            totals,
+            pictures_per_row,
+            files,
+            manifest_blake3: "0".repeat(64),
+        };
+        manifest.manifest_blake3 = blake3::hash(&manifest.to_bytes()).to_hex().to_string();
+        manifest
     }
-    sync_folder(out)?;
-    Ok(manifest)
 }
 
-/// Puts together what is known when every unit is done.
-fn assemble(
-    scan: &Scan,
-    units: &[Unit],
-    records: &[(UnitFile, FileInfo)],
-    spec: &ImageSpec,
-    options: ManifestOptions,
-    distinct_pictures: u64,
-    files: Vec<FileInfo>,
-) -> Manifest {
+/// The rows of each source, and how many pictures rows have.
+fn count_rows(scan: &Scan, built: &[Built]) -> (Vec<SourceRecord>, PicturesPerRow) {
     let mut rejected: Vec<u64> = vec![0; scan.sources.len()];
     for row in scan.rows.iter().filter(|row| row.rejected) {
         rejected[row.source as usize] += 1;
     }
-    let lost: HashSet<(&str, u64)> = records
+    let lost: HashSet<(&str, u64)> = built
         .iter()
-        .flat_map(|(record, _)| &record.rejects)
+        .flat_map(|unit| &unit.record.rejects)
         .map(|reject| (reject.source.as_str(), reject.line))
         .collect();
     let mut per_row = PicturesPerRow::default();
@@ -216,122 +155,42 @@ fn assemble(
             rejected,
         })
         .collect();
-    let shards: Vec<ShardRecord> = units
-        .iter()
-        .zip(records)
-        .map(|(unit, (record, own))| {
-            let mut files = record.files.clone();
-            files.push(own.clone());
-            files.sort_by(|a, b| a.name.cmp(&b.name));
-            let (rows, pictures) = (record.rows, record.pictures);
-            ShardRecord {
-                folder: unit.folder.clone(),
-                rows,
-                pictures,
-                gray: record.gray,
-                rgb: record.rgb,
-                pixels: record.pixels,
-                files,
-            }
-        })
-        .collect();
-    let stored: u64 = shards.iter().map(|shard| shard.pictures).sum();
-    let totals = Totals {
-        lines: sources.iter().map(|source| source.lines).sum(),
-        rows: sources.iter().map(|source| source.rows).sum(),
-        rejected: sources.iter().map(|source| source.rejected).sum(),
-        pictures: stored,
-        distinct_pictures,
-    };
-    let mut manifest = Manifest {
-        format: FORMAT,
-        tool: Tool {
-            name: "mmno_fast".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
-        spec: spec.clone(),
-        pixels_version: PIXELS_VERSION,
-        options,
-        sources,
-        shards,
-        totals,
-        pictures_per_row: per_row,
-        files,
-        manifest_blake3: "0".repeat(64),
-    };
-    manifest.manifest_blake3 = blake3::hash(&manifest.to_bytes()).to_hex().to_string();
-    manifest
+    (sources, per_row)
 }
 
-/// Whether a build of this scan would give this very data set.
-pub fn describes(manifest: &Manifest, scan: &Scan, spec: &ImageSpec, options: &ManifestOptions, units: &[Unit]) -> bool {
+fn shard_record((unit, built): (&Unit, &Built)) -> ShardRecord {
+    let record = &built.record;
+    let mut files = record.files.clone();
+    files.push(built.own.clone());
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    ShardRecord {
+        folder: unit.folder.clone(),
+        rows: record.rows,
+        pictures: record.pictures,
+        gray: record.gray,
+        rgb: record.rgb,
+        pixels: record.pixels,
+        files,
+    }
+}
+
+/// Whether a build would give this very data set.
+pub fn describes(manifest: &Manifest, scan: &Scan, plan: &Plan, options: &Options) -> bool {
     let sources = scan
         .sources
         .iter()
         .zip(&scan.infos)
         .map(|(source, info)| (source.name.as_str(), info.bytes, hex(&info.hash)));
-    manifest.spec == *spec
+    manifest.spec == options.scan.spec
         && manifest.pixels_version == PIXELS_VERSION
-        && manifest.options == *options
+        && manifest.options == options.recorded()
         && sources.eq(manifest
             .sources
             .iter()
             .map(|source| (source.name.as_str(), source.bytes, source.blake3.clone())))
-        && units
+        && plan
+            .units
             .iter()
             .map(|unit| &unit.folder)
             .eq(manifest.shards.iter().map(|shard| &shard.folder))
-}
-
-/// Copies the totals into a report.
-pub fn fill(manifest: &Manifest, report: &mut Report) {
-    report.rows = manifest.totals.rows;
-    report.rejected = manifest.totals.rejected;
-    report.lines = manifest.totals.lines;
-    report.pictures = manifest.totals.pictures;
-    report.distinct_pictures = manifest.totals.distinct_pictures;
-    report.shards = manifest.shards.len() as u64;
-    report.bytes = manifest
-        .shards
-        .iter()
-        .flat_map(|shard| &shard.files)
-        .chain(&manifest.files)
-        .map(|file| file.bytes)
-        .sum();
-}
-
-/// What of the options the bytes depend on.
-pub fn manifest_options(options: &Options) -> ManifestOptions {
-    ManifestOptions {
-        shard_bytes: options.shard_bytes,
-        shuffle_seed: options.shuffle_seed,
-        placeholders: options.scan.placeholders.as_str().to_owned(),
-        strip_prefix: options.scan.strip_prefix.clone(),
-        max_line_bytes: options.scan.max_line_bytes,
-    }
-}
-
-#[derive(Deserialize)]
-struct Codes {
-    codes: Vec<String>,
-}
-
-fn count(rejects: &[u8]) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for line in rejects.split(|&byte| byte == b'\n') {
-        if let Ok(reject) = serde_json::from_slice::<Codes>(line) {
-            for code in reject.codes {
-                *counts.entry(code).or_insert(0) += 1;
-            }
-        }
-    }
-    counts
-}
-
-/// Rejected rows by code, from the file that is there.
-pub fn count_rejects(out: &Path) -> Result<BTreeMap<String, u64>> {
-    let path = out.join(REJECTS);
-    fs::read(&path)
-        .map(|bytes| count(&bytes))
-        .map_err(|error| Error::io("read", &path, error))
 }

@@ -1,12 +1,16 @@
 //! Which pictures and rows make which shard. Pure: the same for the same scan on any machine (`docs/format.md`, "Order").
 
-use serde::Serialize;
+use std::sync::Arc;
 
-use crate::dataset::record::{FORMAT, hex};
-use crate::picture::{ImageSpec, PIXELS_VERSION};
-use crate::scan::Scan;
+use crate::builder::fingerprint::fingerprint;
+use crate::builder::options::Options;
+use crate::builder::task::{Setting, TaskPicture, TaskRoot, TaskRow, TaskRows, UnitTask};
+use crate::error::{Error, Result};
+use crate::picture::ImageSpec;
+use crate::scan::model::Scan;
+use crate::scan::options::ScanOptions;
 
-/// The independent piece of work that makes one shard.
+/// The independent piece of work that makes one shard: numbers in the scan. [`Plan::task`] makes a value of it.
 #[derive(Debug, Clone)]
 pub struct Unit {
     /// 64 hex digits over everything that the shard's bytes follow from.
@@ -61,24 +65,90 @@ impl UnitRows {
     }
 }
 
-/// Names of each picture by the rows that the scan accepts, in the order of first use.
-pub fn names_by_picture(scan: &Scan) -> Vec<Vec<u32>> {
-    let mut seen = vec![false; scan.names.len()];
-    let mut names = vec![Vec::new(); scan.pictures.len()];
-    for row in scan.rows.iter().filter(|row| !row.rejected) {
-        for &name in scan.names_of(row) {
-            if !std::mem::replace(&mut seen[name as usize], true)
-                && let Some(picture) = scan.picture_of(name)
-            {
-                names[picture as usize].push(name);
+/// All units of a build.
+pub struct Plan {
+    /// In the order of the data set.
+    pub units: Vec<Unit>,
+    setting: Arc<Setting>,
+    /// The names of each picture of the scan.
+    names: Vec<Vec<u32>>,
+}
+
+impl Plan {
+    /// Plans the data set of a scan.
+    pub fn new(scan: &Scan, options: &Options) -> Result<Self> {
+        let names = scan.names_by_picture();
+        Ok(Self {
+            units: plan(scan, options, &names)?,
+            setting: Arc::new(setting(scan, &options.scan)),
+            names,
+        })
+    }
+
+    /// What all its tasks share.
+    pub fn setting(&self) -> &Setting {
+        &self.setting
+    }
+
+    /// The task of a unit, by number. `scan` is the one that was planned.
+    pub fn task(&self, scan: &Scan, unit: usize) -> Result<UnitTask> {
+        let unit = self.units.get(unit).ok_or_else(|| {
+            let count = self.units.len();
+            Error::usage(format!("expected the number of a unit from 0 to {count}, found {unit}"))
+        })?;
+        let mut rows = TaskRows::with_capacity(unit.rows.numbers().len());
+        for (number, positions) in unit.rows.iter() {
+            let row = &scan.rows[number as usize];
+            let row = TaskRow {
+                source: row.source,
+                record: row.line,
+                part: 0,
+                place: row.place(),
+                hash: row.hash,
+            };
+            if !rows.push(row, positions) {
+                return Err(Error::internal("a unit has more pictures of rows than can be numbered"));
             }
         }
+        let pictures = unit.pictures.iter().map(|&number| {
+            let picture = &scan.pictures[number as usize];
+            TaskPicture {
+                root: picture.root as u32,
+                file: picture.file.as_str().into(),
+                hash: picture.hash,
+                header: picture.probe,
+                names: self.names[number as usize]
+                    .iter()
+                    .map(|&name| scan.names[name as usize].clone())
+                    .collect(),
+            }
+        });
+        Ok(UnitTask {
+            fingerprint: unit.fingerprint.clone(),
+            setting: Arc::clone(&self.setting),
+            rows,
+            pictures: pictures.collect(),
+        })
     }
-    names
+}
+
+fn setting(scan: &Scan, options: &ScanOptions) -> Setting {
+    let roots = scan.resolver.iter().flat_map(|resolver| resolver.roots());
+    Setting {
+        options: options.clone(),
+        sources: scan.sources.clone(),
+        roots: roots
+            .map(|root| TaskRoot {
+                given: root.given.clone(),
+                below: root.below.clone(),
+            })
+            .collect(),
+    }
 }
 
 /// Makes the units.
-pub fn plan(scan: &Scan, spec: &ImageSpec, shard_bytes: u64, shuffle_seed: Option<u64>) -> Vec<Unit> {
+fn plan(scan: &Scan, options: &Options, names: &[Vec<u32>]) -> Result<Vec<Unit>> {
+    let (spec, shard_bytes) = (&options.scan.spec, options.shard_bytes);
     let pictures_of = |row: u32| -> Vec<u32> {
         scan.names_of(&scan.rows[row as usize])
             .iter()
@@ -98,7 +168,7 @@ pub fn plan(scan: &Scan, spec: &ImageSpec, shard_bytes: u64, shuffle_seed: Optio
             }
         }
     }
-    if let Some(seed) = shuffle_seed {
+    if let Some(seed) = options.shuffle_seed {
         order.sort_by_cached_key(|&picture| {
             let mut hasher = blake3::Hasher::new();
             hasher.update(&seed.to_le_bytes()).update(&scan.pictures[picture as usize].hash);
@@ -146,12 +216,11 @@ pub fn plan(scan: &Scan, spec: &ImageSpec, shard_bytes: u64, shuffle_seed: Optio
         }
     }
 
-    let names = names_by_picture(scan);
     let mut position = vec![u32::MAX; scan.pictures.len()];
     let pictured = runs.into_iter().zip(rows_of);
     pictured
         .chain(texts.into_iter().map(|rows| (Vec::new(), rows)))
-        .map(|(run, rows)| make_unit(scan, spec, run, rows, &pictures_of, &names, &mut position))
+        .map(|(run, rows)| make_unit(scan, spec, run, rows, &pictures_of, names, &mut position))
         .collect()
 }
 
@@ -164,7 +233,7 @@ fn make_unit(
     pictures_of: &dyn Fn(u32) -> Vec<u32>,
     names: &[Vec<u32>],
     position: &mut [u32],
-) -> Unit {
+) -> Result<Unit> {
     let own = run.len();
     let mut pictures = run;
     for (i, &picture) in pictures.iter().enumerate() {
@@ -186,44 +255,24 @@ fn make_unit(
     for &picture in &pictures {
         position[picture as usize] = u32::MAX;
     }
-    let fingerprint = fingerprint(scan, spec, &pictures, &rows, names);
-    Unit {
+    let fingerprint = fingerprint_of(scan, spec, &pictures, &rows, names)?;
+    Ok(Unit {
         folder: fingerprint.chars().take(16).collect(),
         fingerprint,
         again: (pictures.len() - own) as u64,
         pictures,
         rows,
-    }
+    })
 }
 
-#[derive(Serialize)]
-struct Fingerprint<'a> {
-    format: [u32; 2],
-    pixels_version: u32,
-    spec: &'a ImageSpec,
-    pictures: Vec<(String, Vec<&'a str>)>,
-    rows: Vec<(&'a str, u64, String, &'a [u32])>,
-}
-
-fn fingerprint(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &UnitRows, names: &[Vec<u32>]) -> String {
-    let text = Fingerprint {
-        format: FORMAT,
-        pixels_version: PIXELS_VERSION,
-        spec,
-        pictures: pictures
-            .iter()
-            .map(|&picture| {
-                let names = names[picture as usize].iter().map(|&name| &*scan.names[name as usize]).collect();
-                (hex(&scan.pictures[picture as usize].hash), names)
-            })
-            .collect(),
-        rows: rows
-            .iter()
-            .map(|(number, positions)| {
-                let row = &scan.rows[number as usize];
-                (scan.sources[row.source as usize].name.as_str(), row.line, hex(&row.hash), positions)
-            })
-            .collect(),
-    };
-    blake3::hash(&serde_json::to_vec(&text).unwrap_or_default()).to_hex().to_string()
+fn fingerprint_of(scan: &Scan, spec: &ImageSpec, pictures: &[u32], rows: &UnitRows, names: &[Vec<u32>]) -> Result<String> {
+    let pictures = pictures.iter().map(|&picture| {
+        let names = names[picture as usize].iter().map(|&name| &*scan.names[name as usize]);
+        (&scan.pictures[picture as usize].hash, names.collect())
+    });
+    let rows = rows.iter().map(|(number, positions)| {
+        let row = &scan.rows[number as usize];
+        (scan.sources[row.source as usize].name.as_str(), row.line, &row.hash, positions)
+    });
+    fingerprint(spec, pictures, rows)
 }

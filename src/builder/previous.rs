@@ -1,8 +1,9 @@
 //! What an update can take over from the data set that is there: whole pixel files, or single pictures.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::builder::task::TaskPicture;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::picture_store::PictureStore;
 use crate::dataset::pictures::StoredPicture;
@@ -17,9 +18,12 @@ pub struct Previous {
     by_sequence: HashMap<[u8; 32], usize>,
 }
 
-struct Shard {
-    folder: PathBuf,
-    pictures: PictureStore,
+/// A shard of the data set before.
+pub struct Shard {
+    /// Its name there.
+    pub name: String,
+    /// Its pictures.
+    pub pictures: PictureStore,
 }
 
 /// One name for a sequence of pictures.
@@ -52,15 +56,21 @@ impl Previous {
             for (i, picture) in all.iter().enumerate() {
                 previous.by_hash.entry(picture.hash).or_insert((number, i));
             }
-            previous.shards.push(Shard { folder, pictures });
+            previous.shards.push(Shard {
+                name: record.folder.clone(),
+                pictures,
+            });
         }
         previous
     }
 
     /// The shard that holds exactly these pictures in this order.
-    pub fn same_pictures<'h>(&self, hashes: impl Iterator<Item = &'h [u8; 32]>) -> Option<(&Path, &[StoredPicture])> {
-        let shard = self.shards.get(*self.by_sequence.get(&sequence(hashes))?)?;
-        Some((&shard.folder, shard.pictures.all()))
+    pub fn same_pictures(&self, pictures: &[TaskPicture]) -> Option<&Shard> {
+        if self.by_sequence.is_empty() || pictures.is_empty() {
+            return None;
+        }
+        let name = sequence(pictures.iter().map(|picture| &picture.hash));
+        self.shards.get(*self.by_sequence.get(&name)?)
     }
 
     /// A stored picture of this hash, and its bytes.

@@ -1,38 +1,170 @@
-//! Units become shards: the pictures of all pending units are one stream of items; the consumer appends them, in order, to the open shard; sealing a
+//! Units become shards: the pictures of all tasks are one stream of items; the consumer appends them, in order, to the open shard; sealing a
 //! shard is an item of its own.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::builder::plan::Unit;
+use crate::builder::inputs::Inputs;
 use crate::builder::previous::Previous;
-use crate::builder::seal::{Sealed, Sealer, Sealing, Stored};
-use crate::builder::{Report, kept};
+use crate::builder::seal::{Built, Sealing, Stored, pixel_file};
+use crate::builder::task::UnitTask;
 use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
-use crate::dataset::record::{FileInfo, UNIT_FILE, UnitFile, hash_file};
 use crate::error::{Error, Result};
-use crate::ordered::{self, Pool, Turn};
+use crate::ordered::{self, Turn};
 use crate::picture::{Fault, Preparer};
-use crate::progress::{Counters, Stage};
-use crate::scan::{Options, Scan};
-use crate::store::MAX_FILE_BYTES;
+use crate::progress::Counters;
+use crate::scan::model::Run;
+use crate::store::Sink;
+use crate::store::read::{KnownFile, read_known};
+
+/// What building units needs besides their tasks.
+#[derive(Clone, Copy)]
+pub struct Workshop<'a> {
+    /// Where their rows and pictures are read.
+    pub inputs: &'a Inputs,
+    /// Where their shards go.
+    pub sink: &'a dyn Sink,
+    /// What can be taken over instead of being made; the bytes are the same either way.
+    pub previous: &'a Previous,
+}
+
+/// What was done, besides shards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Pictures decoded.
+    pub decoded: u64,
+    /// Pictures copied from the data set before.
+    pub copied: u64,
+    /// Shards whose pixel files were linked from there.
+    pub linked: u64,
+}
+
+/// Builds one unit alone, by all threads of `run`: what another process does with a task.
+pub fn build_unit(task: UnitTask, sink: &dyn Sink, run: Run<'_>) -> Result<Built> {
+    let inputs = Inputs::of_task(&task)?;
+    let workshop = Workshop {
+        inputs: &inputs,
+        sink,
+        previous: &Previous::default(),
+    };
+    let mut built = None;
+    build_units(std::iter::once(Ok(task)), workshop, run, &mut |_, unit| {
+        built = Some(unit);
+        Ok(())
+    })?;
+    built.ok_or_else(|| Error::internal("a unit was left out"))
+}
+
+/// Builds units. A task is asked for when its turn comes. `done` gets each as it is done, with its number in `tasks`, in whatever order.
+pub fn build_units(
+    tasks: impl Iterator<Item = Result<UnitTask>>,
+    workshop: Workshop<'_>,
+    run: Run<'_>,
+    done: &mut dyn FnMut(usize, Built) -> Result<()>,
+) -> Result<Tally> {
+    let job = Job {
+        workshop,
+        spare: Mutex::default(),
+    };
+    let counters = run.counters;
+    let mut tally = Tally::default();
+    let seals: RefCell<VecDeque<(usize, Box<Sealing>)>> = RefCell::default();
+    let mut stream = tasks.enumerate().flat_map(|(number, task)| job.items(number, task));
+    let items = std::iter::from_fn(|| {
+        let sealing = seals.borrow_mut().pop_front();
+        sealing
+            .map(|(number, sealing)| Item::Seal(number, sealing))
+            .or_else(|| stream.next())
+    });
+    let mut open: Option<Sealing> = None;
+    ordered::map(
+        run.pool,
+        items,
+        Item::turn,
+        Scratch::default,
+        |scratch, item| job.work(scratch, item),
+        |result| {
+            match result? {
+                Done::Picture(picture) => {
+                    let counter = if picture.copied { &mut tally.copied } else { &mut tally.decoded };
+                    *counter += 1;
+                    Counters::add(&counters.decoded, u64::from(!picture.copied));
+                    Counters::add(&counters.done, 1);
+                    Counters::add(&counters.bytes, picture.bytes.len() as u64);
+                    let number = picture.unit.number;
+                    let mut shard = match open.take() {
+                        Some(shard) => shard,
+                        None => job.open(&picture.unit.task)?,
+                    };
+                    job.append(&mut shard, picture)?;
+                    if shard.outcomes.len() == shard.task.pictures().len() {
+                        seals.borrow_mut().push_back((number, Box::new(shard)));
+                    } else {
+                        open = Some(shard);
+                    }
+                }
+                Done::Sealed { number, built, linked } => {
+                    tally.linked += u64::from(linked);
+                    Counters::add(&counters.rejects, built.record.rejects.len() as u64);
+                    done(number, *built)?;
+                }
+            }
+            Ok(())
+        },
+    )?;
+    Ok(tally)
+}
+
+/// A task that is being done, and its number.
+struct Unit {
+    number: usize,
+    task: Arc<UnitTask>,
+}
 
 enum Item {
-    Picture { unit: usize, position: usize },
-    Seal(Box<Sealing>),
+    /// A picture of a unit, by its position there.
+    Picture(Arc<Unit>, usize),
+    /// A unit that has no pictures, or all of whose pictures are linked.
+    Whole(Arc<Unit>),
+    /// A unit whose pictures are all there.
+    Seal(usize, Box<Sealing>),
+    /// A task that could not be had.
+    Refused(Error),
+}
+
+impl Item {
+    /// Pictures are appended in their order, and weigh what they hold while they are under way; nobody waits for a seal.
+    fn turn(&self) -> Turn {
+        match self {
+            Self::Picture(unit, position) => {
+                let spec = &unit.task.setting().options.spec;
+                let weight = unit.task.pictures().get(*position).map_or(0, |picture| {
+                    let header = &picture.header;
+                    u64::from(header.width) * u64::from(header.height) * 3 + spec.planned_bytes(header)
+                });
+                Turn::InOrder(weight)
+            }
+            // So no more of them are under way than their tasks may take memory.
+            Self::Whole(unit) => Turn::InOrder(unit.task.weight()),
+            Self::Seal(..) | Self::Refused(_) => Turn::WhenDone,
+        }
+    }
 }
 
 enum Done {
-    Picture {
-        unit: usize,
-        bytes: Vec<u8>,
-        size: std::result::Result<(u32, u32, u32), Fault>,
-        copied: bool,
-    },
-    Sealed(Box<Sealed>),
+    Picture(Made),
+    Sealed { number: usize, built: Box<Built>, linked: bool },
+}
+
+/// A picture on its way into its shard.
+struct Made {
+    unit: Arc<Unit>,
+    bytes: Vec<u8>,
+    /// Height, width, channels; or why there are no pixels.
+    size: std::result::Result<(u32, u32, u32), Fault>,
+    copied: bool,
 }
 
 /// What a worker keeps.
@@ -44,226 +176,143 @@ struct Scratch {
 
 /// What every item needs.
 struct Job<'a> {
-    scan: &'a Scan,
-    units: &'a [Unit],
-    work: &'a Path,
-    options: &'a Options,
-    previous: &'a Previous,
-    sealer: Sealer<'a>,
+    workshop: Workshop<'a>,
     /// Buffers that the consumer has emptied, to be filled again.
     spare: Mutex<Vec<Vec<u8>>>,
 }
 
-/// Builds what is not there yet; the record of every unit, and the entry of that record's own file.
-#[expect(clippy::too_many_arguments, reason = "one call site; the job is made of them")]
-pub fn build_units(
-    scan: &Scan,
-    units: &[Unit],
-    out: &Path,
-    work: &Path,
-    options: &Options,
-    previous: &Previous,
-    pool: Pool<'_>,
-    counters: &Counters,
-    report: &mut Report,
-) -> Result<Vec<(UnitFile, FileInfo)>> {
-    let job = Job {
-        scan,
-        units,
-        work,
-        options,
-        previous,
-        sealer: Sealer::new(scan, units, out, options)?,
-        spare: Mutex::default(),
-    };
-    let mut records: Vec<Option<(UnitFile, FileInfo)>> = Vec::new();
-    for unit in units {
-        records.push(match kept(out, unit) {
-            Some(record) => Some((record, hash_file(&out.join(&unit.folder).join(UNIT_FILE), &mut Vec::new())?)),
-            None => None,
-        });
-    }
-    let pending: Vec<usize> = (0..units.len()).filter(|&i| records[i].is_none()).collect();
-    report.kept = (units.len() - pending.len()) as u64;
-    report.built = pending.len() as u64;
-    counters.enter(Stage::Build, pending.iter().map(|&i| units[i].pictures.len() as u64).sum());
-
-    let seals: RefCell<VecDeque<Box<Sealing>>> = RefCell::default();
-    let mut stream = Vec::new();
-    for &unit in &pending {
-        match job.take_over(unit)? {
-            Some(sealing) => {
-                report.linked += 1;
-                seals.borrow_mut().push_back(Box::new(sealing));
-            }
-            None if units[unit].pictures.is_empty() => seals.borrow_mut().push_back(Box::new(job.open(unit)?)),
-            None => stream.extend((0..units[unit].pictures.len()).map(|position| Item::Picture { unit, position })),
-        }
-    }
-    let mut stream = stream.into_iter();
-    let items = std::iter::from_fn(|| seals.borrow_mut().pop_front().map(Item::Seal).or_else(|| stream.next()));
-
-    let mut open: Option<Sealing> = None;
-    ordered::map(
-        pool,
-        items,
-        |item| job.turn(item),
-        Scratch::default,
-        |scratch, item| job.work(scratch, item),
-        |done| {
-            match done? {
-                Done::Picture { unit, bytes, size, copied } => {
-                    if open.is_none() {
-                        open = Some(job.open(unit)?);
-                    }
-                    let Some(shard) = open.as_mut() else { return Ok(()) };
-                    let outcome = match (size, shard.pixels.as_mut()) {
-                        (Ok((height, width, channels)), Some(pixels)) => Ok(Stored {
-                            height,
-                            width,
-                            channels,
-                            place: pixels.push(&bytes, channels)?,
-                        }),
-                        (Err(fault), _) => Err(fault),
-                        (Ok(_), None) => return Err(Error::internal("a shard without pixels was given a picture")),
-                    };
-                    shard.outcomes.push(outcome);
-                    let counter = if copied { &mut report.copied } else { &mut report.decoded };
-                    *counter += 1;
-                    Counters::add(&counters.decoded, u64::from(!copied));
-                    Counters::add(&counters.done, 1);
-                    Counters::add(&counters.bytes, bytes.len() as u64);
-                    job.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
-                    if shard.outcomes.len() == units[unit].pictures.len()
-                        && let Some(shard) = open.take()
-                    {
-                        seals.borrow_mut().push_back(Box::new(shard));
-                    }
-                }
-                Done::Sealed(sealed) => {
-                    Counters::add(&counters.rejects, sealed.record.rejects.len() as u64);
-                    records[sealed.unit] = Some((sealed.record, sealed.own));
-                }
-            }
-            Ok(())
-        },
-    )?;
-    records
-        .into_iter()
-        .map(|record| record.ok_or_else(|| Error::internal("a unit was left out")))
-        .collect()
-}
-
 impl Job<'_> {
-    /// Pictures are appended in their order, and weigh what they hold while they are under way; nobody waits for a seal.
-    fn turn(&self, item: &Item) -> Turn {
-        match item {
-            Item::Picture { unit, position } => {
-                let picture = &self.scan.pictures[self.units[*unit].pictures[*position] as usize];
-                let decoded = u64::from(picture.probe.width) * u64::from(picture.probe.height) * 3;
-                Turn::InOrder(decoded + self.options.spec.planned_bytes(&picture.probe))
+    /// What there is to do for a task.
+    fn items(&self, number: usize, task: Result<UnitTask>) -> impl Iterator<Item = Item> + use<> {
+        let (mut refused, mut whole, mut pictures) = (None, None, None);
+        match task {
+            Err(error) => refused = Some(Item::Refused(error)),
+            Ok(task) => {
+                let count = task.pictures().len();
+                let is_whole = count == 0 || self.workshop.previous.same_pictures(task.pictures()).is_some();
+                let unit = Arc::new(Unit {
+                    number,
+                    task: Arc::new(task),
+                });
+                if is_whole {
+                    whole = Some(Item::Whole(unit));
+                } else {
+                    pictures = Some((0..count).map(move |position| Item::Picture(Arc::clone(&unit), position)));
+                }
             }
-            Item::Seal(_) => Turn::WhenDone,
         }
+        refused.into_iter().chain(whole).chain(pictures.into_iter().flatten())
     }
 
-    /// An empty shard in the work folder.
-    fn open(&self, unit: usize) -> Result<Sealing> {
-        let folder = self.work.join(&self.units[unit].folder);
+    /// An empty shard in the scratch folder.
+    fn open(&self, task: &Arc<UnitTask>) -> Result<Sealing> {
+        let folder = self.workshop.sink.scratch().join(task.folder());
         fs::create_dir(&folder).map_err(|error| Error::io("create", &folder, error))?;
-        let pixels = Some(PixelWriter::new(&folder, self.options.spec.target()));
+        let pixels = Some(PixelWriter::new(&folder, task.setting().options.spec.target()));
         Ok(Sealing {
-            unit,
+            task: Arc::clone(task),
             folder,
             pixels,
             outcomes: Vec::new(),
         })
     }
 
-    /// A shard whose pixel files are linked from the data set before, if that has just these pictures.
-    fn take_over(&self, unit: usize) -> Result<Option<Sealing>> {
-        let hashes = self.units[unit]
-            .pictures
-            .iter()
-            .map(|&picture| &self.scan.pictures[picture as usize].hash);
-        if self.units[unit].pictures.is_empty() {
-            return Ok(None);
-        }
-        let Some((from, pictures)) = self.previous.same_pictures(hashes) else {
-            return Ok(None);
+    /// Appends a picture to its shard, and keeps the buffer for another one.
+    fn append(&self, shard: &mut Sealing, picture: Made) -> Result<()> {
+        let outcome = match (picture.size, shard.pixels.as_mut()) {
+            (Ok((height, width, channels)), Some(pixels)) => Ok(Stored {
+                height,
+                width,
+                channels,
+                place: pixels.push(&picture.bytes, channels)?,
+            }),
+            (Err(fault), _) => Err(fault),
+            (Ok(_), None) => return Err(Error::internal("a shard without pixels was given a picture")),
         };
-        let outcomes = pictures
-            .iter()
-            .map(|p| {
-                Ok(Stored {
-                    height: p.size.0,
-                    width: p.size.1,
-                    channels: p.channels,
-                    place: p.place,
-                })
-            })
-            .collect();
-        let mut sealing = Sealing {
-            outcomes,
-            ..self.open(unit)?
+        shard.outcomes.push(outcome);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(picture.bytes);
+        Ok(())
+    }
+
+    /// A shard that no picture has to be made for; whether its pixel files are linked from the data set before, which has just these pictures.
+    fn open_whole(&self, task: &Arc<UnitTask>) -> Result<(Sealing, bool)> {
+        let mut sealing = self.open(task)?;
+        let Some(shard) = self.workshop.previous.same_pictures(task.pictures()) else {
+            return Ok((sealing, false));
         };
         sealing.pixels = None;
-        for name in PIXEL_FILES.iter().filter(|name| from.join(name).exists()) {
-            let path = from.join(name);
-            fs::hard_link(&path, sealing.folder.join(name)).map_err(|error| Error::io("link", &path, error))?;
+        for picture in shard.pictures.all() {
+            sealing.outcomes.push(Ok(Stored {
+                height: picture.size.0,
+                width: picture.size.1,
+                channels: picture.channels,
+                place: picture.place,
+            }));
         }
-        Ok(Some(sealing))
+        for (number, name) in PIXEL_FILES.iter().enumerate() {
+            if shard.pictures.all().iter().any(|picture| pixel_file(picture.place) == number) {
+                self.workshop
+                    .sink
+                    .link(&format!("{}/{name}", shard.name), &sealing.folder.join(name))?;
+            }
+        }
+        Ok((sealing, true))
     }
 
     fn work(&self, scratch: &mut Scratch, item: Item) -> Result<Done> {
+        let seal = |number, sealing: Sealing, linked, scratch: &mut Scratch| {
+            let built = sealing.seal(self.workshop.inputs, self.workshop.sink, &mut scratch.file)?;
+            Ok(Done::Sealed {
+                number,
+                built: Box::new(built),
+                linked,
+            })
+        };
         match item {
-            Item::Picture { unit, position } => self.picture(scratch, unit, position),
-            Item::Seal(sealing) => Ok(Done::Sealed(Box::new(self.sealer.seal(*sealing, &mut scratch.file)?))),
+            Item::Picture(unit, position) => Ok(Done::Picture(self.picture(scratch, unit, position)?)),
+            Item::Whole(unit) => {
+                let (sealing, linked) = self.open_whole(&unit.task)?;
+                seal(unit.number, sealing, linked, scratch)
+            }
+            Item::Seal(number, sealing) => seal(number, *sealing, false, scratch),
+            Item::Refused(error) => Err(error),
         }
     }
 
     /// Reads and prepares one picture, or copies its pixels from the data set before.
-    fn picture(&self, scratch: &mut Scratch, unit: usize, position: usize) -> Result<Done> {
-        let picture = &self.scan.pictures[self.units[unit].pictures[position] as usize];
+    fn picture(&self, scratch: &mut Scratch, unit: Arc<Unit>, position: usize) -> Result<Made> {
+        let picture = unit
+            .task
+            .pictures()
+            .get(position)
+            .ok_or_else(|| Error::internal("a picture that its unit has not"))?;
         let mut bytes = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        if let Some((stored, held)) = self.previous.find(&picture.hash) {
+        if let Some((stored, held)) = self.workshop.previous.find(&picture.hash) {
             bytes.clear();
             bytes.extend_from_slice(held);
-            return Ok(Done::Picture {
+            return Ok(Made {
                 unit,
                 bytes,
                 size: Ok((stored.size.0, stored.size.1, stored.channels)),
                 copied: true,
             });
         }
-        let resolver = self.scan.resolver.as_ref();
-        let Some(store) = resolver.and_then(|resolver| resolver.store(picture.root)) else {
-            return Err(Error::internal("a picture of a root that is not there"));
+        let known = KnownFile {
+            file: &picture.file,
+            hash: &picture.hash,
+            changed: "the picture has changed since it was scanned; leave the input alone and run again",
         };
-        let path = store.label(&picture.file);
-        store
-            .read(&picture.file, MAX_FILE_BYTES, &mut scratch.file)
-            .map_err(|error| Error::io("read", &path, error))?;
-        if blake3::hash(&scratch.file) != picture.hash {
-            return Err(Error::data(
-                &path,
-                None,
-                None,
-                "the picture has changed since it was scanned; leave the input alone and run again",
-            ));
-        }
-        let prepared =
-            scratch
-                .preparer
-                .get_or_insert_with(Preparer::new)
-                .prepare(&scratch.file, &picture.probe, &self.options.spec, &mut bytes);
+        read_known(self.workshop.inputs.root(picture.root)?, known, &mut scratch.file)?;
+        let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
+        let spec = &unit.task.setting().options.spec;
+        let prepared = preparer.prepare(&scratch.file, &picture.header, spec, &mut bytes);
         if prepared.is_err() {
             bytes.clear();
         }
-        Ok(Done::Picture {
+        Ok(Made {
             unit,
             bytes,
-            size: prepared.map(|p| (p.height, p.width, p.channels)),
+            size: prepared.map(|made| (made.height, made.width, made.channels)),
             copied: false,
         })
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
+use crate::jsonl::options::RowOptions;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
 use crate::store::{self, Store};
 
@@ -27,12 +28,9 @@ pub struct ManifestOptions {
     pub shard_bytes: u64,
     /// The order of pictures, where it is not that of first use.
     pub shuffle_seed: Option<u64>,
-    /// `required` or `optional`.
-    pub placeholders: String,
-    /// Cut off the front of names.
-    pub strip_prefix: Option<String>,
-    /// The longest line.
-    pub max_line_bytes: u64,
+    /// How lines and rows were judged.
+    #[serde(flatten)]
+    pub rows: RowOptions,
 }
 
 /// A source as it was read.
@@ -290,10 +288,16 @@ fn absent(store: &dyn Store, error: io::Error) -> Error {
         io::ErrorKind::NotFound if store.length("").is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
             Error::io("open the data set", &folder, error)
         }
-        io::ErrorKind::NotFound if store.list("").iter().any(|entry| entry.name == WORK_FOLDER) => Error::shard(
-            &folder,
-            "no manifest.json: its build has not finished; run the same build again, it goes on where it stopped",
-        ),
+        io::ErrorKind::NotFound
+            if store
+                .list("")
+                .is_ok_and(|entries| entries.iter().any(|entry| entry.name == WORK_FOLDER)) =>
+        {
+            Error::shard(
+                &folder,
+                "no manifest.json: its build has not finished; run the same build again, it goes on where it stopped",
+            )
+        }
         io::ErrorKind::NotFound => Error::shard(&folder, "no manifest.json: not a data set"),
         io::ErrorKind::InvalidInput => Error::shard(&path, error.to_string()),
         _ => Error::io("read", &path, error),

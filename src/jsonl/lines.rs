@@ -35,7 +35,7 @@ pub fn ranges(size: u64, step: u64) -> impl Iterator<Item = Range<u64>> {
     (0..size.div_ceil(step)).map(move |i| i * step..((i + 1) * step).min(size))
 }
 
-/// Calls `each` on every line that begins in `range`, in order. `buffer` is scratch.
+/// Calls `each` on every line that begins in `range`, in order. Lines of more than `limit` bytes are measured, not kept. `buffer` is scratch.
 ///
 /// `size` is the file's length as the caller saw it; a file that has become shorter is an error.
 pub fn for_each(
@@ -43,7 +43,7 @@ pub fn for_each(
     path: &Path,
     size: u64,
     range: Range<u64>,
-    max_line_bytes: u64,
+    limit: u64,
     buffer: &mut Vec<u8>,
     mut each: impl FnMut(Line<'_>),
 ) -> Result<()> {
@@ -53,11 +53,11 @@ pub fn for_each(
         read_exact(file, path, 0, &mut head)?;
         head == BYTE_ORDER_MARK
     };
-    let keep = max_line_bytes.saturating_add(head.len() as u64);
+    let keep = limit.saturating_add(head.len() as u64);
     let mut emit = |offset: u64, length: u64, line: Option<&[u8]>| {
         let mark = if marked && offset == 0 { head.len() } else { 0 };
         let length = length - mark as u64;
-        let bytes = line.and_then(|line| line.get(mark..)).filter(|_| length <= max_line_bytes);
+        let bytes = line.and_then(|line| line.get(mark..)).filter(|_| length <= limit);
         each(Line {
             offset: offset + mark as u64,
             length,
@@ -119,16 +119,21 @@ pub fn for_each(
 pub fn read_exact(file: &File, path: &Path, at: u64, into: &mut [u8]) -> Result<()> {
     file.read_exact_at(into, at).map_err(|error| {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            Error::data(
-                path,
-                None,
-                Some(at),
-                "the file has become shorter while it was read; leave it alone and run again",
-            )
+            shorter(path, at)
         } else {
             Error::io("read", path, error)
         }
     })
+}
+
+/// The file ends before what is read at `at`.
+pub(super) fn shorter(path: &Path, at: u64) -> Error {
+    Error::data(
+        path,
+        None,
+        Some(at),
+        "the file has become shorter while it was read; leave it alone and run again",
+    )
 }
 
 #[cfg(test)]

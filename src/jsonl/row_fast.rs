@@ -8,8 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Message, Row, Unknown};
 use crate::jsonl::json::{self, unescape};
+use crate::jsonl::row::{Message, Row, Unknown};
 
 /// Unknown members beyond this are left to the slow way, whose search for twins is not quadratic.
 const FEW_UNKNOWN: usize = 16;

@@ -6,6 +6,7 @@ use memchr::memmem::Finder;
 
 use crate::finding::{Code, Finding, quote};
 use crate::jsonl::multiple_choice::{Choice, block, is_plain, letter_of, reasoned};
+use crate::jsonl::options::{Placeholders, RowOptions};
 use crate::jsonl::row::Row;
 
 /// What stands in a text for a picture.
@@ -15,31 +16,6 @@ static FIND_PLACEHOLDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::ne
 
 /// Letters up to here are usual; options beyond are worth a look.
 const USUAL_OPTIONS: usize = 5;
-
-/// Whether rows with pictures must have placeholders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Placeholders {
-    /// One per image.
-    #[default]
-    Required,
-    /// One per image, or none at all.
-    Optional,
-}
-
-impl Placeholders {
-    /// As the command line and the manifest write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Required => "required",
-            Self::Optional => "optional",
-        }
-    }
-
-    /// The value of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Required, Self::Optional].into_iter().find(|value| value.as_str() == name)
-    }
-}
 
 /// What kind of question a row asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,14 +70,14 @@ impl Meaning {
 }
 
 /// Reads the meaning of a row whose line begins at byte `offset`; what is wrong goes into `findings`, in the order of the catalogue.
-pub fn read(row: &Row<'_>, offset: u64, strip_prefix: Option<&str>, placeholders: Placeholders, findings: &mut Vec<Finding>) -> Meaning {
+pub fn read(row: &Row<'_>, offset: u64, options: &RowOptions, findings: &mut Vec<Finding>) -> Meaning {
     let mut report = Report { offset, findings };
     for (i, name) in row.images.iter().enumerate() {
-        if let Err((code, message)) = check_name(strip(name, strip_prefix)) {
+        if let Err((code, message)) = check_name(options.strip(name)) {
             report.say(code, format!("/images/{i}"), message);
         }
     }
-    let options = row
+    let choices = row
         .messages
         .iter()
         .rfind(|turn| turn.role == "user")
@@ -111,13 +87,13 @@ pub fn read(row: &Row<'_>, offset: u64, strip_prefix: Option<&str>, placeholders
         .iter()
         .rfind(|turn| turn.role == "assistant")
         .map_or("", |turn| &turn.content);
-    let variant = variant(row, options.is_some(), answer);
+    let variant = variant(row, choices.is_some(), answer);
     let mut meaning = Meaning {
         variant,
-        options,
+        options: choices,
         answer: None,
     };
-    if row.messages_fit && check_messages(row, &mut report) && check_placeholders(row, placeholders, &mut report) {
+    if row.messages_fit && check_messages(row, &mut report) && check_placeholders(row, options.placeholders, &mut report) {
         match variant {
             Variant::Closed => check_closed(&mut meaning, answer, &mut report),
             Variant::ClosedCot => check_reasoned(&mut meaning, answer, &mut report),
@@ -141,11 +117,6 @@ impl Report<'_> {
             message: message.into(),
         });
     }
-}
-
-/// `name` without the prefix that the caller wants cut off.
-pub fn strip<'n>(name: &'n str, prefix: Option<&str>) -> &'n str {
-    prefix.and_then(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
 }
 
 /// Whether a picture's name is one that may be looked for.

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::jsonl::row;
+use crate::jsonl::parse::parse;
 
 fn codes_of(value: &serde_json::Value) -> Vec<&'static str> {
     codes_with(value, Placeholders::Required)
@@ -10,8 +10,12 @@ fn codes_of(value: &serde_json::Value) -> Vec<&'static str> {
 fn codes_with(value: &serde_json::Value, placeholders: Placeholders) -> Vec<&'static str> {
     let line = value.to_string();
     let mut findings = Vec::new();
-    let row = row::parse(line.as_bytes(), 0, &mut findings).unwrap();
-    read(&row, 0, None, placeholders, &mut findings);
+    let row = parse(line.as_bytes(), 0, &mut findings).unwrap();
+    let options = RowOptions {
+        placeholders,
+        ..RowOptions::default()
+    };
+    read(&row, 0, &options, &mut findings);
     assert!(
         findings.windows(2).all(|pair| pair[0].code <= pair[1].code),
         "not in catalogue order: {findings:?}"
@@ -85,17 +89,11 @@ fn placeholders_may_be_optional() {
 }
 
 #[test]
-fn prefixes_are_cut_off_before_a_name_is_judged() {
-    assert_eq!(strip("/data/x/a.jpg", Some("/data/x/")), "a.jpg");
-    assert_eq!(strip("b/a.jpg", Some("/data/x/")), "b/a.jpg");
-}
-
-#[test]
 fn variants_and_answers_are_read() {
     let meaning = |value: serde_json::Value| {
         let line = value.to_string();
-        let row = row::parse(line.as_bytes(), 0, &mut Vec::new()).unwrap();
-        let meaning = read(&row, 0, None, Placeholders::Required, &mut Vec::new());
+        let row = parse(line.as_bytes(), 0, &mut Vec::new()).unwrap();
+        let meaning = read(&row, 0, &RowOptions::default(), &mut Vec::new());
         (meaning.variant, meaning.answer, meaning.answer_text().map(ToOwned::to_owned))
     };
     assert_eq!(meaning(chat("q", "a")), (Variant::Open, None, None));

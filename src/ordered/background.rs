@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use super::POLL;
 use crate::error::{Error, Result};
+use crate::ordered::poll::POLL;
 
 /// How often a thread that was told to stop is looked for.
 const STOPPING: Duration = Duration::from_millis(1);

@@ -4,20 +4,19 @@
 //! same order, so whatever `take` writes does not depend on the number of threads. A slow item never lets more than the [`Window`] pile up;
 //! one that nobody has to wait for (sealing a shard) says so by its [`Turn`].
 
+mod poll;
 pub mod background;
+
+pub(crate) use poll::POLL;
 
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select_biased, unbounded};
 
 use crate::error::{Error, Result};
-
-/// How long the caller waits for a result before it asks the monitor again. A third of the 100 ms within which Ctrl-C must work.
-pub(crate) const POLL: Duration = Duration::from_millis(30);
 
 /// How much may be under way at once.
 #[derive(Debug, Clone, Copy)]

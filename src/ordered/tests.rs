@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use super::*;
 

@@ -6,20 +6,21 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use serde_json::json;
 
-use crate::builder;
+use crate::builder::driver::{self, Request};
+use crate::builder::options::Options;
 use crate::dataset::verify as verifier;
 use crate::error::{Error, Result};
 use crate::finding::CATALOGUE;
-use crate::jsonl::rules::{Meaning, Placeholders};
-use crate::jsonl::{row, rules};
+use crate::jsonl::inspect::inspect;
 use crate::ordered::{Pool, Window};
-use crate::picture::ImageSpec;
 use crate::progress::{Counters, Stage};
 use crate::python::gate::enter;
 use crate::python::report::CheckReport;
-use crate::scan::{self, Source};
+use crate::scan;
+use crate::scan::model::{Depth, Run, Source};
+use crate::scan::options::ScanOptions;
+use crate::scan::report::CheckReport as CoreReport;
 
 /// Bytes under way at most: decoded pictures and what becomes of them.
 const WINDOW_BYTES: u64 = 256 << 20;
@@ -76,9 +77,17 @@ pub(super) fn sources_of(sources: Vec<(String, PathBuf)>) -> Vec<Source> {
     sources.into_iter().map(|(name, path)| Source { name, path }).collect()
 }
 
-pub(super) fn placeholders_of(name: &str) -> Result<Placeholders> {
-    Placeholders::from_name(name)
-        .ok_or_else(|| Error::usage(format!("placeholders: expected \"required\" or \"optional\", found {name:?}")))
+/// How a job runs: `threads`, the bytes of an item of work, and the items under way.
+pub(super) fn run_of<'a>(
+    (threads, chunk_bytes, window): (usize, u64, usize),
+    monitor: &'a dyn Fn() -> Result<()>,
+    counters: &'a Counters,
+) -> Run<'a> {
+    Run {
+        pool: pool(threads, window, monitor),
+        chunk_bytes,
+        counters,
+    }
 }
 
 #[pyfunction]
@@ -108,7 +117,7 @@ pub(super) fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (sources, roots, *, spec, decode, placeholders, strip_prefix, follow_links, max_line_bytes, threads, chunk_bytes, window, progress))]
+#[pyo3(signature = (sources, roots, *, scan, decode, threads, chunk_bytes, window, progress))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments of a private function; the Python layer names and documents them"
@@ -117,12 +126,8 @@ pub(super) fn check(
     py: Python<'_>,
     sources: Vec<(String, PathBuf)>,
     roots: Option<Vec<PathBuf>>,
-    spec: &str,
+    scan: &str,
     decode: bool,
-    placeholders: &str,
-    strip_prefix: Option<String>,
-    follow_links: bool,
-    max_line_bytes: u64,
     threads: usize,
     chunk_bytes: u64,
     window: usize,
@@ -130,30 +135,20 @@ pub(super) fn check(
 ) -> PyResult<CheckReport> {
     let counters = counters(progress);
     enter(py, |monitor| {
-        let spec = ImageSpec::from_json(spec)?;
-        let placeholders = placeholders_of(placeholders)?;
-        let options = scan::Options {
-            spec,
-            decode,
-            placeholders,
-            strip_prefix,
-            follow_links,
-            max_line_bytes,
-            chunk_bytes,
+        let options = ScanOptions::from_json(scan)?;
+        let depth = match &roots {
+            None => Depth::Rows,
+            Some(roots) if decode => Depth::Pixels(roots),
+            Some(roots) => Depth::Headers(roots),
         };
-        let scan = scan::scan(
-            sources_of(sources),
-            roots.as_deref(),
-            &options,
-            pool(threads, window, monitor),
-            &counters,
-        )?;
-        Ok(CheckReport::new(scan, options.spec, decode))
+        let run = run_of((threads, chunk_bytes, window), monitor, &counters);
+        let scanned = scan::scan(sources_of(sources), depth, &options, run)?;
+        Ok(CheckReport::new(CoreReport::new(scanned, options.spec)))
     })
 }
 
 #[pyfunction]
-#[pyo3(signature = (sources, roots, out, *, spec, shard_bytes, shuffle_seed, update, placeholders, strip_prefix, follow_links, max_line_bytes, threads, chunk_bytes, window, progress))]
+#[pyo3(signature = (sources, roots, out, *, scan, shard_bytes, shuffle_seed, update, threads, chunk_bytes, window, progress))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments of a private function; the Python layer names and documents them"
@@ -163,14 +158,10 @@ pub(super) fn build(
     sources: Vec<(String, PathBuf)>,
     roots: Vec<PathBuf>,
     out: PathBuf,
-    spec: &str,
+    scan: &str,
     shard_bytes: u64,
     shuffle_seed: Option<u64>,
     update: bool,
-    placeholders: &str,
-    strip_prefix: Option<String>,
-    follow_links: bool,
-    max_line_bytes: u64,
     threads: usize,
     chunk_bytes: u64,
     window: usize,
@@ -178,31 +169,19 @@ pub(super) fn build(
 ) -> PyResult<String> {
     let counters = counters(progress);
     enter(py, |monitor| {
-        let spec = ImageSpec::from_json(spec)?;
-        let placeholders = placeholders_of(placeholders)?;
-        let scan = scan::Options {
-            spec,
-            decode: false,
-            placeholders,
-            strip_prefix,
-            follow_links,
-            max_line_bytes,
-            chunk_bytes,
-        };
-        let options = builder::Options {
-            scan,
+        let options = Options {
+            scan: ScanOptions::from_json(scan)?,
             shard_bytes,
             shuffle_seed,
             update,
         };
-        let report = builder::build(
-            sources_of(sources),
-            &roots,
-            &out,
-            &options,
-            pool(threads, window, monitor),
-            &counters,
-        )?;
+        let request = Request {
+            sources: sources_of(sources),
+            roots,
+            out,
+            options,
+        };
+        let report = driver::build(request, run_of((threads, chunk_bytes, window), monitor, &counters))?;
         serde_json::to_string(&report).map_err(|error| Error::internal(error.to_string()))
     })
 }
@@ -218,60 +197,8 @@ pub(super) fn verify(py: Python<'_>, out: PathBuf, threads: usize, progress: Opt
 }
 
 #[pyfunction]
-#[pyo3(signature = (line, *, placeholders))]
-pub(super) fn inspect_line(py: Python<'_>, line: &[u8], placeholders: &str) -> PyResult<String> {
+#[pyo3(signature = (line, *, scan))]
+pub(super) fn inspect_line(py: Python<'_>, line: &[u8], scan: &str) -> PyResult<String> {
     let line = line.to_vec();
-    enter(py, |_| Ok(inspect(&line, placeholders_of(placeholders)?)))
-}
-
-fn inspect(line: &[u8], placeholders: Placeholders) -> String {
-    let mut findings = Vec::new();
-    let mut held = None;
-    if !crate::jsonl::json::is_blank(line) {
-        held = row::parse(line, 0, &mut findings).map(|row| {
-            let meaning = rules::read(&row, 0, None, placeholders, &mut findings);
-            (row, meaning)
-        });
-    }
-    if held.as_ref().is_some_and(|(row, _)| !row.unknown.is_empty()) {
-        let (code, pointer) = (crate::finding::Code::RowUnknownField, "".into());
-        findings.push(crate::finding::Finding {
-            code,
-            byte: 0,
-            pointer,
-            message: "".into(),
-        });
-    }
-    findings.sort_by_key(|finding| finding.code);
-    findings.dedup_by_key(|finding| finding.code);
-    let names = |rejects: bool| -> Vec<&str> {
-        findings
-            .iter()
-            .filter(|finding| finding.code.rejects() == rejects)
-            .map(|finding| finding.code.name())
-            .collect()
-    };
-    let row = held
-        .filter(|_| names(true).is_empty())
-        .map(|(row, meaning)| describe(&row, &meaning));
-    json!({"codes": names(true), "warnings": names(false), "row": row}).to_string()
-}
-
-fn describe(row: &row::Row<'_>, meaning: &Meaning) -> serde_json::Value {
-    let options = meaning.options.as_ref().map(|choices| {
-        choices
-            .iter()
-            .map(|c| json!({"letter": c.letter, "text": c.text}))
-            .collect::<Vec<_>>()
-    });
-    json!({
-        "messages": row.messages.iter().map(|turn| json!({"role": turn.role, "content": turn.content})).collect::<Vec<_>>(),
-        "images": row.images,
-        "meta": row.meta,
-        "extra": row.extra(),
-        "variant": meaning.variant.as_str(),
-        "options": options,
-        "answer": meaning.answer,
-        "answer_text": meaning.answer_text(),
-    })
+    enter(py, |_| Ok(inspect(&line, &ScanOptions::from_json(scan)?.rows).to_string()))
 }

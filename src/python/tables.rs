@@ -10,6 +10,7 @@ use pyo3::types::PyBytes;
 use crate::dataset::pictures::pictures_schema;
 use crate::dataset::rejects;
 use crate::error::{Error, Result};
+use crate::finding::Code;
 use crate::load::stats::Stats;
 use crate::load::table::data_set::DataSet;
 use crate::load::table::numbering::Numbering;
@@ -17,13 +18,14 @@ use crate::load::table::raw::Raw;
 use crate::load::table::rows::{Query, columns, needs_numbering};
 use crate::load::table::shards::Shards;
 use crate::load::table::{PictureId, Scratch, Table as CoreTable};
-use crate::picture::ImageSpec;
 use crate::python::arrow::{Batches, Rows};
 use crate::python::gate::enter;
-use crate::python::jobs::{Progress, counters, placeholders_of, pool, sources_of};
+use crate::python::jobs::{Progress, counters, run_of, sources_of};
 use crate::python::pictures::plain;
 use crate::python::pixels::Pixels;
 use crate::scan;
+use crate::scan::model::Depth;
+use crate::scan::options::ScanOptions;
 
 /// An open data set. Rows and pictures go by number.
 #[pyclass(frozen, module = "mmno_fast._core")]
@@ -120,12 +122,14 @@ impl Table {
         let kind = enter(py, |monitor| match (location, roots, scan) {
             (Location::Folder(folder), None, None) => Ok(Kind::Shards(Arc::new(Shards::open(&folder)?))),
             (Location::Sources(sources), Some(roots), Some(scan)) => {
-                let options = scan_options(scan, chunk_bytes)?;
-                let pool = pool(threads, window, monitor);
-                let scan = scan::scan(sources_of(sources), Some(&roots), &options, pool, &counters)?;
+                let options = ScanOptions::from_json(scan)?;
+                let run = run_of((threads, chunk_bytes, window), monitor, &counters);
+                let scan = scan::scan(sources_of(sources), Depth::Headers(&roots), &options, run)?;
                 Ok(Kind::Raw(Arc::new(Raw::new(scan, options, &rejects)?)))
             }
-            _ => Err(Error::usage("expected a folder of shards, or sources with roots and options of a scan")),
+            _ => Err(Error::usage(
+                "expected a folder of shards, or sources with roots and options of a scan",
+            )),
         })?;
         Ok(Self::new(kind))
     }
@@ -177,19 +181,11 @@ impl Table {
                 ));
             };
             let scan = raw.scan();
-            let mut all: Vec<(String, u64, Vec<&'static str>)> = Vec::new();
-            let mut findings = scan.findings.iter().filter(|located| located.finding.code.rejects()).peekable();
-            for row in scan.rows.iter().filter(|row| row.rejected) {
-                let mut codes: Vec<&'static str> = Vec::new();
-                while let Some(located) = findings.next_if(|located| (located.source, located.line) <= (row.source, row.line)) {
-                    let code = located.finding.code.name();
-                    if (located.source, located.line) == (row.source, row.line) && codes.last() != Some(&code) {
-                        codes.push(code);
-                    }
-                }
-                all.push((scan.sources[row.source as usize].name.clone(), row.line, codes));
-            }
-            Ok(all)
+            let named = scan.rejected().map(|(row, codes)| {
+                let source = scan.sources[row.source as usize].name.clone();
+                (source, row.line, codes.into_iter().map(Code::name).collect())
+            });
+            Ok(named.collect())
         })
     }
 
@@ -293,17 +289,4 @@ impl Table {
         let bytes = enter(py, |_| self.data().file_of(picture))?;
         Ok(PyBytes::new(py, &bytes))
     }
-}
-
-fn scan_options(text: &str, chunk_bytes: u64) -> Result<scan::Options> {
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
-    Ok(scan::Options {
-        spec: ImageSpec::from_json(&value["spec"].to_string())?,
-        decode: false,
-        placeholders: placeholders_of(value["placeholders"].as_str().unwrap_or_default())?,
-        strip_prefix: value["strip_prefix"].as_str().map(str::to_owned),
-        follow_links: value["follow_links"].as_bool().unwrap_or(true),
-        max_line_bytes: value["max_line_bytes"].as_u64().unwrap_or(16 << 20),
-        chunk_bytes,
-    })
 }

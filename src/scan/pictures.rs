@@ -6,21 +6,20 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::jsonl::rules::{check_name, strip};
-use crate::ordered::{self, Pool, Turn};
+use crate::jsonl::rules::check_name;
+use crate::ordered::{self, Turn};
 use crate::picture::{Alpha, Fault, Format, Preparer, Probe, probe};
 use crate::progress::{Counters, Stage};
-use crate::scan::{Located, Options, Picture, Scan};
-use crate::store::resolve::{Resolved, Resolver};
-use crate::store::{self, MAX_FILE_BYTES, Store};
+use crate::scan::model::{Located, NameOutcome, Picture, Run, Scan};
+use crate::scan::options::ScanOptions;
+use crate::store::read::{self, Found};
+use crate::store::resolve::Resolver;
+use crate::store::{self, Store};
 
 /// A file that a name came to.
 struct Seen {
-    hash: [u8; 32],
+    found: Found,
     probe: Probe,
-    root: usize,
-    file: String,
-    renamed: bool,
     /// Set by whichever name came first to these bytes: the channels, or why they cannot be decoded.
     decoded: Option<std::result::Result<u32, Fault>>,
 }
@@ -32,163 +31,165 @@ struct Scratch {
     preparer: Option<Preparer>,
 }
 
-/// Looks at every well-formed name of `scan`, and says what is wrong with the pictures.
-pub fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], options: &Options, pool: Pool<'_>, counters: &Counters) -> Result<()> {
-    let mut stores: Vec<(String, Box<dyn Store>)> = Vec::new();
-    for root in roots {
-        stores.push((root.display().to_string(), store::open::root(root, options.follow_links)?));
-    }
-    let prefix = options.strip_prefix.as_deref();
-    let well_formed = |name: &str| check_name(strip(name, prefix)).is_ok();
-    let resolver = Resolver::new(
-        stores,
-        scan.names.iter().filter(|name| well_formed(name)).map(|name| strip(name, prefix)),
-    );
-    counters.enter(Stage::Pictures, scan.names.len() as u64);
+/// What looking at any name needs.
+struct Looking<'a> {
+    resolver: Resolver,
+    options: &'a ScanOptions,
+    decode: bool,
+    /// Hashes of pictures that some name has come to first.
+    claimed: Mutex<HashSet<[u8; 32]>>,
+    counters: &'a Counters,
+}
 
-    let claimed = Mutex::new(HashSet::new());
-    let mut outcomes: Vec<std::result::Result<u32, Fault>> = Vec::with_capacity(scan.names.len());
-    let mut numbers: HashMap<[u8; 32], u32> = HashMap::new();
-    let mut pictures: Vec<Picture> = Vec::new();
-    let mut broken: HashMap<u32, Fault> = HashMap::new();
-    let mut renamed: HashMap<u32, String> = HashMap::new();
+/// What the names came to, put together in their order.
+#[derive(Default)]
+struct Gathered {
+    outcomes: Vec<NameOutcome>,
+    pictures: Vec<Picture>,
+    numbers: HashMap<[u8; 32], u32>,
+    /// Pictures that cannot be decoded.
+    broken: HashMap<u32, Fault>,
+    /// Names that were found as others.
+    renamed: HashMap<u32, String>,
+}
+
+fn is_well_formed(name: &str, options: &ScanOptions) -> bool {
+    check_name(options.rows.strip(name)).is_ok()
+}
+
+/// Looks at every well-formed name of `scan`, and says what is wrong with the pictures; `decode`: with their pixels, too.
+pub(super) fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], decode: bool, options: &ScanOptions, run: Run<'_>) -> Result<()> {
+    let mut stores: Vec<(PathBuf, Box<dyn Store>)> = Vec::new();
+    for root in roots {
+        stores.push((root.clone(), store::open::root(root, options.follow_links)?));
+    }
+    let well_formed = scan.names.iter().filter(|name| is_well_formed(name, options));
+    let looking = Looking {
+        resolver: Resolver::new(stores, well_formed.map(|name| options.rows.strip(name)))?,
+        options,
+        decode,
+        claimed: Mutex::default(),
+        counters: run.counters,
+    };
+    run.counters.enter(Stage::Pictures, scan.names.len() as u64);
+    let mut gathered = Gathered::default();
     ordered::map(
-        pool,
-        0..scan.names.len(),
+        run.pool,
+        scan.names.iter(),
         |_| Turn::InOrder(1 << 20),
         Scratch::default,
-        |scratch, i| {
-            let name = &*scan.names[i];
-            let seen = if well_formed(name) {
-                look(strip(name, prefix), &resolver, options, &claimed, scratch, counters)
-            } else {
-                Err(None)
-            };
-            Counters::add(&counters.done, 1);
-            Counters::add(&counters.pictures, 1);
-            seen
-        },
+        |scratch, name| looking.look(name, scratch),
         |seen| {
-            let name = outcomes.len() as u32;
-            outcomes.push(match seen {
-                // A name with a fault of its own is no picture's; its rows are told about the fault already.
-                Err(None) => Err(Fault {
-                    code: Code::ImagesBadName,
-                    message: String::new(),
-                }),
-                Err(Some(fault)) => Err(fault),
-                Ok(seen) => {
-                    if seen.renamed {
-                        renamed.insert(name, seen.file.clone());
-                    }
-                    let number = *numbers.entry(seen.hash).or_insert_with(|| {
-                        pictures.push(Picture {
-                            hash: seen.hash,
-                            probe: seen.probe,
-                            root: seen.root,
-                            file: seen.file,
-                            channels: 0,
-                        });
-                        pictures.len() as u32 - 1
-                    });
-                    match seen.decoded {
-                        Some(Ok(channels)) => pictures[number as usize].channels = channels,
-                        Some(Err(fault)) => {
-                            broken.insert(number, fault);
-                        }
-                        None => {}
-                    }
-                    Ok(number)
-                }
-            });
+            gathered.push(seen?);
             Ok(())
         },
     )?;
-    for outcome in &mut outcomes {
-        if let Ok(number) = outcome
-            && let Some(fault) = broken.get(number)
-        {
-            *outcome = Err(fault.clone());
-        }
-    }
-    say(scan, &outcomes, &pictures, &renamed, options.spec.alpha, &well_formed);
-    scan.outcomes = outcomes;
-    scan.pictures = pictures;
-    scan.resolver = Some(resolver);
+    gathered.spread_faults();
+    scan.findings.append(&mut say(scan, &gathered, options));
+    scan.outcomes = gathered.outcomes;
+    scan.pictures = gathered.pictures;
+    scan.resolver = Some(looking.resolver);
+    scan.decoded = decode;
     Ok(())
 }
 
-/// One name: its file, its bytes, its header.
-fn look(
-    name: &str,
-    resolver: &Resolver,
-    options: &Options,
-    claimed: &Mutex<HashSet<[u8; 32]>>,
-    scratch: &mut Scratch,
-    counters: &Counters,
-) -> std::result::Result<Seen, Option<Fault>> {
-    let (file, roots, renamed) = match resolver.resolve(name) {
-        Resolved::Found { name, roots, renamed } => (name, roots, renamed),
-        Resolved::Fault(code, message) => return Err(Some(Fault { code, message })),
-    };
-    let mut hash = None;
-    // Backwards, so that the first root's bytes are the ones left in the buffer.
-    for &root in roots.iter().rev() {
-        let Some(store) = resolver.store(root) else { continue };
-        if let Err(error) = store.read(&file, MAX_FILE_BYTES, &mut scratch.bytes) {
-            return Err(Some(Fault {
-                code: Code::PictureUnreadable,
-                message: format!("{file:?}: {error}"),
-            }));
-        }
-        Counters::add(&counters.bytes, scratch.bytes.len() as u64);
-        let found = *blake3::hash(&scratch.bytes).as_bytes();
-        if hash.is_some_and(|other| other != found) {
-            return Err(Some(Fault {
-                code: Code::ImagesTwoRoots,
-                message: format!("two roots hold other bytes under {file:?}"),
-            }));
-        }
-        hash = Some(found);
-    }
-    let named = |mut fault: Fault| {
-        fault.message = format!("{name:?}: {}", fault.message);
-        Some(fault)
-    };
-    let header = probe(&scratch.bytes).map_err(named)?;
-    options.spec.admit(&header).map_err(named)?;
-    let hash = hash.unwrap_or_default();
-    let first = options.decode && claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
-    let decoded = first.then(|| {
-        Counters::add(&counters.decoded, 1);
-        scratch
-            .preparer
-            .get_or_insert_with(Preparer::new)
-            .decode_only(&scratch.bytes, &header, &options.spec)
-            .map_err(|mut fault| {
-                fault.message = format!("{name:?}: {}", fault.message);
-                fault
+impl Looking<'_> {
+    /// One name: its file, its bytes, its header. A name with a fault of its own is no picture's: its rows were told about the fault.
+    fn look(&self, name: &str, scratch: &mut Scratch) -> Result<std::result::Result<Seen, Fault>> {
+        let seen = if is_well_formed(name, self.options) {
+            self.read(self.options.rows.strip(name), scratch)?
+        } else {
+            Err(Fault {
+                code: Code::ImagesBadName,
+                message: String::new(),
             })
-    });
-    Ok(Seen {
-        hash,
-        probe: header,
-        root: roots.first().copied().unwrap_or(0),
-        file,
-        renamed,
-        decoded,
-    })
+        };
+        Counters::add(&self.counters.done, 1);
+        Counters::add(&self.counters.pictures, 1);
+        Ok(seen)
+    }
+
+    fn read(&self, name: &str, scratch: &mut Scratch) -> Result<std::result::Result<Seen, Fault>> {
+        Ok(match read::find(&self.resolver, name, &mut scratch.bytes)? {
+            Ok(found) => {
+                Counters::add(&self.counters.bytes, found.read);
+                self.judge(name, found, scratch)
+            }
+            Err((code, message)) => Err(Fault { code, message }),
+        })
+    }
+
+    /// What the bytes of a file are.
+    fn judge(&self, name: &str, found: Found, scratch: &mut Scratch) -> std::result::Result<Seen, Fault> {
+        let named = |fault: Fault| Fault {
+            code: fault.code,
+            message: format!("{name:?}: {}", fault.message),
+        };
+        let header = probe(&scratch.bytes).map_err(named)?;
+        self.options.spec.admit(&header).map_err(named)?;
+        let first = self.decode && self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(found.hash);
+        let decoded = first.then(|| {
+            Counters::add(&self.counters.decoded, 1);
+            let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
+            preparer.decode_only(&scratch.bytes, &header, &self.options.spec).map_err(named)
+        });
+        Ok(Seen {
+            found,
+            probe: header,
+            decoded,
+        })
+    }
+}
+
+impl Gathered {
+    /// Takes what the next name came to.
+    fn push(&mut self, seen: std::result::Result<Seen, Fault>) {
+        let name = self.outcomes.len() as u32;
+        let outcome = seen.map(|seen| {
+            let Found {
+                hash, root, file, renamed, ..
+            } = seen.found;
+            if renamed {
+                self.renamed.insert(name, file.clone());
+            }
+            let pictures = &mut self.pictures;
+            let number = *self.numbers.entry(hash).or_insert_with(|| {
+                pictures.push(Picture {
+                    hash,
+                    probe: seen.probe,
+                    root,
+                    file,
+                    channels: 0,
+                });
+                pictures.len() as u32 - 1
+            });
+            match seen.decoded {
+                Some(Ok(channels)) => self.pictures[number as usize].channels = channels,
+                Some(Err(fault)) => {
+                    self.broken.insert(number, fault);
+                }
+                None => {}
+            }
+            number
+        });
+        self.outcomes.push(outcome);
+    }
+
+    /// A picture that cannot be decoded is a fault of every name that came to it.
+    fn spread_faults(&mut self) {
+        for outcome in &mut self.outcomes {
+            if let Ok(number) = outcome
+                && let Some(fault) = self.broken.get(number)
+            {
+                *outcome = Err(fault.clone());
+            }
+        }
+    }
 }
 
 /// The findings about pictures: faults for every row that needs the picture, warnings at the first row that names it.
-fn say(
-    scan: &mut Scan,
-    outcomes: &[std::result::Result<u32, Fault>],
-    pictures: &[Picture],
-    renamed: &HashMap<u32, String>,
-    alpha: Alpha,
-    well_formed: &dyn Fn(&str) -> bool,
-) {
+fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> {
+    let outcomes = &gathered.outcomes;
     let mut findings = Vec::new();
     let mut warned = vec![false; scan.names.len()];
     for row in &scan.rows {
@@ -209,7 +210,7 @@ fn say(
         for (i, &name) in names.iter().enumerate() {
             let text = &*scan.names[name as usize];
             match &outcomes[name as usize] {
-                Err(fault) if well_formed(text) => say(i, fault.code, fault.message.clone()),
+                Err(fault) if is_well_formed(text, options) => say(i, fault.code, fault.message.clone()),
                 Err(_) => {}
                 Ok(number) => {
                     if names
@@ -220,13 +221,14 @@ fn say(
                         say(i, Code::ImagesRepeated, format!("{text:?} is a picture that this row has already"));
                     }
                     if !std::mem::replace(&mut warned[name as usize], true) {
-                        let file = renamed.get(&name);
+                        let file = gathered.renamed.get(&name);
                         if let Some(file) = file {
                             say(i, Code::ImagesResolved, format!("{text:?} was found as {file:?}"));
                         }
                         // Of a file found under another suffix, that one counts: one fault, one code.
                         let name = file.map_or(text, String::as_str);
-                        warn(&pictures[*number as usize].probe, name, alpha, &mut |code, message| {
+                        let header = &gathered.pictures[*number as usize].probe;
+                        warn(header, name, options.spec.alpha, &mut |code, message| {
                             say(i, code, message);
                         });
                     }
@@ -234,7 +236,7 @@ fn say(
             }
         }
     }
-    scan.findings.append(&mut findings);
+    findings
 }
 
 fn warn(probe: &Probe, name: &str, alpha: Alpha, say: &mut dyn FnMut(Code, String)) {

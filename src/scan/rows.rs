@@ -1,19 +1,19 @@
 //! The first pass: every line of every source, in parallel byte ranges.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 
-use serde::de::IgnoredAny;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::jsonl::rules::{Meaning, Variant};
-use crate::jsonl::{json, lines, row, rules};
-use crate::ordered::{self, Pool, Turn};
+use crate::jsonl::judge::judge;
+use crate::jsonl::options::RowOptions;
+use crate::jsonl::rules::Variant;
+use crate::jsonl::source::{JsonLines, row_hash};
+use crate::jsonl::{json, lines};
+use crate::ordered::{self, Turn};
 use crate::progress::{Counters, Stage};
-use crate::scan::{Located, Options, RowEntry, Scan, Source, SourceInfo, UnknownField, open_source};
+use crate::scan::model::{Located, RowEntry, Run, Scan, Source, SourceInfo, UnknownField};
+use crate::scan::one_value::is_one_value;
 
 /// One item of this pass.
 enum Item {
@@ -59,24 +59,19 @@ impl Names {
     }
 }
 
-struct Open {
-    file: File,
-    size: u64,
-}
-
 /// Parses and judges every line.
 #[expect(clippy::too_many_lines, reason = "one pass over one stream of items")]
-pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counters: &Counters) -> Result<Scan> {
+pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>) -> Result<Scan> {
+    let counters = run.counters;
     let mut open = Vec::new();
     for source in &sources {
-        let (file, size) = open_source(&source.path)?;
-        open.push(Open { file, size });
+        open.push(JsonLines::open(&source.path)?);
     }
-    counters.enter(Stage::Rows, open.iter().map(|source| source.size).sum());
+    counters.enter(Stage::Rows, open.iter().map(JsonLines::length).sum());
     let mut infos = vec![SourceInfo::default(); sources.len()];
     let mut findings = Vec::new();
     for (i, (source, opened)) in sources.iter().zip(&open).enumerate() {
-        infos[i].bytes = opened.size;
+        infos[i].bytes = opened.length();
         if is_one_value(source, options.max_line_bytes)? {
             infos[i].not_lines = true;
             let message = "expected one JSON object per line, found one JSON value in the whole file".into();
@@ -95,8 +90,8 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
     }
     let items: Vec<Item> = (0..sources.len())
         .flat_map(|i| {
-            let size = if infos[i].not_lines { 0 } else { open[i].size };
-            std::iter::once(Item::Hash(i)).chain(lines::ranges(size, options.chunk_bytes).map(move |range| Item::Lines(i, range)))
+            let size = if infos[i].not_lines { 0 } else { open[i].length() };
+            std::iter::once(Item::Hash(i)).chain(lines::ranges(size, run.chunk_bytes).map(move |range| Item::Lines(i, range)))
         })
         .collect();
 
@@ -106,7 +101,7 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
     let mut unknown: Vec<UnknownField> = Vec::new();
     let mut line_base = vec![0u64; sources.len()];
     ordered::map(
-        pool,
+        run.pool,
         items.into_iter(),
         |item| match item {
             Item::Hash(_) => Turn::WhenDone,
@@ -115,10 +110,10 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
         Vec::new,
         |buffer, item| -> Result<Outcome> {
             match item {
-                Item::Hash(i) => Ok(Outcome::Hashed(i, hash_file(&open[i].file, &sources[i], open[i].size, buffer)?)),
+                Item::Hash(i) => Ok(Outcome::Hashed(i, open[i].hash(buffer)?)),
                 Item::Lines(i, range) => {
                     let bytes = range.end - range.start;
-                    let chunk = parse_chunk(&open[i], &sources[i], range, options, buffer)?;
+                    let chunk = parse_chunk(&open[i], range, options, buffer)?;
                     Counters::add(&counters.done, bytes);
                     Counters::add(&counters.rows, chunk.rows.len() as u64);
                     Ok(Outcome::Parsed(i, chunk))
@@ -174,20 +169,21 @@ pub fn scan_rows(sources: Vec<Source>, options: &Options, pool: Pool<'_>, counte
         findings,
         unknown,
         resolver: None,
+        decoded: false,
     })
 }
 
 /// A pointer without the number of the message: `/messages/3/name` becomes `/messages/*/name`.
-pub fn pattern(pointer: &str) -> String {
+pub(super) fn pattern(pointer: &str) -> String {
     match pointer.strip_prefix("/messages/").and_then(|rest| rest.split_once('/')) {
         Some((_, key)) => format!("/messages/*/{key}"),
         None => pointer.to_owned(),
     }
 }
 
-fn parse_chunk(open: &Open, source: &Source, range: Range<u64>, options: &Options, buffer: &mut Vec<u8>) -> Result<Chunk> {
+fn parse_chunk(source: &JsonLines, range: Range<u64>, options: &RowOptions, buffer: &mut Vec<u8>) -> Result<Chunk> {
     let mut chunk = Chunk::default();
-    lines::for_each(&open.file, &source.path, open.size, range, options.max_line_bytes, buffer, |line| {
+    source.for_each_line(range, options.max_line_bytes, buffer, |line| {
         let number = chunk.lines;
         chunk.lines += 1;
         if !line.bytes.is_some_and(json::is_blank) {
@@ -198,7 +194,7 @@ fn parse_chunk(open: &Open, source: &Source, range: Range<u64>, options: &Option
 }
 
 impl Chunk {
-    fn add(&mut self, number: u64, line: lines::Line<'_>, options: &Options) {
+    fn add(&mut self, number: u64, line: lines::Line<'_>, options: &RowOptions) {
         let mut findings = Vec::new();
         let mut entry = RowEntry {
             source: 0,
@@ -211,7 +207,7 @@ impl Chunk {
             names: (self.row_names.len() as u32, 0),
         };
         if let Some(bytes) = line.bytes {
-            entry.hash.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+            entry.hash = row_hash(bytes);
             if let Some((row, meaning)) = judge(bytes, line.offset, options, &mut findings) {
                 entry.variant = meaning.variant;
                 entry.names.1 = row.images.len() as u32;
@@ -244,98 +240,5 @@ impl Chunk {
         }
         self.rows.push(entry);
         self.findings.extend(findings.into_iter().map(|finding| (number, finding)));
-    }
-}
-
-/// A line as a row and its meaning, or findings.
-pub fn judge<'a>(line: &'a [u8], offset: u64, options: &Options, findings: &mut Vec<Finding>) -> Option<(row::Row<'a>, Meaning)> {
-    let row = row::parse(line, offset, findings)?;
-    let meaning = rules::read(&row, offset, options.strip_prefix.as_deref(), options.placeholders, findings);
-    Some((row, meaning))
-}
-
-fn hash_file(file: &File, source: &Source, size: u64, buffer: &mut Vec<u8>) -> Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    for range in lines::ranges(size, 1 << 20) {
-        buffer.resize((range.end - range.start) as usize, 0);
-        lines::read_exact(file, &source.path, range.start, buffer)?;
-        hasher.update(buffer);
-    }
-    Ok(*hasher.finalize().as_bytes())
-}
-
-/// Whether the whole file is one JSON array, or one object over several lines (`source.not_lines`).
-fn is_one_value(source: &Source, max_line_bytes: u64) -> Result<bool> {
-    let refuse = |error| Error::io("read", &source.path, error);
-    let file = File::open(&source.path).map_err(refuse)?;
-    let mut reader = BufReader::new(&file);
-    let mut first = Vec::new();
-    if reader.fill_buf().map_err(refuse)?.starts_with(b"\xef\xbb\xbf") {
-        reader.consume(3);
-    }
-    // The first line that holds something, as far as a line may go.
-    while first.is_empty() || (json::trim(&first).is_empty() && first.ends_with(b"\n")) {
-        first.clear();
-        if reader
-            .by_ref()
-            .take(max_line_bytes + 4)
-            .read_until(b'\n', &mut first)
-            .map_err(refuse)?
-            == 0
-        {
-            return Ok(false);
-        }
-    }
-    let head = json::trim(&first);
-    let is_list = head.first() == Some(&b'[');
-    if !(is_list || head.first() == Some(&b'{')) {
-        return Ok(false);
-    }
-    let alone = serde_json::from_slice::<IgnoredAny>(head).is_ok();
-    if alone && !is_list {
-        return Ok(false);
-    }
-    if !first.ends_with(b"\n") {
-        skip_line(&mut reader).map_err(refuse)?;
-    }
-    let is_last = rest_is_blank(&mut reader).map_err(refuse)?;
-    if alone || (is_last && !is_list) {
-        // A list alone in the file; or an object on one line, however long, which is a row.
-        return Ok(is_last && is_list);
-    }
-    let mut whole = BufReader::new(File::open(&source.path).map_err(refuse)?);
-    if whole.fill_buf().map_err(refuse)?.starts_with(b"\xef\xbb\xbf") {
-        whole.consume(3);
-    }
-    Ok(serde_json::from_reader::<_, IgnoredAny>(whole).is_ok())
-}
-
-/// Reads on to the end of the line.
-fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
-    loop {
-        let buffer = reader.fill_buf()?;
-        let (used, ends) = match memchr::memchr(b'\n', buffer) {
-            Some(newline) => (newline + 1, true),
-            None => (buffer.len(), buffer.is_empty()),
-        };
-        reader.consume(used);
-        if ends {
-            return Ok(());
-        }
-    }
-}
-
-/// Whether nothing else stands in the file.
-fn rest_is_blank(reader: &mut impl BufRead) -> std::io::Result<bool> {
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(true);
-        }
-        if !json::trim(buffer).is_empty() {
-            return Ok(false);
-        }
-        let length = buffer.len();
-        reader.consume(length);
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
+use crate::store::retry::is_of_the_file;
 use crate::store::{Entry, Region, Store};
 
 /// A folder on a file system.
@@ -45,10 +46,17 @@ impl FolderStore {
         })
     }
 
-    fn allowed(&self, path: &Path) -> bool {
-        self.fence
-            .as_ref()
-            .is_none_or(|fence| fs::canonicalize(path).is_ok_and(|real| real.starts_with(fence)))
+    fn allowed(&self, path: &Path) -> io::Result<bool> {
+        let Some(fence) = &self.fence else { return Ok(true) };
+        absent_if_of_the_file(fs::canonicalize(path).map(|real| real.starts_with(fence)))
+    }
+}
+
+/// What is wrong with the file itself makes it as good as absent.
+fn absent_if_of_the_file<T: Default>(found: io::Result<T>) -> io::Result<T> {
+    match found {
+        Err(error) if is_of_the_file(&error) => Ok(T::default()),
+        other => other,
     }
 }
 
@@ -76,30 +84,30 @@ pub fn open_regular(path: &Path) -> io::Result<(File, u64)> {
 }
 
 impl Store for FolderStore {
-    fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> io::Result<bool> {
         let path = self.root.join(name);
         match fs::metadata(&path) {
-            Ok(meta) => meta.is_file() && self.allowed(&path),
+            Ok(meta) => Ok(meta.is_file() && self.allowed(&path)?),
             // It may be there: reading it says what is wrong.
-            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(true),
+            Err(error) => absent_if_of_the_file(Err(error)),
         }
     }
 
-    fn list(&self, folder: &str) -> Vec<Entry> {
-        let path = self.root.join(folder);
-        let Ok(entries) = fs::read_dir(path) else {
-            return Vec::new();
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        let entries = match fs::read_dir(self.root.join(folder)) {
+            Ok(entries) => entries,
+            Err(error) => return absent_if_of_the_file(Err(error)),
         };
-        let mut found: Vec<Entry> = entries
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                let name = entry.file_name().into_string().ok()?;
-                let is_folder = fs::metadata(entry.path()).is_ok_and(|meta| meta.is_dir());
-                Some(Entry { name, is_folder })
-            })
-            .collect();
+        for entry in entries {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let is_folder = absent_if_of_the_file(fs::metadata(entry.path()).map(|meta| meta.is_dir()))?;
+            found.push(Entry { name, is_folder });
+        }
         found.sort();
-        found
+        Ok(found)
     }
 
     fn length(&self, name: &str) -> io::Result<u64> {
@@ -110,7 +118,8 @@ impl Store for FolderStore {
         into.clear();
         let (file, length) = open_regular(&self.root.join(name))?;
         if length > most {
-            return Err(io::Error::other(format!("the file has {length} bytes; at most {most} are read")));
+            let message = format!("the file has {length} bytes; at most {most} are read");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         into.reserve(length as usize + 1);
         file.take(most).read_to_end(into)?;
@@ -194,8 +203,8 @@ mod tests {
         fs::write(outside.path().join("secret.jpg"), b"x").unwrap();
         fs::write(dir.path().join("a.jpg"), b"x").unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret.jpg"), dir.path().join("link.jpg")).unwrap();
-        assert!(FolderStore::open(dir.path(), true).unwrap().has("link.jpg"));
-        assert!(!FolderStore::open(dir.path(), false).unwrap().has("link.jpg"));
-        assert!(FolderStore::open(dir.path(), false).unwrap().has("a.jpg"));
+        assert!(FolderStore::open(dir.path(), true).unwrap().has("link.jpg").unwrap());
+        assert!(!FolderStore::open(dir.path(), false).unwrap().has("link.jpg").unwrap());
+        assert!(FolderStore::open(dir.path(), false).unwrap().has("a.jpg").unwrap());
     }
 }

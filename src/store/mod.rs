@@ -1,20 +1,25 @@
-//! Where files lie, and how they are read: a folder now; archives and object stores are further files here.
+//! Where files lie, and how they are read and written: a folder now; archives and object stores are further files here.
 //!
 //! Everything that reads a picture or a shard asks a [`Store`] for it, by a relative name. A new kind of store is one file beside
-//! `folder.rs` and one arm in `open.rs`.
+//! `folder.rs` and one arm in `open.rs`. Everything that makes a data set writes it through a [`Sink`].
 
+mod retry;
 pub mod folder;
+pub mod folder_sink;
 pub mod open;
 pub mod paging;
 pub mod resolve;
+pub mod read;
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use memmap2::{Advice, Mmap};
+
+use crate::error::Result;
 
 /// The most bytes that a picture's file may have. It keeps a mistaken root (a folder of archives, say) from filling memory.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -32,11 +37,13 @@ pub struct Entry {
 ///
 /// Only regular files count. A pipe, a socket or a device is refused at once, and is never waited for. A link to a regular file is followed.
 pub trait Store: Send + Sync {
-    /// Whether there is a readable file of this very name.
-    fn has(&self, name: &str) -> bool;
+    /// Whether there is a file of this very name. One that may not be read counts: reading it says what is wrong. An error means that it
+    /// cannot be known now.
+    fn has(&self, name: &str) -> io::Result<bool>;
 
-    /// The entries of a folder (`""`: the root), by name; empty where there is no such folder. Names that are not UTF-8 are left out.
-    fn list(&self, folder: &str) -> Vec<Entry>;
+    /// The entries of a folder (`""`: the root), by name; empty where there is no such folder, or none that may be read. Names that are not
+    /// UTF-8 are left out. An error means that they cannot be known now.
+    fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
 
     /// The length of a file.
     fn length(&self, name: &str) -> io::Result<u64>;
@@ -55,6 +62,25 @@ pub trait Store: Send + Sync {
 
     /// What to call a file (`""`: the store itself) in a message. Nobody opens it: that is what the other functions are for.
     fn label(&self, name: &str) -> PathBuf;
+}
+
+/// Where a data set is written.
+///
+/// A shard is made in a folder of this machine, below [`Sink::scratch`]: its files are written bit by bit. It gets its name when it is whole.
+pub trait Sink: Send + Sync {
+    /// The folder of this machine that shards are made in. It is there, and what lies in it is nobody else's.
+    fn scratch(&self) -> &Path;
+
+    /// Writes small files of the data set, and makes them last. Readers see each whole or not at all. They appear in the order given, as close
+    /// together as can be: those in front are whole when the last one appears.
+    fn put(&self, files: &[(&str, Vec<u8>)]) -> Result<()>;
+
+    /// Gives a finished shard its name in the data set. `made` is its folder below [`Sink::scratch`], which is gone then; a shard that has the
+    /// name already is replaced.
+    fn publish(&self, made: &Path, name: &str) -> Result<()>;
+
+    /// Makes the file `name` of the data set (`shard/file`) a file of a shard under construction, too. `into` is that file's path.
+    fn link(&self, name: &str, into: &Path) -> Result<()>;
 }
 
 /// The bytes of a whole file. Clones share the memory, which stays until the last of them is gone.

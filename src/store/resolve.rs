@@ -1,10 +1,13 @@
 //! From a picture's name to one file: as it stands, else under another case or suffix (`design`: "Finding the file").
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::{Error, Result};
 use crate::finding::Code;
-use crate::store::Store;
+use crate::store::retry::retried;
+use crate::store::{Entry, Store};
 
 /// The suffixes that may stand for one another.
 pub const SUFFIXES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"];
@@ -34,11 +37,11 @@ pub enum Resolved {
 /// One root as given and as used.
 pub struct Root {
     /// What the caller named.
-    pub given: String,
+    pub given: PathBuf,
     /// The store that is read: the one given, or a folder below it.
     pub store: Box<dyn Store>,
-    /// How many folders below the one given.
-    pub descended: usize,
+    /// That folder, one name a level; none: the one given.
+    pub below: Vec<String>,
 }
 
 /// Looks names up below the roots. Shared by threads; listings are read once.
@@ -53,13 +56,13 @@ struct Listing(HashMap<String, Vec<(String, bool)>>);
 
 impl Resolver {
     /// Takes the roots, descending into nested ones: where none of the first 100 of `names` is found, into the single sub-folder.
-    pub fn new<'n>(roots: Vec<(String, Box<dyn Store>)>, names: impl Iterator<Item = &'n str>) -> Self {
+    pub fn new<'n>(roots: Vec<(PathBuf, Box<dyn Store>)>, names: impl Iterator<Item = &'n str>) -> Result<Self> {
         let names: Vec<&str> = names.take(NAMES_TRIED).collect();
-        let roots = roots.into_iter().map(|(given, store)| descend(given, store, &names)).collect();
-        Self {
-            roots,
+        let roots = roots.into_iter().map(|(given, store)| descend(given, store, &names));
+        Ok(Self {
+            roots: roots.collect::<Result<_>>()?,
             listings: Mutex::default(),
-        }
+        })
     }
 
     /// The roots as used.
@@ -72,19 +75,24 @@ impl Resolver {
         self.roots.get(root).map(|root| &*root.store)
     }
 
-    /// What `name`, which must be well-formed, stands for.
-    pub fn resolve(&self, name: &str) -> Resolved {
-        let roots: Vec<usize> = (0..self.roots.len()).filter(|&i| self.roots[i].store.has(name)).collect();
+    /// What `name`, which must be well-formed, stands for. An error means that the machine does not let it be known.
+    pub fn resolve(&self, name: &str) -> Result<Resolved> {
+        let mut roots: Vec<usize> = Vec::new();
+        for (number, root) in self.roots.iter().enumerate() {
+            if has(&*root.store, name)? {
+                roots.push(number);
+            }
+        }
         if !roots.is_empty() {
-            return Resolved::Found {
+            return Ok(Resolved::Found {
                 name: name.to_owned(),
                 roots,
                 renamed: false,
-            };
+            });
         }
         let mut candidates: Vec<(String, Vec<usize>)> = Vec::new();
         for root in 0..self.roots.len() {
-            for candidate in self.candidates(root, name) {
+            for candidate in self.candidates(root, name)? {
                 match candidates.iter_mut().find(|(known, _)| *known == candidate) {
                     Some((_, roots)) => roots.push(root),
                     None => candidates.push((candidate, vec![root])),
@@ -92,7 +100,7 @@ impl Resolver {
             }
         }
         candidates.sort();
-        match candidates.pop() {
+        Ok(match candidates.pop() {
             None => {
                 let places: Vec<String> = self.roots.iter().map(|root| root.store.label("").display().to_string()).collect();
                 Resolved::Fault(Code::ImagesMissing, format!("no file {name:?} below {}", places.join(", ")))
@@ -109,19 +117,23 @@ impl Resolver {
                     format!("no file {name:?}, and both {first:?} and {last:?} would do"),
                 )
             }
-        }
+        })
     }
 
     /// Files of a root that differ from `name` only in case (in any component), in the last suffix, or in both.
-    fn candidates(&self, root: usize, name: &str) -> Vec<String> {
+    fn candidates(&self, root: usize, name: &str) -> Result<Vec<String>> {
         let components: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let Some((file, folders)) = components.split_last() else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let mut found = Vec::new();
         let mut reached = vec![String::new()];
         for folder in folders {
-            reached = reached.iter().flat_map(|at| self.alike(root, at, folder, true)).collect();
+            let mut next = Vec::new();
+            for at in &reached {
+                next.extend(self.alike(root, at, folder, true)?);
+            }
+            reached = next;
         }
         let stem = file.rsplit_once('.').filter(|(_, suffix)| is_suffix(suffix)).map(|(stem, _)| stem);
         let wanted = match stem {
@@ -129,55 +141,69 @@ impl Resolver {
             None => vec![(*file).to_owned()],
         };
         for at in &reached {
-            found.extend(wanted.iter().flat_map(|file| self.alike(root, at, file, false)));
+            for file in &wanted {
+                found.extend(self.alike(root, at, file, false)?);
+            }
         }
         found.sort();
         found.dedup();
-        found.retain(|candidate| self.roots.get(root).is_some_and(|root| root.store.has(candidate)));
-        found
+        let mut there = Vec::new();
+        for candidate in found {
+            if self.roots.get(root).map_or(Ok(false), |root| has(&*root.store, &candidate))? {
+                there.push(candidate);
+            }
+        }
+        Ok(there)
     }
 
     /// Entries of a folder whose name is `name`, case aside.
-    fn alike(&self, root: usize, folder: &str, name: &str, is_folder: bool) -> Vec<String> {
-        let listing = self.listing(root, folder);
-        let entries = listing.0.get(&name.to_lowercase());
-        entries
-            .into_iter()
-            .flatten()
+    fn alike(&self, root: usize, folder: &str, name: &str, is_folder: bool) -> Result<Vec<String>> {
+        let listing = self.listing(root, folder)?;
+        let entries = listing.0.get(&name.to_lowercase()).into_iter().flatten();
+        Ok(entries
             .filter(|entry| entry.1 == is_folder)
             .map(|entry| join(folder, &entry.0))
-            .collect()
+            .collect())
     }
 
-    fn listing(&self, root: usize, folder: &str) -> Arc<Listing> {
+    fn listing(&self, root: usize, folder: &str) -> Result<Arc<Listing>> {
         let key = (root, folder.to_owned());
         let known = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        known.unwrap_or_else(|| {
-            // Two threads may read the same folder at once; both get the same.
-            let listing = Arc::new(
-                self.roots
-                    .get(root)
-                    .map(|root| Listing::read(&*root.store, folder))
-                    .unwrap_or_default(),
-            );
-            self.listings
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key, Arc::clone(&listing));
-            listing
-        })
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        // Two threads may read the same folder at once; both get the same.
+        let listing = Arc::new(match self.roots.get(root) {
+            Some(root) => Listing::read(&*root.store, folder)?,
+            None => Listing::default(),
+        });
+        self.listings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, Arc::clone(&listing));
+        Ok(listing)
     }
 }
 
 impl Listing {
-    fn read(store: &dyn Store, folder: &str) -> Self {
+    fn read(store: &dyn Store, folder: &str) -> Result<Self> {
         let mut listing = Self::default();
-        for entry in store.list(folder) {
+        for entry in list(store, folder)? {
             let alike = listing.0.entry(entry.name.to_lowercase()).or_default();
             alike.push((entry.name, entry.is_folder));
         }
-        listing
+        Ok(listing)
     }
+}
+
+/// [`Store::has`], tried again where the machine is at fault.
+fn has(store: &dyn Store, name: &str) -> Result<bool> {
+    retried(|| store.has(name)).map_err(|error| Error::io("look for", &store.label(name), error))
+}
+
+/// [`Store::list`], likewise.
+fn list(store: &dyn Store, folder: &str) -> Result<Vec<Entry>> {
+    retried(|| store.list(folder)).map_err(|error| Error::io("list", &store.label(folder), error))
 }
 
 fn is_suffix(suffix: &str) -> bool {
@@ -193,52 +219,44 @@ fn join(folder: &str, name: &str) -> String {
 }
 
 /// Follows a nested archive: `Dataset/Dataset/…` holds nothing but the next folder.
-fn descend(given: String, store: Box<dyn Store>, names: &[&str]) -> Root {
-    let mut root = Root {
-        given: given.clone(),
-        store,
-        descended: 0,
-    };
-    if names.is_empty() {
-        return root;
-    }
+fn descend(given: PathBuf, store: Box<dyn Store>, names: &[&str]) -> Result<Root> {
     let mut chain: Vec<String> = Vec::new();
-    loop {
-        let below = if chain.is_empty() {
-            None
-        } else {
-            Some(root.store.below(&chain.join("/")))
-        };
+    while !names.is_empty() {
+        let at = chain.join("/");
         let tried = Resolver {
             roots: vec![Root {
                 given: given.clone(),
-                store: below.unwrap_or_else(|| root.store.below("")),
-                descended: 0,
+                store: store.below(&at),
+                below: Vec::new(),
             }],
             listings: Mutex::default(),
         };
-        if names.iter().any(|name| matches!(tried.resolve(name), Resolved::Found { .. })) {
-            if !chain.is_empty() {
-                root = Root {
+        for name in names {
+            if matches!(tried.resolve(name)?, Resolved::Found { .. }) {
+                let store = if chain.is_empty() { store } else { store.below(&at) };
+                return Ok(Root {
                     given,
-                    store: root.store.below(&chain.join("/")),
-                    descended: chain.len(),
-                };
+                    store,
+                    below: chain,
+                });
             }
-            return root;
         }
         if chain.len() == MAX_DESCENT {
-            return root;
+            break;
         }
-        let entries = root.store.list(&chain.join("/"));
-        let mut folders = entries
+        let mut folders = list(&*store, &at)?
             .into_iter()
-            .filter(|e| e.is_folder && e.name != "__MACOSX" && !e.name.starts_with('.'));
+            .filter(|entry| entry.is_folder && entry.name != "__MACOSX" && !entry.name.starts_with('.'));
         match (folders.next(), folders.next()) {
             (Some(only), None) => chain.push(only.name),
-            _ => return root,
+            _ => break,
         }
     }
+    Ok(Root {
+        given,
+        store,
+        below: Vec::new(),
+    })
 }
 
 #[cfg(test)]
@@ -260,7 +278,7 @@ mod tests {
 
     fn resolver(dir: &tempfile::TempDir, names: &[&str]) -> Resolver {
         let store = FolderStore::open(dir.path(), true).unwrap();
-        Resolver::new(vec![("x".to_owned(), Box::new(store))], names.iter().copied())
+        Resolver::new(vec![("x".into(), Box::new(store))], names.iter().copied()).unwrap()
     }
 
     fn found(name: &str, renamed: bool) -> Resolved {
@@ -275,17 +293,20 @@ mod tests {
     fn names_are_found_as_they_stand_then_by_case_or_suffix() {
         let dir = tree(&["a/B/one.JPG", "a/B/two.png", "a/B/both.jpg", "a/B/both.png", "a/B/Both.tif"]);
         let resolver = resolver(&dir, &[]);
-        assert_eq!(resolver.resolve("a/B/one.JPG"), found("a/B/one.JPG", false));
-        assert_eq!(resolver.resolve("A/b/ONE.jpg"), found("a/B/one.JPG", true));
-        assert_eq!(resolver.resolve("a/B/two.jpeg"), found("a/B/two.png", true));
-        assert_eq!(resolver.resolve("a/B/both.jpg"), found("a/B/both.jpg", false));
+        assert_eq!(resolver.resolve("a/B/one.JPG").unwrap(), found("a/B/one.JPG", false));
+        assert_eq!(resolver.resolve("A/b/ONE.jpg").unwrap(), found("a/B/one.JPG", true));
+        assert_eq!(resolver.resolve("a/B/two.jpeg").unwrap(), found("a/B/two.png", true));
+        assert_eq!(resolver.resolve("a/B/both.jpg").unwrap(), found("a/B/both.jpg", false));
         assert!(matches!(
-            resolver.resolve("a/B/both.bmp"),
+            resolver.resolve("a/B/both.bmp").unwrap(),
             Resolved::Fault(Code::ImagesAmbiguous, _)
         ));
-        assert_eq!(resolver.resolve("a/b/TWO.jpeg"), found("a/B/two.png", true));
-        assert!(matches!(resolver.resolve("a/B"), Resolved::Fault(Code::ImagesMissing, _)));
-        assert!(matches!(resolver.resolve("a/B/two"), Resolved::Fault(Code::ImagesMissing, _)));
+        assert_eq!(resolver.resolve("a/b/TWO.jpeg").unwrap(), found("a/B/two.png", true));
+        assert!(matches!(resolver.resolve("a/B").unwrap(), Resolved::Fault(Code::ImagesMissing, _)));
+        assert!(matches!(
+            resolver.resolve("a/B/two").unwrap(),
+            Resolved::Fault(Code::ImagesMissing, _)
+        ));
     }
 
     #[test]
@@ -297,8 +318,8 @@ mod tests {
             (&["b/1.jpg"], 0),
             (&[], 0),
         ] {
-            assert_eq!(resolver(&dir, names).roots()[0].descended, descended, "{names:?}");
+            assert_eq!(resolver(&dir, names).roots()[0].below.len(), descended, "{names:?}");
         }
-        assert_eq!(resolver(&dir, &["a/1.jpg"]).resolve("a/1.jpg"), found("a/1.jpg", false));
+        assert_eq!(resolver(&dir, &["a/1.jpg"]).resolve("a/1.jpg").unwrap(), found("a/1.jpg", false));
     }
 }

@@ -229,14 +229,13 @@ def build(
             named,
             roots,
             os.fspath(out),
-            spec=image.to_json(),
+            scan=scan_json(image, **scan),
             update=update,
             threads=workers,
             chunk_bytes=CHUNK_BYTES,
             window=WINDOW_PER_THREAD * workers,
             progress=_of_core(progress),
             **shared,
-            **scan.for_core(),
         )
         made = json.loads(text)
     seconds = time.perf_counter() - began

@@ -99,6 +99,11 @@ class CheckReport(Report):
         return check_table(self.summary, codes, self.sources)
 
 
+def scan_json(image: ImageSpec, **options: Any) -> str:
+    """The options of a scan as the core takes them: one JSON object."""
+    return json.dumps({"spec": image.to_dict(), **options})
+
+
 def check(
     sources: Sources,
     images: Roots | None = None,
@@ -149,9 +154,14 @@ def check(
     core = _core.check(
         named,
         roots,
-        spec=(image or Original()).to_json(),
+        scan=scan_json(
+            image or Original(),
+            placeholders=placeholders,
+            strip_prefix=strip_prefix,
+            follow_links=follow_links,
+            max_line_bytes=max_line_bytes,
+        ),
         decode=decode,
-        **scan.for_core(),
         threads=workers,
         chunk_bytes=CHUNK_BYTES,
         window=WINDOW_PER_THREAD * workers,

@@ -1,8 +1,7 @@
 //! JSONL and pictures as a table, without a build: rows are read and pictures decoded when a batch needs them.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
@@ -15,17 +14,19 @@ use crate::dataset::rejects::RejectedRow;
 use crate::dataset::rows::RowsBuilder;
 
 use crate::error::{Error, Result};
-use crate::finding::Code;
-use crate::jsonl::lines::read_exact;
+use crate::jsonl::judge::judge;
+use crate::jsonl::source::{JsonLines, RowSource, row_hash};
 use crate::load::output::Shape;
 use crate::load::stats::{Stage, Stats};
 use crate::load::table::data_set::{DataSet, SourceIdentity};
 use crate::load::table::{PictureId, Scratch, Table};
 use crate::picture::{Fault, ImageSpec, Preparer, Size};
-use crate::builder::plan::names_by_picture;
-use crate::scan::rows::judge;
-use crate::scan::{Options, Picture, RowEntry, Scan, open_source};
-use crate::store::MAX_FILE_BYTES;
+use crate::scan::model::{Picture, RowEntry, Scan};
+use crate::scan::options::ScanOptions;
+use crate::store::read::{KnownFile, read_known};
+
+/// What is said of input that is not what it was.
+const CHANGED: &str = "changed since the data set was opened; leave the input alone, and open it again";
 
 /// The text that one batch may hold: JSON escapes grow to no more than three times their length, and offsets count 2 GiB.
 const MAX_TEXT_BYTES: u64 = 640 << 20;
@@ -33,10 +34,10 @@ const MAX_TEXT_BYTES: u64 = 640 << 20;
 /// A scan whose accepted rows are numbered. It is never changed, so any thread may use it, in a forked child as well.
 pub struct Raw {
     scan: Scan,
-    options: Options,
+    options: ScanOptions,
     /// The spec as it was given; that of `options` decodes files that a build would keep.
     given: ImageSpec,
-    files: Vec<File>,
+    files: Vec<JsonLines>,
     /// Of each accepted row its place in the scan.
     accepted: Vec<u32>,
     /// The names of each picture by accepted rows, in the order of first use.
@@ -45,7 +46,7 @@ pub struct Raw {
 
 impl Raw {
     /// Numbers the accepted rows of a scan. `rejects` are further rows (source, line) that a build has rejected.
-    pub fn new(mut scan: Scan, mut options: Options, rejects: &[(String, u64)]) -> Result<Self> {
+    pub fn new(mut scan: Scan, mut options: ScanOptions, rejects: &[(String, u64)]) -> Result<Self> {
         let given = options.spec.clone();
         if options.spec.size == Size::Encoded {
             // Files as they are become the pictures that they hold.
@@ -83,10 +84,10 @@ impl Raw {
         let files = scan
             .sources
             .iter()
-            .map(|source| open_source(&source.path).map(|(file, _)| file))
+            .map(|source| JsonLines::open(&source.path))
             .collect::<Result<_>>()?;
         Ok(Self {
-            picture_names: names_by_picture(&scan),
+            picture_names: scan.names_by_picture(),
             scan,
             options,
             given,
@@ -121,23 +122,13 @@ impl Raw {
     fn read_picture(&self, picture: &Picture, into: &mut Vec<u8>) -> Result<PathBuf> {
         let store = self.scan.resolver.as_ref().and_then(|resolver| resolver.store(picture.root));
         let store = store.ok_or_else(|| Error::internal("a picture of a root that is not there"))?;
-        let path = store.label(&picture.file);
-        let unreadable = |error: std::io::Error| Error::picture(&path, Code::PictureUnreadable, &format!("cannot be read: {error}"));
-        store.read(&picture.file, MAX_FILE_BYTES, into).map_err(unreadable)?;
-        if blake3::hash(into) != picture.hash {
-            return Err(changed(&path, None));
-        }
-        Ok(path)
+        let known = KnownFile {
+            file: &picture.file,
+            hash: &picture.hash,
+            changed: CHANGED,
+        };
+        read_known(store, known, into)
     }
-}
-
-fn changed(path: &Path, line: Option<u64>) -> Error {
-    Error::data(
-        path,
-        line,
-        None,
-        "changed since the data set was opened; leave the input alone, and open it again",
-    )
 }
 
 impl Table for Raw {
@@ -192,11 +183,10 @@ impl Table for Raw {
                 return Err(Error::too_much_text());
             }
             let source = &self.scan.sources[entry.source as usize];
-            line.resize(entry.length as usize, 0);
-            read_exact(&self.files[entry.source as usize], &source.path, entry.offset, &mut line)?;
-            let judged = judge(&line, entry.offset, &self.options, &mut Vec::new());
-            let Some((parsed, meaning)) = judged.filter(|_| blake3::hash(&line).as_bytes()[..16] == entry.hash) else {
-                return Err(changed(&source.path, Some(entry.line)));
+            self.files[entry.source as usize].read(entry.place(), &mut line)?;
+            let judged = judge(&line, entry.offset, &self.options.rows, &mut Vec::new());
+            let Some((parsed, meaning)) = judged.filter(|_| row_hash(&line) == entry.hash) else {
+                return Err(Error::data(&source.path, Some(entry.line), None, CHANGED));
             };
             builder.push(entry.source, entry.line, &parsed, &meaning, &[]);
         }

@@ -1,8 +1,8 @@
 //! A folder of shards as a table: rows and pixels are views of mapped files.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;

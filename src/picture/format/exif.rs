@@ -1,5 +1,7 @@
 //! The EXIF orientation, where `ImageOps.exif_transpose` of Pillow finds it: in the EXIF block, else in the XMP packet.
 
+use serde::{Deserialize, Serialize};
+
 /// The orientation tag of IFD0.
 const ORIENTATION: u16 = 0x0112;
 
@@ -8,10 +10,29 @@ const MARK: &[u8] = b"Exif\0\0";
 
 /// By how much each Pillow turns a picture, 1 to 8; 1 where nothing is said, or nothing that it would act on. None where it raises:
 /// a picture that is to be turned is refused then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "[Option<u32>; 2]", into = "[Option<u32>; 2]")]
 pub struct Turns {
     pub(in crate::picture) pillow13: Option<u32>,
     pub(in crate::picture) pillow12: Option<u32>,
+}
+
+impl From<Turns> for [Option<u32>; 2] {
+    fn from(turns: Turns) -> Self {
+        [turns.pillow13, turns.pillow12]
+    }
+}
+
+impl TryFrom<[Option<u32>; 2]> for Turns {
+    type Error = String;
+
+    fn try_from(turns: [Option<u32>; 2]) -> Result<Self, String> {
+        if let Some(wrong) = turns.iter().flatten().find(|turn| !(1..=8).contains(*turn)) {
+            return Err(format!("expected an orientation from 1 to 8, found {wrong}"));
+        }
+        let [pillow13, pillow12] = turns;
+        Ok(Self { pillow13, pillow12 })
+    }
 }
 
 impl Default for Turns {

@@ -110,6 +110,21 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 11] = [
+        Self::One,
+        Self::L,
+        Self::La,
+        Self::P,
+        Self::Rgb,
+        Self::Rgba,
+        Self::Cmyk,
+        Self::I16,
+        Self::I,
+        Self::F,
+        Self::Ycbcr,
+    ];
+
     /// Pillow's name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -117,10 +119,10 @@ proptest! {
             format!("{{\"messages\": [{{\"role\": \"user\", \"content\": \"x\", \"y\": {messages}}}], \"x\": {other}}}"),
             other.clone(),
         ] {
-            if let Some(fast) = fast::parse(&line) {
+            if let Some(fast) = row_fast::parse(&line) {
                 prop_assert!(fast.messages_fit && fast.images_fit);
                 let mut findings = Vec::new();
-                prop_assert_eq!(Some(fast), parse_slow(&line, 0, &mut findings));
+                prop_assert_eq!(Some(fast), row_slow::parse(&line, 0, &mut findings));
                 prop_assert!(findings.is_empty());
             }
         }

@@ -1,0 +1,223 @@
+//! What a scan reads, how it runs, and what it finds.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::finding::{Code, Finding};
+use crate::jsonl::rules::Variant;
+use crate::jsonl::source::RowPlace;
+use crate::ordered::Pool;
+use crate::picture::{Fault, Probe};
+use crate::progress::Counters;
+use crate::store::resolve::Resolver;
+
+/// One JSONL file, by the name that identifies its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its file name, or the caller's name for it.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// How deep a scan looks.
+#[derive(Debug, Clone, Copy)]
+pub enum Depth<'a> {
+    /// At rows alone.
+    Rows,
+    /// At the headers of the pictures below these roots, too.
+    Headers(&'a [PathBuf]),
+    /// At their pixels, too: each picture is decoded once, so that "clean" means clean.
+    Pixels(&'a [PathBuf]),
+}
+
+/// How a job runs. Nothing of it changes what comes out.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// Its threads.
+    pub pool: Pool<'a>,
+    /// The bytes of a source that one item of work covers.
+    pub chunk_bytes: u64,
+    /// Where it says how far it is.
+    pub counters: &'a Counters,
+}
+
+/// What is known of a source.
+#[derive(Debug, Clone, Default)]
+pub struct SourceInfo {
+    /// Its length.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes.
+    pub hash: [u8; 32],
+    /// Lines that hold something.
+    pub lines: u64,
+    /// Whether it is one JSON value and not lines.
+    pub not_lines: bool,
+}
+
+/// What stays in memory of a row.
+#[derive(Debug, Clone, Copy)]
+pub struct RowEntry {
+    /// Its source, by number.
+    pub source: u32,
+    /// The variant; meaningless for a row that has no shape.
+    pub variant: Variant,
+    /// Whether a finding of severity E names it.
+    pub rejected: bool,
+    /// Its line, from 1.
+    pub line: u64,
+    /// Bytes from the start of the source.
+    pub offset: u64,
+    /// Length in bytes; lines beyond the limit are measured too.
+    pub length: u64,
+    /// The first half of BLAKE3 of its bytes; zero for a line beyond the limit.
+    pub hash: [u8; 16],
+    /// Where its names begin in [`Scan::row_names`], and how many there are.
+    pub names: (u32, u32),
+}
+
+impl RowEntry {
+    /// Where its text lies.
+    pub fn place(&self) -> RowPlace {
+        RowPlace::Bytes {
+            offset: self.offset,
+            length: self.length,
+        }
+    }
+}
+
+/// One distinct picture.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// BLAKE3 of the file's bytes.
+    pub hash: [u8; 32],
+    /// What its header says.
+    pub probe: Probe,
+    /// The root that holds it.
+    pub root: usize,
+    /// The file below that root.
+    pub file: String,
+    /// Channels after decoding (1 or 3); 0 where it was not decoded.
+    pub channels: u32,
+}
+
+/// What a name came to: a picture's number, or why not.
+pub type NameOutcome = std::result::Result<u32, Fault>;
+
+/// A finding and the row it is about.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The source, by number.
+    pub source: u32,
+    /// The line, from 1; 0: the whole source.
+    pub line: u64,
+    /// What there is to say.
+    pub finding: Finding,
+}
+
+/// A member that nobody knows, over a whole source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownField {
+    /// The source, by number.
+    pub source: u32,
+    /// Its JSON pointer, with `*` for the number of a message.
+    pub pointer: String,
+    /// How many rows have it.
+    pub count: u64,
+}
+
+/// The result of a scan.
+pub struct Scan {
+    /// The sources, in the order given.
+    pub sources: Vec<Source>,
+    /// What is known of each.
+    pub infos: Vec<SourceInfo>,
+    /// Every line that holds something, by (source, line).
+    pub rows: Vec<RowEntry>,
+    /// Names of pictures as rows give them; each once, in the order of first use.
+    pub names: Vec<Box<str>>,
+    /// The names of all rows, one behind the other.
+    pub row_names: Vec<u32>,
+    /// What each name came to; empty when no pictures were looked for.
+    pub outcomes: Vec<NameOutcome>,
+    /// The distinct pictures, in the order of their first name.
+    pub pictures: Vec<Picture>,
+    /// Everything there is to say, by (source, line, code).
+    pub findings: Vec<Located>,
+    /// Members that nobody knows.
+    pub unknown: Vec<UnknownField>,
+    /// The roots as used; `None` when no pictures were looked for.
+    pub resolver: Option<Resolver>,
+    /// Whether every picture was decoded.
+    pub decoded: bool,
+}
+
+impl Scan {
+    /// The names of a row.
+    pub fn names_of(&self, row: &RowEntry) -> &[u32] {
+        let (start, count) = (row.names.0 as usize, row.names.1 as usize);
+        self.row_names.get(start..start + count).unwrap_or_default()
+    }
+
+    /// The picture that a name came to.
+    pub fn picture_of(&self, name: u32) -> Option<u32> {
+        self.outcomes.get(name as usize)?.as_ref().ok().copied()
+    }
+
+    /// Names of each picture by the rows that the scan accepts, in the order of first use.
+    pub fn names_by_picture(&self) -> Vec<Vec<u32>> {
+        let mut seen = vec![false; self.names.len()];
+        let mut names = vec![Vec::new(); self.pictures.len()];
+        for row in self.rows.iter().filter(|row| !row.rejected) {
+            for &name in self.names_of(row) {
+                if !std::mem::replace(&mut seen[name as usize], true)
+                    && let Some(picture) = self.picture_of(name)
+                {
+                    names[picture as usize].push(name);
+                }
+            }
+        }
+        names
+    }
+
+    /// Every rejected row in order, with the codes that reject it in the order of the catalogue. A row that something else has marked has none.
+    pub fn rejected(&self) -> impl Iterator<Item = (&RowEntry, Vec<Code>)> {
+        let mut findings = self.findings.iter().filter(|located| located.finding.code.rejects()).peekable();
+        self.rows.iter().filter(|row| row.rejected).map(move |row| {
+            let own = (row.source, row.line);
+            let mut codes = Vec::new();
+            while let Some(located) = findings.next_if(|located| (located.source, located.line) <= own) {
+                let code = located.finding.code;
+                // Findings of a row come in the order of the catalogue.
+                if (located.source, located.line) == own && codes.last() != Some(&code) {
+                    codes.push(code);
+                }
+            }
+            (row, codes)
+        })
+    }
+
+    /// The roots as given and as used.
+    pub fn roots_used(&self) -> Vec<RootUse> {
+        let roots = self.resolver.iter().flat_map(Resolver::roots);
+        roots
+            .map(|root| RootUse {
+                given: root.given.display().to_string(),
+                used: root.store.label("").display().to_string(),
+                descended: root.below.len(),
+            })
+            .collect()
+    }
+}
+
+/// A root as given and as used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RootUse {
+    /// What the caller named.
+    pub given: String,
+    /// The folder that names are looked for in.
+    pub used: String,
+    /// How many folders further down that is.
+    pub descended: usize,
+}
