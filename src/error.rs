@@ -57,6 +57,8 @@ pub enum Kind {
     Interrupted,
     /// A worker panicked: a bug of ours, reported rather than unwound through.
     Panic(String),
+    /// An invariant of this crate does not hold: a bug of ours.
+    Internal(String),
 }
 
 impl Error {
@@ -133,6 +135,11 @@ impl Error {
         Self(Box::new(Kind::Interrupted))
     }
 
+    /// An invariant of this crate does not hold.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self(Box::new(Kind::Internal(message.into())))
+    }
+
     /// A worker panicked with `payload`.
     pub fn panic(payload: &(dyn std::any::Any + Send)) -> Self {
         let text = payload
@@ -165,6 +172,10 @@ impl fmt::Display for Error {
             Kind::Memory { bytes, message } => write!(f, "{bytes} bytes of memory cannot be had: {message}"),
             Kind::Interrupted => f.write_str("interrupted"),
             Kind::Panic(text) => write!(f, "a worker panicked ({text}): this is a bug in mmno_fast, please report it"),
+            Kind::Internal(message) => write!(
+                f,
+                "internal fault ({message}): this is a bug in mmno_fast, please report it with this message"
+            ),
         }
     }
 }

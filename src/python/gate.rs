@@ -92,7 +92,7 @@ pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         Kind::Memory { .. } => (PyMemoryError::new_err(text), None, None, None, None),
         Kind::Usage(_) => (PyValueError::new_err(text), None, None, None, None),
         Kind::Interrupted => (PyKeyboardInterrupt::new_err(()), None, None, None, None),
-        Kind::Panic(_) => (MmnoError::new_err(text), None, None, None, None),
+        Kind::Panic(_) | Kind::Internal(_) => (MmnoError::new_err(text), None, None, None, None),
     };
     if raised.is_instance_of::<MmnoError>(py) {
         let value = raised.value(py);

@@ -15,7 +15,7 @@ use crate::load::raw::Raw;
 use crate::load::samples::Samples as CoreSamples;
 use crate::load::shards::{ShardEntry, Shards};
 use crate::load::stats::Stats;
-use crate::load::table::{Scratch, Table as CoreTable};
+use crate::load::table::{Table as CoreTable, WorkerBuffers};
 use crate::picture::ImageSpec;
 use crate::picture::store::Store;
 use crate::python::gate::{enter, raise};
@@ -219,7 +219,7 @@ impl Table {
         let table = self.table();
         let (pixels, dims) = enter(py, |_| {
             let mut made = None;
-            table.with_pixels(picture, &mut Scratch::default(), &Stats::default(), &mut |pixels, shape| {
+            table.with_pixels(picture, &mut WorkerBuffers::default(), &Stats::default(), &mut |pixels, shape| {
                 made = Some(plain(pixels.to_vec(), shape, stored));
             })?;
             made.ok_or_else(|| Error::usage("a picture without pixels"))
