@@ -91,23 +91,12 @@ def test_a_state_counts_what_was_handed_out_and_not_what_was_made_ahead(original
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_what_is_ready_and_what_is_waited_for_leave_the_same_state(original, monkeypatch, waits):
-    """A batch that is ready is handed over by the core; all else goes the long way, through `Loader.take`."""
-    taken = []
-    with mf.Loader(original.shards, 4, shuffle=True, seed=3) as loader:
-        long_way = loader.take
-
-        def take(feed: Any) -> Any:
-            taken.append(feed)
-            return long_way(feed)
-
-        monkeypatch.setattr(loader, "take", take)
-        if waits:
-            monkeypatch.setattr(mf.Loader, "_make", None)
+def test_what_is_ready_and_what_is_waited_for_leave_the_same_state(original, waits):
+    with mf.Loader(original.shards, 4, shuffle=True, seed=3, prefetch=1) as loader:
         running: Any = iter(loader)
         seen: list[mf.Batch] = []
         for expected in loading.expected(len(original.shards), 4, shuffle=True, seed=3, epoch=0):
-            while not running.feed.is_ready():
+            while not waits and not running.is_ready():
                 pass
             batch = next(running)
             seen.append(batch)
@@ -115,10 +104,10 @@ def test_what_is_ready_and_what_is_waited_for_leave_the_same_state(original, mon
             assert (batch.epoch, batch.row_numbers.tolist()) == (0, expected.rows)
             assert (state["epoch"], state["position"]) == (0, batch.position) == (0, 4 * len(seen))
         stats = loader.stats()
-        assert len(taken) == (len(seen) if waits else 0)
         assert (stats.batches, stats.rows, stats.bytes) == (len(seen), 4 * len(seen), sum(batch.nbytes for batch in seen))
         assert 0 < stats.waited <= stats.elapsed
         assert next(running, None) is None
+        assert running.ended
         assert (loader.state_dict()["epoch"], loader.state_dict()["position"]) == (1, 0)
 
 
@@ -135,11 +124,11 @@ def test_a_batch_that_could_not_be_handed_over_comes_again(original, monkeypatch
         running: Any = iter(loader)
         for _ in range(2):
             next(running)
-        while not running.feed.is_ready():
+        while not running.is_ready():
             pass
         with pytest.raises(KeyboardInterrupt):
             next(running)
-        assert (running.feed, next(running, None)) == (None, None)
+        assert (running.ended, next(running, None)) == (True, None)
         monkeypatch.undo()
         state = loader.state_dict()
         assert state["position"] == 8
@@ -165,7 +154,7 @@ def test_an_interrupt_while_waiting_is_told_loses_no_batch(original, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             next(running)
         assert next(running, None) is None
-        assert loader.state_dict()["position"] == 8
+        assert (loader.state_dict()["position"], loader.stats().batches) == (8, 2)
 
 
 def test_a_state_brings_its_seed(original):

@@ -1,14 +1,15 @@
 """The Rust core. Private: use the names that `mmno_fast` exports."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Final, Self, final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Buffer, disjoint_base
+from typing_extensions import Buffer
 
 __all__ = [
+    "Assembler",
     "Batch",
     "CheckReport",
     "ClosedError",
@@ -19,11 +20,10 @@ __all__ = [
     "Lease",
     "MmnoError",
     "Progress",
-    "Recipe",
     "Rows",
     "Samples",
     "ShardError",
-    "Slots",
+    "SlotPool",
     "StateError",
     "Stats",
     "Table",
@@ -190,25 +190,25 @@ class Stats:
         """`busy` (seconds by stage), `pictures`, `decoded`, `remembered`, `memory_bytes`, `skipped`, `slots`, `slot_bytes`."""
 
 @final
-class Slots:
+class SlotPool:
     """Memory that batches are written into."""
 
-    def __new__(cls, stats: Stats, given: Sequence[Any]) -> Slots: ...
+    def __new__(cls, stats: Stats, given: Sequence[Any]) -> SlotPool: ...
 
 @final
-class Recipe:
-    """What batches are made of, and how."""
+class Assembler:
+    """Makes batches: what of, and how."""
 
-    def __new__(cls, table: Table, samples: Samples, stats: Stats, *, output: str | None, skips: bool, memory_bytes: int) -> Recipe: ...
+    def __new__(cls, table: Table, samples: Samples, stats: Stats, *, output: str | None, skips: bool, memory_bytes: int) -> Assembler: ...
 
 @final
 class Feed:
-    """Batches of one rank in one epoch, made ahead by threads."""
+    """Batches of one rank in one epoch, made ahead by threads. ``with`` ends them: it waits, unless something was raised."""
 
     def __new__(
         cls,
-        recipe: Recipe,
-        slots: Slots,
+        assembler: Assembler,
+        pool: SlotPool,
         *,
         shuffle: bool,
         seed: int,
@@ -224,12 +224,10 @@ class Feed:
     ) -> Feed: ...
     def next(self) -> Batch | None:
         """The next batch; None at the end."""
-    def is_ready(self) -> bool:
-        """Whether a batch could be taken without waiting."""
-    def stop(self) -> None:
-        """Tell its threads to stop, without waiting for them."""
     def close(self) -> None:
         """End its threads, and wait for them."""
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: object) -> None: ...
 
 @final
 class Consumer:
@@ -237,29 +235,46 @@ class Consumer:
 
     def __new__(cls, window: float, share: float) -> Consumer: ...
     @property
-    def place(self) -> tuple[int, int, bool]:
-        """The epoch of the next batch, its position, and whether one of this epoch was handed out since somebody went to this place."""
+    def cursor(self) -> tuple[int, int, bool]:
+        """The epoch of the next batch, its position, and whether a batch of this epoch was handed out since the cursor was set."""
     def go_to(self, epoch: int, position: int) -> None:
         """The next batch is there."""
-    def begin(self) -> None:
-        """An iteration begins: the time since the last one does not count."""
+    def check_process(self) -> None:
+        """Refuse to be used in a forked child."""
+    def begin(self) -> tuple[int, int]:
+        """An iteration begins; at which epoch and position."""
     def snapshot(self) -> dict[str, Any]:
         """`batches`, `rows`, `pictures`, `bytes`; `elapsed` and `waited`, seconds."""
 
-@disjoint_base
+@final
 class Epoch:
-    """One iteration over an epoch. Hands over at once what is ready; else calls its `take`, which a class derived from it has."""
+    """One iteration over one epoch: takes batches of `feed`, waits for them, hands them out, counts them, ends.
 
-    def __new__(cls, feed: Feed, consumer: Consumer, make: Sequence[Any] | None, *_others: Any) -> Self: ...
+    `make`: a function and its arguments `output` and `labels`; called with a batch of the core, `output`, the epoch and `labels`.
+    `arrive`: called with what that returned, when the batch has its turn. `collate`: called with the batch; what it returns is handed out.
+    `tell`: called with the share of its time that the consumer waited, where that is too much. `ahead`: batches made before their turn.
+    """
+
+    def __new__(
+        cls,
+        feed: Feed,
+        consumer: Consumer,
+        make: tuple[Callable[..., Any], Any, Any],
+        tell: Callable[[float], None],
+        *,
+        arrive: Callable[[Any], Any] | None = None,
+        collate: Callable[[Any], Any] | None = None,
+        ahead: int = 0,
+    ) -> Epoch: ...
+    def is_ready(self) -> bool:
+        """Whether the next batch, or the end, could be had without waiting."""
     @property
-    def feed(self) -> Feed | None:
-        """Where batches come from; None where there are no more."""
-    def end(self) -> Feed | None:
-        """No more batches come; where they came from, if there were some."""
-    def finish(self, feed: Feed) -> bool:
-        """`feed` is at its end, and so is the epoch. Whether that is so: another epoch may have been begun meanwhile."""
-    def begin_again(self, feed: Feed, epoch: int) -> Feed | None:
-        """Batches come from `feed` instead, from the beginning of `epoch` on; where they came from before. Nothing where it has ended."""
+    def ended(self) -> bool:
+        """Whether it hands out nothing more."""
+    def begin_again(self, feed: Feed, epoch: int) -> bool:
+        """Begin again with `feed`, from the beginning of `epoch`. Whether it was done: not after a batch was handed out."""
+    def close(self, *, superseded: bool = False) -> None:
+        """Hand out nothing more, and end its threads. `superseded`: a newer iteration begins."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
 

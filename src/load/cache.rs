@@ -7,15 +7,15 @@ use crate::load::output::Shape;
 use crate::load::stats::Stats;
 use crate::load::table::PictureId;
 
-/// A bounded memory of pixels, by picture. What is in it stays: in an order that visits every row once an epoch, throwing out the oldest
-/// would throw out what comes next, and no rule does better than keeping whatever fits.
-pub struct Remembered {
+/// A bounded cache of decoded pixels, by picture. It evicts nothing: an order that visits every row once an epoch would evict what it needs
+/// next, and no rule does better than keeping whatever fits.
+pub struct PictureCache {
     pictures: Vec<OnceLock<(Shape, Box<[u8]>)>>,
     /// Bytes that may still be taken.
     left: AtomicU64,
 }
 
-impl Remembered {
+impl PictureCache {
     /// Room for `bytes` bytes of pixels, of `pictures` pictures at most.
     pub fn new(pictures: u64, bytes: u64) -> Self {
         Self {
@@ -57,20 +57,20 @@ mod tests {
 
     #[test]
     fn what_fits_stays_and_nothing_beyond() {
-        let (memory, stats) = (Remembered::new(3, 10), Stats::default());
+        let (cache, stats) = (PictureCache::new(3, 10), Stats::default());
         let shape = Shape {
             height: 2,
             width: 3,
             channels: 1,
         };
-        memory.offer(0, &[1; 6], shape, &stats);
-        memory.offer(0, &[2; 6], shape, &stats);
-        memory.offer(1, &[3; 6], shape, &stats);
-        memory.offer(9, &[4; 1], shape, &stats);
-        assert_eq!(memory.get(0), Some((&[1; 6][..], shape)));
-        assert_eq!((memory.get(1), memory.get(9)), (None, None));
-        memory.offer(2, &[5; 4], shape, &stats);
-        assert_eq!(memory.get(2).map(|(pixels, _)| pixels.len()), Some(4));
+        cache.offer(0, &[1; 6], shape, &stats);
+        cache.offer(0, &[2; 6], shape, &stats);
+        cache.offer(1, &[3; 6], shape, &stats);
+        cache.offer(9, &[4; 1], shape, &stats);
+        assert_eq!(cache.get(0), Some((&[1; 6][..], shape)));
+        assert_eq!((cache.get(1), cache.get(9)), (None, None));
+        cache.offer(2, &[5; 4], shape, &stats);
+        assert_eq!(cache.get(2).map(|(pixels, _)| pixels.len()), Some(4));
         assert_eq!(stats.memory_bytes.load(Ordering::Relaxed), 10);
     }
 }

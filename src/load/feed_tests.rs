@@ -1,6 +1,7 @@
 //! Feeds over a table made of numbers: order, bounds, errors, ends.
 
-use std::sync::atomic::AtomicUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow_array::UInt64Array;
@@ -8,6 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 
 use super::*;
+use crate::error::Kind;
 use crate::finding::Code;
 use crate::load::order::Uneven;
 use crate::load::output::{Dtype, Layout, Normalisation, Output, Shape, Writer};
@@ -16,10 +18,10 @@ use crate::load::stats::Stats;
 use crate::load::table::{PictureId, Table};
 
 /// Row r has pictures r and r + 1; picture p is 2 by p % 3 + 1 pixels of the value p. Picture `broken` cannot be decoded.
-struct Numbers {
+pub(in crate::load) struct Numbers {
     rows: u64,
-    broken: Option<u64>,
-    slow: Duration,
+    pub(in crate::load) broken: Option<u64>,
+    pub(in crate::load) slow: Duration,
     read: AtomicUsize,
 }
 
@@ -45,20 +47,20 @@ impl Table for Numbers {
         true
     }
 
-    fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, _: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
+    fn with_pixels(&self, picture: PictureId, buffers: &mut WorkerBuffers, _: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
         std::thread::sleep(self.slow);
         self.read.fetch_add(1, Ordering::Relaxed);
         if self.broken == Some(picture) {
             return Err(Error::picture(Path::new("broken.jpg"), Code::PictureCorrupt, "no picture"));
         }
         let width = (picture % 3 + 1) as usize;
-        scratch.pixels = vec![picture as u8; 2 * width];
+        buffers.pixels = vec![picture as u8; 2 * width];
         let shape = Shape {
             height: 2,
             width,
             channels: 1,
         };
-        then(&scratch.pixels, shape);
+        then(&buffers.pixels, shape);
         Ok(())
     }
 
@@ -74,7 +76,7 @@ impl Table for Numbers {
     }
 }
 
-fn numbers(rows: u64) -> Numbers {
+pub(in crate::load) fn numbers(rows: u64) -> Numbers {
     Numbers {
         rows,
         broken: None,
@@ -83,7 +85,7 @@ fn numbers(rows: u64) -> Numbers {
     }
 }
 
-fn recipe(table: Numbers, samples: Option<Samples>, skips: bool) -> Arc<Recipe> {
+pub(in crate::load) fn assembler(table: Numbers, samples: Option<Samples>, skips: bool) -> Arc<Assembler> {
     let output = Output {
         dtype: Dtype::Uint8,
         layout: Layout::Nhwc,
@@ -94,18 +96,18 @@ fn recipe(table: Numbers, samples: Option<Samples>, skips: bool) -> Arc<Recipe> 
         merge: None,
         temporal: None,
     };
-    Arc::new(Recipe {
+    Arc::new(Assembler {
         samples: Arc::new(samples.unwrap_or(Samples::All(table.rows))),
         table: Arc::new(table),
         writer: Some(Writer::new(output).unwrap()),
         skips,
-        remembered: None,
+        cache: None,
         stats: Arc::default(),
     })
 }
 
-fn start(recipe: &Arc<Recipe>, batch: u64, threads: usize, ahead: Ahead) -> Feed {
-    let length = recipe.samples.len();
+pub(in crate::load) fn start(assembler: &Arc<Assembler>, batch: u64, threads: usize, prefetch: Prefetch) -> Feed {
+    let length = assembler.samples.len();
     let steps = Steps {
         length,
         batch,
@@ -114,19 +116,19 @@ fn start(recipe: &Arc<Recipe>, batch: u64, threads: usize, ahead: Ahead) -> Feed
         uneven: Uneven::Short,
         start: 0,
     };
-    let slots = Slots::new(Vec::new(), Arc::clone(&recipe.stats)).unwrap();
+    let pool = SlotPool::new(Vec::new(), Arc::clone(&assembler.stats)).unwrap();
     Feed::start(
-        Arc::clone(recipe),
+        Arc::clone(assembler),
         Permutation::shuffled(length, 3, 1),
         steps,
-        slots,
+        pool,
         threads,
-        ahead,
+        prefetch,
     )
     .unwrap()
 }
 
-const AHEAD: Ahead = Ahead {
+pub(in crate::load) const PREFETCH: Prefetch = Prefetch {
     batches: 2,
     bytes: 1 << 20,
 };
@@ -136,7 +138,7 @@ fn drain(feed: &Feed) -> Vec<(Vec<u64>, Vec<u8>)> {
     let mut all = Vec::new();
     // Whatever is ready already comes the one way, all else the other.
     let next = || match feed.ready() {
-        Ok(None) => feed.batches().next(&|| Ok(())),
+        Ok(None) => feed.next(&|| Ok(())),
         ready => ready,
     };
     while let Some(batch) = next().unwrap() {
@@ -150,16 +152,18 @@ fn drain(feed: &Feed) -> Vec<(Vec<u64>, Vec<u8>)> {
             .to_vec();
         assert_eq!(rows, batch.plan.rows);
         assert_eq!(batch.plan.offsets.len(), rows.len() + 1);
-        let slot = batch.lease.as_ref().and_then(Lease::slot).unwrap();
-        #[expect(unsafe_code, reason = "the lease is ours alone")]
-        // SAFETY: nobody else has the slot while the lease lives.
-        let bytes = unsafe { slot.part(0..batch.plan.bytes) }.to_vec();
+        let mut batch = Arc::into_inner(batch).unwrap();
+        let bytes = batch.lease.as_mut().unwrap().bytes()[..batch.plan.bytes].to_vec();
         for (row, range) in rows.iter().zip(batch.plan.offsets.windows(2)) {
             let own = &batch.plan.index[range[0] as usize..range[1] as usize];
             for (picture, at) in [*row, row + 1].into_iter().zip(own) {
-                let wanted = batch.plan.pictures[*at as usize];
-                assert_eq!((wanted.picture, wanted.size), (picture, (2, (picture % 3 + 1) as u32)));
-                assert!(bytes[wanted.at..wanted.at + wanted.bytes].iter().all(|byte| *byte == picture as u8));
+                let placement = batch.plan.pictures[*at as usize];
+                assert_eq!((placement.picture, placement.size), (picture, (2, (picture % 3 + 1) as u32)));
+                assert!(
+                    bytes[placement.at..placement.at + placement.bytes]
+                        .iter()
+                        .all(|byte| *byte == picture as u8)
+                );
             }
         }
         all.push((rows, bytes));
@@ -169,7 +173,7 @@ fn drain(feed: &Feed) -> Vec<(Vec<u64>, Vec<u8>)> {
 
 #[test]
 fn batches_are_the_same_for_every_number_of_threads_and_however_far_ahead() {
-    let expected = drain(&start(&recipe(numbers(50), None, false), 7, 1, AHEAD));
+    let expected = drain(&start(&assembler(numbers(50), None, false), 7, 1, PREFETCH));
     let mut rows: Vec<u64> = expected.iter().flat_map(|(rows, _)| rows.clone()).collect();
     assert_eq!(expected.len(), 8);
     rows.sort_unstable();
@@ -177,7 +181,12 @@ fn batches_are_the_same_for_every_number_of_threads_and_however_far_ahead() {
     for threads in [1, 2, 3, 7] {
         for batches in [1, 2, 9] {
             for bytes in [1, 1 << 20] {
-                let found = drain(&start(&recipe(numbers(50), None, false), 7, threads, Ahead { batches, bytes }));
+                let found = drain(&start(
+                    &assembler(numbers(50), None, false),
+                    7,
+                    threads,
+                    Prefetch { batches, bytes },
+                ));
                 assert_eq!(found, expected, "{threads} {batches} {bytes}");
             }
         }
@@ -190,34 +199,34 @@ fn rows_of_a_group_share_their_pictures() {
         starts: vec![0, 3, 4],
         rows: vec![10, 11, 12, 40],
     };
-    let feed = start(&recipe(numbers(50), Some(groups), false), 2, 2, AHEAD);
-    let batch = feed.batches().next(&|| Ok(())).unwrap().unwrap();
+    let feed = start(&assembler(numbers(50), Some(groups), false), 2, 2, PREFETCH);
+    let batch = feed.next(&|| Ok(())).unwrap().unwrap();
     assert_eq!(batch.plan.pictures.len(), 6); // 10 to 13, 40 and 41
     assert_eq!(batch.plan.index.len(), 8);
     drop(batch);
-    drain(&start(&recipe(numbers(50), None, false), 2, 2, AHEAD));
+    drain(&start(&assembler(numbers(50), None, false), 2, 2, PREFETCH));
 }
 
 #[test]
 fn no_more_is_made_than_may_be_ahead() {
-    let recipe = recipe(numbers(1000), None, false);
-    let mut feed = start(
-        &recipe,
+    let assembler = assembler(numbers(1000), None, false);
+    let feed = start(
+        &assembler,
         1,
         3,
-        Ahead {
+        Prefetch {
             batches: 4,
             bytes: 1 << 20,
         },
     );
     let began = Instant::now();
-    while recipe.stats.pictures.load(Ordering::Relaxed) < 8 && began.elapsed() < Duration::from_secs(20) {
+    while assembler.stats.pictures.load(Ordering::Relaxed) < 8 && began.elapsed() < Duration::from_secs(20) {
         std::thread::yield_now();
     }
     std::thread::sleep(Duration::from_millis(50));
     // Four batches of two pictures; and no more than that.
-    assert_eq!(recipe.stats.pictures.load(Ordering::Relaxed), 8);
-    assert_eq!(recipe.stats.slots.load(Ordering::Relaxed), 4);
+    assert_eq!(assembler.stats.pictures.load(Ordering::Relaxed), 8);
+    assert_eq!(assembler.stats.slots.load(Ordering::Relaxed), 4);
     feed.close(&|| Ok(())).unwrap();
 }
 
@@ -228,22 +237,22 @@ fn a_broken_picture_is_an_error_that_names_its_row_behind_the_batches_before_it(
             broken: Some(20),
             ..numbers(50)
         };
-        let feed = start(&recipe(table, None, false), 5, threads, AHEAD);
-        let whole = drain(&start(&recipe(numbers(50), None, false), 5, 1, AHEAD));
+        let feed = start(&assembler(table, None, false), 5, threads, PREFETCH);
+        let whole = drain(&start(&assembler(numbers(50), None, false), 5, 1, PREFETCH));
         let before = whole
             .iter()
             .take_while(|(rows, _)| !rows.contains(&19) && !rows.contains(&20))
             .count();
         for _ in 0..before {
-            assert!(feed.batches().next(&|| Ok(())).unwrap().is_some());
+            assert!(feed.next(&|| Ok(())).unwrap().is_some());
         }
-        let error = feed.batches().next(&|| Ok(())).err().unwrap();
+        let error = feed.next(&|| Ok(())).err().unwrap();
         let Kind::Data { line, code, .. } = error.kind() else {
             panic!("{error}")
         };
         assert!(matches!(line, Some(20 | 21)), "{error}");
         assert_eq!(*code, Some(Code::PictureCorrupt));
-        assert!(feed.batches().next(&|| Ok(())).unwrap().is_none());
+        assert!(feed.next(&|| Ok(())).unwrap().is_none());
     }
 }
 
@@ -253,27 +262,26 @@ fn rows_of_a_broken_picture_are_left_out_by_name() {
         broken: Some(20),
         ..numbers(50)
     };
-    let recipe = recipe(table, None, true);
-    let feed = start(&recipe, 5, 3, AHEAD);
+    let assembler = assembler(table, None, true);
+    let feed = start(&assembler, 5, 3, PREFETCH);
     let (mut rows, mut skipped) = (Vec::new(), Vec::new());
-    while let Some(batch) = feed.batches().next(&|| Ok(())).unwrap() {
+    while let Some(batch) = feed.next(&|| Ok(())).unwrap() {
         rows.extend(batch.plan.rows.iter().copied());
         skipped.extend(batch.skipped.iter().map(|row| (row.row.unwrap(), row.line, row.code)));
         assert_eq!(batch.channels.len(), batch.plan.pictures.len());
         assert_eq!(batch.rows.as_ref().unwrap().num_rows(), batch.plan.rows.len());
-        let slot = batch.lease.as_ref().and_then(Lease::slot).unwrap();
-        for wanted in &batch.plan.pictures {
-            #[expect(unsafe_code, reason = "the lease is ours alone")]
-            // SAFETY: nobody else has the slot while the lease lives.
-            let bytes = unsafe { slot.part(wanted.at..wanted.at + wanted.bytes) };
-            assert!(bytes.iter().all(|byte| *byte == wanted.picture as u8));
+        let mut batch = Arc::into_inner(batch).unwrap();
+        let memory = batch.lease.as_mut().unwrap().bytes();
+        for placement in &batch.plan.pictures {
+            let bytes = &memory[placement.at..placement.at + placement.bytes];
+            assert!(bytes.iter().all(|byte| *byte == placement.picture as u8));
         }
     }
     rows.sort_unstable();
     skipped.sort_unstable();
     assert!(rows.into_iter().eq((0..50).filter(|row| !matches!(row, 19 | 20))));
     assert_eq!(skipped, [(19, 20, "picture.corrupt"), (20, 21, "picture.corrupt")]);
-    assert_eq!(recipe.stats.skipped.load(Ordering::Relaxed), 2);
+    assert_eq!(assembler.stats.skipped.load(Ordering::Relaxed), 2);
 }
 
 #[test]
@@ -283,15 +291,15 @@ fn a_feed_that_nobody_drains_ends_when_it_is_dropped() {
             slow: Duration::from_millis(1),
             ..numbers(100_000)
         };
-        let recipe = recipe(table, None, false);
-        let feed = start(&recipe, 4, threads, AHEAD);
-        assert!(feed.batches().next(&|| Ok(())).unwrap().is_some());
+        let assembler = assembler(table, None, false);
+        let feed = start(&assembler, 4, threads, PREFETCH);
+        assert!(feed.next(&|| Ok(())).unwrap().is_some());
         drop(feed);
         // The threads held on to it.
         let began = Instant::now();
-        while Arc::strong_count(&recipe) > 1 && began.elapsed() < Duration::from_secs(20) {
+        while Arc::strong_count(&assembler) > 1 && began.elapsed() < Duration::from_secs(20) {
             std::thread::yield_now();
         }
-        assert_eq!(Arc::strong_count(&recipe), 1);
+        assert_eq!(Arc::strong_count(&assembler), 1);
     }
 }

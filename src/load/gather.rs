@@ -1,4 +1,4 @@
-//! From a step of the order to a filled slot: which rows and pictures, where each goes, and its numbers put there.
+//! From a step of the order to a filled slot: plan which rows and pictures a batch has and where each goes, then put its numbers there.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,19 +9,19 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 
 use crate::error::{Error, Result};
-use crate::load::cache::Remembered;
+use crate::load::cache::PictureCache;
 use crate::load::order::{Permutation, Steps};
 use crate::load::output::{Dtype, Layout, Shape, Writer};
 use crate::load::samples::Samples;
-use crate::load::slot::Lease;
-use crate::load::stats::{Stage, Stats};
-use crate::load::table::{PictureId, Scratch, Table};
+use crate::load::slot::{Lease, SlotPiece, SplitLease};
+use crate::load::stats::{LoadStage, Stats};
+use crate::load::table::{PictureId, Table, WorkerBuffers};
 
 /// The most bytes of one batch.
 const MAX_BATCH_BYTES: u64 = 1 << 38;
 
-/// Everything that says what batches are; the same for every epoch of a loader.
-pub struct Recipe {
+/// Makes batches: plans each, and does the tasks that fill it. The same for every epoch of a loader.
+pub struct Assembler {
     /// Rows and pictures.
     pub table: Arc<dyn Table>,
     /// What one position holds.
@@ -31,14 +31,14 @@ pub struct Recipe {
     /// Whether rows of a picture that cannot be decoded are left out; else it is an error.
     pub skips: bool,
     /// Decoded pictures, where they are kept.
-    pub remembered: Option<Arc<Remembered>>,
+    pub cache: Option<Arc<PictureCache>>,
     /// Where the time goes.
     pub stats: Arc<Stats>,
 }
 
 /// A picture of a batch and its place in the slot.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct Placement {
     /// Which one.
     pub picture: PictureId,
     /// Where its numbers begin, in bytes.
@@ -51,7 +51,7 @@ pub struct Wanted {
 
 /// What one batch holds. Row i has the pictures `index[offsets[i]..offsets[i + 1]]`, counted in `pictures`.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct BatchPlan {
     /// The number of the batch, from where this iteration began.
     pub step: u64,
     /// Its samples, in order.
@@ -62,20 +62,44 @@ pub struct Plan {
     pub offsets: Vec<i64>,
     /// The pictures of all rows.
     pub index: Vec<i64>,
-    /// The pictures, each where it stands in the slot.
-    pub pictures: Vec<Wanted>,
+    /// The pictures, each where it stands in the slot: one after the other, without gaps.
+    pub pictures: Vec<Placement>,
     /// Bytes of the slot.
     pub bytes: usize,
 }
 
-impl Recipe {
+/// One piece of the work of a batch, for any thread.
+pub enum Task {
+    /// Read the rows as Arrow.
+    Rows(Arc<BatchPlan>),
+    /// Put pictures into the slot.
+    Pictures(PictureTask),
+}
+
+/// Pictures of a batch, and the piece of its slot that they fill. Doing the task consumes it, so each piece is filled once.
+pub struct PictureTask {
+    plan: Arc<BatchPlan>,
+    /// Which of the plan's pictures.
+    range: Range<usize>,
+    memory: SlotPiece,
+}
+
+/// What came of a [`Task`].
+pub enum TaskResult {
+    /// The rows.
+    Rows(Result<RecordBatch>),
+    /// Of each picture its channels as stored, or why it cannot be had.
+    Pictures(Vec<Result<u32>>),
+}
+
+impl Assembler {
     /// Plans one batch.
-    pub fn plan(&self, order: &Permutation, steps: &Steps, step: u64) -> Result<Plan> {
+    pub fn plan(&self, order: &Permutation, steps: &Steps, step: u64) -> Result<BatchPlan> {
         let began = Instant::now();
-        let mut plan = Plan {
+        let mut plan = BatchPlan {
             step,
             samples: steps.positions(step).map(|position| order.at(position % steps.length)).collect(),
-            ..Plan::default()
+            ..BatchPlan::default()
         };
         let mut pictures = Vec::new();
         match &*self.samples {
@@ -111,7 +135,7 @@ impl Recipe {
                     MAX_BATCH_BYTES >> 30
                 )));
             }
-            plan.pictures.push(Wanted {
+            plan.pictures.push(Placement {
                 picture,
                 at: at as usize,
                 bytes: bytes as usize,
@@ -120,7 +144,7 @@ impl Recipe {
             at += bytes;
         }
         plan.bytes = at as usize;
-        self.stats.add(Stage::Plan, began);
+        self.stats.add(LoadStage::Plan, began);
         Ok(plan)
     }
 
@@ -150,9 +174,29 @@ impl Recipe {
         }
     }
 
-    /// How the pictures of a batch are cut up for several threads: as many pieces as there are pictures where they must be decoded, else
-    /// pieces that are worth the hand-over.
-    pub fn pieces(&self, plan: &Plan, threads: usize) -> Vec<Range<usize>> {
+    /// Cuts the work of a batch into tasks. `threads`: how many there are to do them.
+    pub fn tasks(&self, plan: &Arc<BatchPlan>, lease: Lease, threads: usize) -> Result<(SplitLease, Vec<Task>)> {
+        let ranges = self.cut(plan, threads);
+        let end_of = |range: &Range<usize>| {
+            let last = range.end.checked_sub(1).and_then(|last| plan.pictures.get(last));
+            last.map_or(0, |last| last.at + last.bytes)
+        };
+        let (split, pieces) = lease.split(&ranges.iter().map(end_of).collect::<Vec<_>>())?;
+        let rows = (!plan.rows.is_empty()).then(|| Task::Rows(Arc::clone(plan)));
+        let pictures = ranges.into_iter().zip(pieces).map(|(range, memory)| {
+            Task::Pictures(PictureTask {
+                plan: Arc::clone(plan),
+                range,
+                memory,
+            })
+        });
+        let tasks = rows.into_iter().chain(pictures).collect();
+        Ok((split, tasks))
+    }
+
+    /// The pictures of each task: one where pictures must be decoded, else as many as are worth the hand-over to a thread. Always at least
+    /// one range, which is empty where there are no pictures.
+    fn cut(&self, plan: &BatchPlan, threads: usize) -> Vec<Range<usize>> {
         /// What one thread copies in well under a millisecond.
         const WORTH: usize = 512 << 10;
         let count = plan.pictures.len();
@@ -162,39 +206,50 @@ impl Recipe {
             (plan.bytes / WORTH).clamp(1, threads.max(1))
         };
         let wanted = wanted.clamp(1, count.max(1));
-        (0..wanted)
-            .map(|i| count * i / wanted..count * (i + 1) / wanted)
-            .filter(|piece| !piece.is_empty())
-            .collect()
+        (0..wanted).map(|i| count * i / wanted..count * (i + 1) / wanted).collect()
     }
 
-    /// Puts some pictures of a batch into its slot: of each its channels, or why not.
-    ///
-    /// Pieces of one batch are disjoint, and each is filled once; that is what makes writing into the shared slot sound.
-    pub fn fill(&self, filling: &Filling, piece: Range<usize>, scratch: &mut Scratch) -> Vec<Result<u32>> {
-        let wanted = filling.plan.pictures.get(piece).unwrap_or_default();
-        wanted.iter().map(|wanted| self.fill_one(filling, wanted, scratch)).collect()
+    /// Does a task, on any thread.
+    pub fn run(&self, task: Task, buffers: &mut WorkerBuffers) -> TaskResult {
+        match task {
+            Task::Rows(plan) => TaskResult::Rows(self.stats.time(LoadStage::Rows, || self.table.read_rows(&plan.rows))),
+            Task::Pictures(task) => TaskResult::Pictures(self.fill(task, buffers)),
+        }
     }
 
-    fn fill_one(&self, filling: &Filling, wanted: &Wanted, scratch: &mut Scratch) -> Result<u32> {
-        let out = filling.part(wanted);
+    /// Puts pictures into their piece of the slot: of each its channels, or why not.
+    fn fill(&self, mut task: PictureTask, buffers: &mut WorkerBuffers) -> Vec<Result<u32>> {
+        let placements = task.plan.pictures.get(task.range).unwrap_or_default();
+        let mut rest = task.memory.bytes();
+        let each = placements.iter().map(|placement| {
+            let (own, behind) = std::mem::take(&mut rest)
+                .split_at_mut_checked(placement.bytes)
+                .ok_or_else(|| Error::internal("a piece of a slot is smaller than its pictures"))?;
+            rest = behind;
+            self.fill_one(placement, own, buffers)
+        });
+        each.collect()
+    }
+
+    fn fill_one(&self, placement: &Placement, out: &mut [u8], buffers: &mut WorkerBuffers) -> Result<u32> {
         self.stats.pictures.fetch_add(1, Ordering::Relaxed);
-        if let Some((pixels, shape)) = self.remembered.as_ref().and_then(|memory| memory.get(wanted.picture)) {
+        if let Some((pixels, shape)) = self.cache.as_ref().and_then(|cache| cache.get(placement.picture)) {
             self.stats.remembered.fetch_add(1, Ordering::Relaxed);
-            self.stats.time(Stage::Output, || self.write(pixels, shape, out));
+            self.stats.time(LoadStage::Output, || self.write(pixels, shape, out));
             return Ok(shape.channels as u32);
         }
         let mut channels = None;
-        self.table.with_pixels(wanted.picture, scratch, &self.stats, &mut |pixels, shape| {
-            if (shape.height, shape.width) == (wanted.size.0 as usize, wanted.size.1 as usize) {
-                self.stats.time(Stage::Output, || self.write(pixels, shape, out));
-                channels = Some(shape.channels as u32);
-                if let Some(memory) = &self.remembered {
-                    memory.offer(wanted.picture, pixels, shape, &self.stats);
+        self.table
+            .with_pixels(placement.picture, buffers, &self.stats, &mut |pixels, shape| {
+                if (shape.height, shape.width) == (placement.size.0 as usize, placement.size.1 as usize) {
+                    self.stats.time(LoadStage::Output, || self.write(pixels, shape, out));
+                    channels = Some(shape.channels as u32);
+                    if let Some(cache) = &self.cache {
+                        cache.offer(placement.picture, pixels, shape, &self.stats);
+                    }
                 }
-            }
-        })?;
-        channels.ok_or_else(|| Error::usage("a picture has another size than its header says"))
+            })?;
+        channels.ok_or_else(|| Error::internal("a picture has another size than its header says"))
     }
 
     fn write(&self, pixels: &[u8], shape: Shape, out: &mut [u8]) {
@@ -214,105 +269,4 @@ impl Recipe {
     pub fn joins(&self) -> bool {
         self.writer.as_ref().is_some_and(|writer| writer.output().layout == Layout::Patches)
     }
-}
-
-/// A batch that is being filled.
-pub struct Filling {
-    /// What goes where.
-    pub plan: Plan,
-    /// The memory; back in its pool also when the batch is never finished.
-    lease: Lease,
-}
-
-impl Filling {
-    /// Puts a plan and its memory together.
-    pub fn new(plan: Plan, lease: Lease) -> Self {
-        debug_assert!(lease.slot().is_some_and(|slot| plan.bytes <= slot.len()));
-        Self { plan, lease }
-    }
-
-    #[expect(
-        unsafe_code,
-        clippy::mut_from_ref,
-        reason = "a part of the slot that only this picture's filler touches"
-    )]
-    fn part(&self, wanted: &Wanted) -> &mut [u8] {
-        // SAFETY: the parts of a plan's pictures do not overlap; each picture is in one piece, and each piece is filled once (`fill`'s
-        // contract); `into_parts` needs the only reference.
-        self.lease
-            .slot()
-            .map_or(&mut [], |slot| unsafe { slot.part(wanted.at..wanted.at + wanted.bytes) })
-    }
-
-    /// Both, once every piece has come back.
-    pub fn into_parts(self) -> (Plan, Lease) {
-        (self.plan, self.lease)
-    }
-}
-
-/// A row that was left out.
-#[derive(Debug, Clone)]
-pub struct Skipped {
-    /// Its number; `None`: a picture alone.
-    pub row: Option<u64>,
-    /// Its source, or the picture's file.
-    pub source: String,
-    /// Its line.
-    pub line: u64,
-    /// A finding's code.
-    pub code: &'static str,
-    /// What went wrong.
-    pub message: String,
-}
-
-/// Takes pictures that could not be had (those without channels) out of a batch, and the rows that need them; what is left moves together.
-pub fn without(plan: Plan, memory: &mut [u8], channels: &mut Vec<u32>, rows: Option<RecordBatch>) -> Result<(Plan, Option<RecordBatch>)> {
-    let stored = std::mem::take(channels);
-    let is_broken = |picture: i64| stored.get(picture as usize).is_none_or(|channels| *channels == 0);
-    let alone = plan.rows.is_empty();
-    let of_row = |row: usize| {
-        plan.index
-            .get(plan.offsets[row] as usize..plan.offsets[row + 1] as usize)
-            .unwrap_or_default()
-    };
-    let kept: Vec<usize> = (0..plan.rows.len())
-        .filter(|row| !of_row(*row).iter().any(|picture| is_broken(*picture)))
-        .collect();
-    let mut needed = vec![alone; plan.pictures.len()];
-    for picture in kept.iter().flat_map(|row| of_row(*row)) {
-        needed[*picture as usize] = true;
-    }
-    let mut left = Plan {
-        step: plan.step,
-        offsets: vec![0],
-        ..Plan::default()
-    };
-    let mut moved = vec![-1; plan.pictures.len()];
-    for (at, wanted) in plan.pictures.iter().enumerate() {
-        if !needed[at] || is_broken(at as i64) {
-            continue;
-        }
-        moved[at] = left.pictures.len() as i64;
-        memory.copy_within(wanted.at..wanted.at + wanted.bytes, left.bytes);
-        channels.push(stored[at]);
-        left.pictures.push(Wanted { at: left.bytes, ..*wanted });
-        left.bytes += wanted.bytes;
-        if alone {
-            left.samples.push(plan.samples[at]);
-        }
-    }
-    for row in &kept {
-        left.rows.push(plan.rows[*row]);
-        left.index.extend(of_row(*row).iter().map(|picture| moved[*picture as usize]));
-        left.offsets.push(left.index.len() as i64);
-    }
-    if !alone {
-        left.samples = plan.samples;
-    }
-    let numbers = arrow_array::UInt32Array::from_iter_values(kept.iter().map(|row| *row as u32));
-    let rows = rows
-        .map(|rows| arrow_select::take::take_record_batch(&rows, &numbers))
-        .transpose()
-        .map_err(|error| Error::usage(error.to_string()))?;
-    Ok((left, rows))
 }

@@ -1,8 +1,7 @@
-//! The work of a feed, cut up: which piece of which batch comes next, and whether it may begin.
+//! The schedule of a feed: which task of which batch comes next, and whether another batch may begin.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,9 +9,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 
 use crate::error::{Error, Result};
-use crate::load::gather::{Filling, Plan, Recipe};
+use crate::load::batch::{Batch, PendingBatch};
+use crate::load::gather::{Assembler, BatchPlan, Task, TaskResult};
 use crate::load::order::{Permutation, Steps};
-use crate::load::slot::{Lease, Slots};
+use crate::load::slot::{Lease, SlotPool};
 use crate::ordered::POLL;
 
 /// How long nothing else is done: a consumer that has nothing to do but take batches is back within this time.
@@ -24,9 +24,9 @@ const NAP: Duration = Duration::from_micros(20);
 /// How long this goes on: a step of this length bears the cost of waking.
 const NAPPING: Duration = Duration::from_millis(5);
 
-/// How far ahead of the consumer batches are made.
+/// How many batches are made before the consumer asks for them.
 #[derive(Debug, Clone, Copy)]
-pub struct Ahead {
+pub struct Prefetch {
     /// Batches, those in the making counted; at least 1.
     pub batches: usize,
     /// Their bytes together. One batch is always let through, whatever it weighs.
@@ -34,81 +34,86 @@ pub struct Ahead {
 }
 
 /// What the thread of a feed works with.
-pub(super) struct Maker<'a> {
-    pub(super) recipe: &'a Recipe,
+pub(super) struct Producer<'a> {
+    pub(super) assembler: &'a Assembler,
     pub(super) order: &'a Permutation,
     pub(super) steps: Steps,
-    pub(super) slots: &'a Arc<Slots>,
+    pub(super) pool: &'a Arc<SlotPool>,
     pub(super) threads: usize,
-    pub(super) ahead: Ahead,
-    pub(super) returned: &'a Receiver<u64>,
+    pub(super) prefetch: Prefetch,
+    /// Bytes of batches that the consumer took.
+    pub(super) taken: &'a Receiver<u64>,
     pub(super) stop: &'a AtomicBool,
 }
 
-/// One piece of work of a batch.
-pub(super) struct Piece {
-    pub(super) filling: Arc<Filling>,
-    pub(super) work: Work,
-}
-
-pub(super) enum Work {
-    Rows,
-    Pictures(Range<usize>),
-}
-
-/// The pieces of the batches to come, one after the other; begun only while few enough batches are ahead of the consumer.
-pub(super) struct Making<'a> {
-    maker: &'a Maker<'a>,
+/// The tasks of the batches to come, in order; a batch begins only while few enough are ahead of the consumer.
+pub(super) struct Schedule<'a> {
+    producer: &'a Producer<'a>,
     step: Cell<u64>,
     /// The next batch, when it has to wait.
-    planned: RefCell<Option<Plan>>,
-    pieces: RefCell<VecDeque<(Piece, bool)>>,
-    /// Pieces handed out and not yet taken.
+    planned: RefCell<Option<BatchPlan>>,
+    tasks: RefCell<VecDeque<Task>>,
+    /// Batches whose tasks were queued and have not all come back, in order.
+    pending: RefCell<VecDeque<PendingBatch>>,
+    /// Tasks handed out and not yet come back.
     under_way: Cell<usize>,
     /// Batches begun and not yet taken by the consumer, and their bytes.
     ahead: Cell<(usize, u64)>,
-    /// Why no batch could be planned; said when everything before it is done.
+    /// Why no batch could be planned; reported when everything before it is done.
     failed: RefCell<Option<Error>>,
 }
 
-impl<'a> Making<'a> {
+impl<'a> Schedule<'a> {
     /// Nothing is begun yet.
-    pub(super) fn new(maker: &'a Maker<'a>) -> Self {
+    pub(super) fn new(producer: &'a Producer<'a>) -> Self {
         Self {
-            maker,
+            producer,
             step: Cell::new(0),
             planned: RefCell::default(),
-            pieces: RefCell::default(),
+            tasks: RefCell::default(),
+            pending: RefCell::default(),
             under_way: Cell::new(0),
             ahead: Cell::new((0, 0)),
             failed: RefCell::default(),
         }
     }
 
-    /// One piece has come back.
-    pub(super) fn came_back(&self) {
-        self.under_way.set(self.under_way.get() - 1);
+    /// The result of the next task has come back; the batch, where it was the last of one.
+    pub(super) fn put(&self, result: TaskResult) -> Result<Option<Batch>> {
+        self.under_way.set(self.under_way.get().saturating_sub(1));
+        let mut queue = self.pending.borrow_mut();
+        let first = queue.front_mut().ok_or_else(|| Error::internal("a result of no batch"))?;
+        if !first.put(result)? {
+            return Ok(None);
+        }
+        let done = queue.pop_front();
+        drop(queue);
+        done.map(|pending| {
+            let position = self.producer.steps.position_after(pending.step());
+            self.producer.assembler.finish(pending, position)
+        })
+        .transpose()
     }
 
-    /// Why there were no more pieces, if something went wrong.
+    /// Why there were no more tasks, if something went wrong.
     pub(super) fn failure(&self) -> Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
     /// `None`: nothing now; it is asked again when something has come back, and the end is when nothing is under way.
-    pub(super) fn next_piece(&self) -> Option<(Piece, bool)> {
+    pub(super) fn next_task(&self) -> Option<Task> {
         loop {
-            if let Some(piece) = self.pieces.borrow_mut().pop_front() {
+            if let Some(task) = self.tasks.borrow_mut().pop_front() {
                 self.under_way.set(self.under_way.get() + 1);
-                return Some(piece);
+                return Some(task);
             }
             let mut planned = self.planned.borrow_mut();
             if planned.is_none() {
                 let step = self.step.get();
-                if self.failed.borrow().is_some() || step >= self.maker.steps.count() {
+                if self.failed.borrow().is_some() || step >= self.producer.steps.count() {
                     return None;
                 }
-                match self.maker.recipe.plan(self.maker.order, &self.maker.steps, step) {
+                match self.producer.assembler.plan(self.producer.order, &self.producer.steps, step) {
                     Ok(plan) => *planned = Some(plan),
                     Err(error) => {
                         *self.failed.borrow_mut() = Some(error);
@@ -132,11 +137,14 @@ impl<'a> Making<'a> {
 
     /// Whether a batch of these bytes may begin. Waits where nothing else is left to do.
     fn admits(&self, bytes: u64) -> bool {
-        let limit = self.maker.ahead;
+        let limit = self.producer.prefetch;
         let began = Instant::now();
         loop {
-            while let Ok(bytes) = self.maker.returned.try_recv() {
+            while let Ok(bytes) = self.producer.taken.try_recv() {
                 self.take(bytes);
+            }
+            if self.producer.stop.load(Ordering::Relaxed) {
+                return false;
             }
             let (batches, held) = self.ahead.get();
             if batches == 0 || (batches < limit.batches && held.saturating_add(bytes) <= limit.bytes) {
@@ -155,18 +163,18 @@ impl<'a> Making<'a> {
                     std::thread::sleep((waited / 8).max(NAP));
                 }
                 // `recv_timeout` would spin first.
-                self.maker.returned.try_recv().map_err(|error| match error {
+                self.producer.taken.try_recv().map_err(|error| match error {
                     TryRecvError::Empty => RecvTimeoutError::Timeout,
                     TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
                 })
             } else {
-                self.maker.returned.recv_timeout(POLL)
+                self.producer.taken.recv_timeout(POLL)
             };
             match news {
                 Ok(bytes) => self.take(bytes),
-                Err(RecvTimeoutError::Timeout) if !self.maker.stop.load(Ordering::Relaxed) => {}
-                // The consumer is gone, or wants no more.
-                Err(_) => return false,
+                Err(RecvTimeoutError::Timeout) => {}
+                // The consumer is gone.
+                Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
     }
@@ -176,25 +184,15 @@ impl<'a> Making<'a> {
         self.ahead.set((batches.saturating_sub(1), held.saturating_sub(bytes)));
     }
 
-    fn begin(&self, plan: Plan) -> Result<()> {
-        let lease = Lease::new(self.maker.slots.take(plan.bytes)?, Arc::clone(self.maker.slots));
+    fn begin(&self, plan: BatchPlan) -> Result<()> {
+        let pool = self.producer.pool;
+        let bytes = plan.bytes;
+        let lease = Lease::new(pool.take(bytes)?, Arc::clone(pool));
+        let (pending, tasks) = PendingBatch::begin(self.producer.assembler, plan, lease, self.producer.threads)?;
         let (batches, held) = self.ahead.get();
-        self.ahead.set((batches + 1, held.saturating_add(plan.bytes as u64)));
-        let mut work: Vec<Work> = Vec::new();
-        if !plan.rows.is_empty() {
-            work.push(Work::Rows);
-        }
-        work.extend(self.maker.recipe.pieces(&plan, self.maker.threads).into_iter().map(Work::Pictures));
-        if work.is_empty() {
-            work.push(Work::Pictures(0..0));
-        }
-        let filling = Arc::new(Filling::new(plan, lease));
-        let last = work.len() - 1;
-        let pieces = work.into_iter().enumerate().map(|(i, work)| {
-            let filling = Arc::clone(&filling);
-            (Piece { filling, work }, i == last)
-        });
-        self.pieces.borrow_mut().extend(pieces);
+        self.ahead.set((batches + 1, held.saturating_add(bytes as u64)));
+        self.pending.borrow_mut().push_back(pending);
+        self.tasks.borrow_mut().extend(tasks);
         Ok(())
     }
 }

@@ -1,9 +1,12 @@
 //! Memory that batches are written into, used again and again.
 //!
-//! A slot has one owner at a time: the pool, then the batch that is being filled, then a [`Lease`] in the hands of the consumer. It comes
-//! back when the lease is dropped, and so is never written under somebody's eyes.
+//! A slot has one owner at a time: the pool, then a [`Lease`], first of the batch that is being filled, then of the consumer. It returns
+//! to the pool when the lease is dropped, so nobody overwrites a batch that somebody still reads.
+//!
+//! Several threads fill one slot: [`Lease::split`] cuts it into [`SlotPiece`]s, each of which owns its bytes, and [`SplitLease::join`] gives
+//! the lease back once no piece is left.
 
-#![expect(unsafe_code, reason = "memory of a fixed address, of which several threads fill disjoint parts")]
+#![expect(unsafe_code, reason = "memory of a fixed address, of which several threads fill disjoint pieces")]
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ops::Range;
@@ -27,7 +30,7 @@ const LARGE_PAGE: usize = 2 << 20;
 /// - `start` is valid for reads and writes of `len` bytes, always the same, for as long as the object lives;
 /// - nobody else writes to it meanwhile, or reads from it but through the batches that are handed out;
 /// - it may be used from any thread.
-pub unsafe trait Given: Send + Sync {
+pub unsafe trait CallerMemory: Send + Sync {
     /// Its first byte.
     fn start(&self) -> NonNull<u8>;
     /// How many bytes there are.
@@ -41,7 +44,7 @@ pub unsafe trait Given: Send + Sync {
 enum Memory {
     Own(Layout),
     /// Held so that it stays.
-    Given(#[expect(dead_code, reason = "its drop is what counts")] Box<dyn Given>),
+    Caller(#[expect(dead_code, reason = "its drop is what counts")] Box<dyn CallerMemory>),
 }
 
 /// One output buffer.
@@ -51,9 +54,9 @@ pub struct Slot {
     memory: Memory,
 }
 
-// SAFETY: a slot owns its memory (or, of `Given`, the right to it, which holds for any thread), and has no state besides.
+// SAFETY: a slot owns its memory (or, of `CallerMemory`, the right to it, which holds for any thread), and has no state besides.
 unsafe impl Send for Slot {}
-// SAFETY: shared references give access only through `part`, whose contract forbids overlaps.
+// SAFETY: a shared reference reads or writes nothing but through `part`, whose contract forbids overlaps.
 unsafe impl Sync for Slot {}
 
 impl Slot {
@@ -99,26 +102,23 @@ impl Slot {
         self.start.as_ptr()
     }
 
-    /// A part of a slot that others may be filling, too.
+    /// Some of its bytes.
     ///
     /// # Safety
     ///
-    /// - Until the result is dropped, nobody calls this with a range that overlaps, and nobody calls [`Self::bytes`].
-    ///
-    /// # Panics
-    ///
-    /// Where the slot has no such bytes.
+    /// - The range lies within the slot.
+    /// - Until the result is dropped, nobody else reads or writes these bytes.
     #[expect(clippy::mut_from_ref, reason = "the contract says what makes that sound")]
-    pub unsafe fn part(&self, range: Range<usize>) -> &mut [u8] {
-        assert!(range.start <= range.end && range.end <= self.length, "{range:?} of {}", self.length);
+    unsafe fn part(&self, range: Range<usize>) -> &mut [u8] {
+        debug_assert!(range.start <= range.end && range.end <= self.length, "{range:?} of {}", self.length);
         // SAFETY: within the memory, which was zeroed or is the caller's; by the contract nobody else has these bytes.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(range.start), range.len()) }
     }
 
-    /// The whole of it.
+    /// All of its bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
         let length = self.length;
-        // SAFETY: the only reference to the slot is this one.
+        // SAFETY: the whole slot, of which this is the only reference.
         unsafe { self.part(0..length) }
     }
 }
@@ -133,16 +133,16 @@ impl Drop for Slot {
 }
 
 /// The slots that nobody uses at the moment.
-pub struct Slots {
+pub struct SlotPool {
     free: Mutex<Vec<Slot>>,
     /// The process that made them: in a forked child another thread may hold the lock for ever.
     process: u32,
     stats: Arc<Stats>,
 }
 
-impl Slots {
+impl SlotPool {
     /// An empty pool, or one of the caller's memory.
-    pub fn new(given: Vec<Box<dyn Given>>, stats: Arc<Stats>) -> Result<Arc<Self>> {
+    pub fn new(given: Vec<Box<dyn CallerMemory>>, stats: Arc<Stats>) -> Result<Arc<Self>> {
         let mut free = Vec::new();
         for memory in given {
             let (start, length) = (memory.start(), memory.len());
@@ -152,7 +152,7 @@ impl Slots {
             free.push(Slot {
                 start,
                 length,
-                memory: Memory::Given(memory),
+                memory: Memory::Caller(memory),
             });
         }
         let pool = Self {
@@ -174,7 +174,7 @@ impl Slots {
         if let Some(at) = free.iter().position(|slot| slot.len() >= bytes) {
             return Ok(free.swap_remove(at));
         }
-        if let Some(slot) = free.iter().find(|slot| matches!(slot.memory, Memory::Given(_))) {
+        if let Some(slot) = free.iter().find(|slot| matches!(slot.memory, Memory::Caller(_))) {
             return Err(Error::usage(format!(
                 "slots: a batch needs {bytes} bytes, and a slot that was given has {}; give larger ones",
                 slot.len()
@@ -197,15 +197,16 @@ impl Slots {
     }
 }
 
-/// A filled slot in the hands of a consumer; the slot goes back to its pool when the lease is dropped.
+/// The right to use a slot; the slot returns to its pool when the lease is dropped.
 pub struct Lease {
+    /// There until the lease is dropped.
     slot: Option<Slot>,
-    pool: Arc<Slots>,
+    pool: Arc<SlotPool>,
 }
 
 impl Lease {
     /// Takes over a slot.
-    pub fn new(slot: Slot, pool: Arc<Slots>) -> Self {
+    pub fn new(slot: Slot, pool: Arc<SlotPool>) -> Self {
         Self { slot: Some(slot), pool }
     }
 
@@ -214,9 +215,25 @@ impl Lease {
         self.slot.as_ref()
     }
 
-    /// The slot, for its only user.
-    pub fn slot_mut(&mut self) -> Option<&mut Slot> {
-        self.slot.as_mut()
+    /// The slot's bytes, for its only user.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        self.slot.as_mut().map_or(&mut [], Slot::bytes)
+    }
+
+    /// Cuts the slot into pieces that lie one after the other: the first begins at byte 0, and each ends where `ends` says.
+    pub fn split(self, ends: &[usize]) -> Result<(SplitLease, Vec<SlotPiece>)> {
+        let length = self.slot.as_ref().map_or(0, Slot::len);
+        if !ends.is_sorted() || ends.last().is_some_and(|end| *end > length) {
+            return Err(Error::internal(format!("pieces that end at {ends:?} of a slot of {length} bytes")));
+        }
+        let lease = Arc::new(self);
+        let begins = std::iter::once(0).chain(ends.iter().copied());
+        let pieces = begins.zip(ends).map(|(begin, end)| SlotPiece {
+            lease: Arc::clone(&lease),
+            range: begin..*end,
+        });
+        let pieces = pieces.collect();
+        Ok((SplitLease { lease }, pieces))
     }
 }
 
@@ -228,6 +245,37 @@ impl Drop for Lease {
     }
 }
 
+/// A lease whose slot is being filled, piece by piece.
+pub struct SplitLease {
+    lease: Arc<Lease>,
+}
+
+impl SplitLease {
+    /// The lease, once every piece was dropped; until then `None`, and the slot returns to its pool with the last piece.
+    pub fn join(self) -> Option<Lease> {
+        Arc::into_inner(self.lease)
+    }
+}
+
+/// Bytes of a slot that nobody but the owner of this value can reach.
+///
+/// Invariant: the ranges of all pieces of a lease are disjoint and lie within its slot. [`Lease::split`] alone makes pieces, they cannot be
+/// cloned, and while one lives there is no other way to the bytes: `Lease::bytes` needs the lease itself.
+pub struct SlotPiece {
+    lease: Arc<Lease>,
+    range: Range<usize>,
+}
+
+impl SlotPiece {
+    /// Its bytes.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        let Some(slot) = self.lease.slot() else { return &mut [] };
+        // SAFETY: by the invariant the range lies within the slot, and nobody else reaches these bytes: `&mut self` is the only reference
+        // to the piece.
+        unsafe { slot.part(self.range.clone()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,7 +283,7 @@ mod tests {
     #[test]
     fn slots_come_back_when_their_lease_ends_and_not_before() {
         let stats = Arc::new(Stats::default());
-        let pool = Slots::new(Vec::new(), Arc::clone(&stats)).unwrap();
+        let pool = SlotPool::new(Vec::new(), Arc::clone(&stats)).unwrap();
         let mut first = pool.take(100).unwrap();
         assert!(first.len() >= 100 && first.start().addr().is_multiple_of(ALIGNMENT));
         first.bytes()[99] = 7;
@@ -255,23 +303,48 @@ mod tests {
         assert_eq!(stats.slot_bytes.load(Ordering::Relaxed), (second.len() + larger.len()) as u64);
     }
 
+    fn lease(bytes: usize) -> Lease {
+        let pool = SlotPool::new(Vec::new(), Arc::default()).unwrap();
+        Lease::new(pool.take(bytes).unwrap(), pool)
+    }
+
     #[test]
-    fn parts_that_do_not_overlap_are_filled_by_threads() {
-        let mut slot = Slot::own(1000).unwrap();
-        let shared = &slot;
+    fn pieces_of_a_slot_are_filled_by_threads() {
+        let ends: Vec<usize> = (1..=10).map(|i| i * 100).collect();
+        let (split, pieces) = lease(1000).split(&ends).unwrap();
         std::thread::scope(|scope| {
-            for i in 0..10 {
+            for (i, mut piece) in pieces.into_iter().enumerate() {
                 scope.spawn(move || {
-                    // SAFETY: every thread has bytes of its own.
-                    unsafe { shared.part(i * 100..(i + 1) * 100) }.fill(i as u8);
+                    assert_eq!(piece.bytes().len(), 100);
+                    piece.bytes().fill(i as u8);
                 });
             }
         });
+        let mut lease = split.join().unwrap();
         assert!(
-            slot.bytes()[..1000]
+            lease.bytes()[..1000]
                 .iter()
                 .enumerate()
                 .all(|(at, byte)| usize::from(*byte) == at / 100)
         );
+    }
+
+    #[test]
+    fn a_lease_is_whole_again_only_without_pieces() {
+        let (split, mut pieces) = lease(100).split(&[0, 60, 60, 100]).unwrap();
+        assert_eq!(
+            pieces.iter_mut().map(|piece| piece.bytes().len()).collect::<Vec<_>>(),
+            [0, 60, 0, 40]
+        );
+        pieces.truncate(1);
+        assert!(split.join().is_none());
+        let (split, pieces) = lease(100).split(&[]).unwrap();
+        assert!(pieces.is_empty() && split.join().is_some());
+    }
+
+    #[test]
+    fn pieces_that_overlap_or_lie_outside_are_not_made() {
+        assert!(lease(100).split(&[60, 40]).is_err());
+        assert!(lease(100).split(&[60, ALIGNMENT + 1]).is_err());
     }
 }

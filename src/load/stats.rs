@@ -5,7 +5,7 @@ use std::time::Instant;
 
 /// What workers do. Their order is that of the flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum LoadStage {
     /// Which rows and pictures a batch needs.
     Plan,
     /// Rows as Arrow.
@@ -18,7 +18,7 @@ pub enum Stage {
     Output,
 }
 
-impl Stage {
+impl LoadStage {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Plan, Self::Rows, Self::Read, Self::Decode, Self::Output];
 
@@ -56,7 +56,7 @@ pub struct Stats {
 
 impl Stats {
     /// Runs `work`, and counts its time for `stage`.
-    pub fn time<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
+    pub fn time<R>(&self, stage: LoadStage, work: impl FnOnce() -> R) -> R {
         let began = Instant::now();
         let result = work();
         self.add(stage, began);
@@ -64,13 +64,13 @@ impl Stats {
     }
 
     /// Counts the time since `began` for `stage`.
-    pub fn add(&self, stage: Stage, began: Instant) {
+    pub fn add(&self, stage: LoadStage, began: Instant) {
         let nanoseconds = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.busy[stage as usize].fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
     /// Seconds of work in a stage, over all threads.
-    pub fn seconds(&self, stage: Stage) -> f64 {
+    pub fn seconds(&self, stage: LoadStage) -> f64 {
         self.busy[stage as usize].load(Ordering::Relaxed) as f64 / 1e9
     }
 }

@@ -1,8 +1,8 @@
 //! Work that goes on while its consumer does something else: one thread, whose results wait in a channel.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,10 +17,12 @@ const STOPPING: Duration = Duration::from_millis(1);
 /// How long dropping waits for the thread; what it has in hand is nearly always shorter.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A thread and what it has made. Dropping it tells the thread to stop, and waits for it, but not long.
+/// A thread and what it has made. Dropping it tells the thread to stop; unless somebody has told it before, it also waits for it, but not
+/// long.
 ///
 /// In a forked child there is no such thread, and its locks may be held for ever: there nothing is touched, and nothing waited for.
 pub struct Background<R> {
+    /// `None` once it was dropped.
     inner: Option<Inner<R>>,
     process: u32,
 }
@@ -28,12 +30,13 @@ pub struct Background<R> {
 struct Inner<R> {
     results: Receiver<Result<R>>,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    /// `None` once it has ended.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl<R: Send + 'static> Background<R> {
     /// Starts `job`, which sends its results and looks at the flag, so as to stop soon after it is set. What it returns as an error comes
-    /// behind its results; a panic does, too.
+    /// after its results; a panic does, too.
     pub fn start(name: &str, job: impl FnOnce(&Sender<Result<R>>, &AtomicBool) -> Result<()> + Send + 'static) -> Result<Self> {
         let (give, results) = unbounded();
         let stop = Arc::new(AtomicBool::new(false));
@@ -52,93 +55,109 @@ impl<R: Send + 'static> Background<R> {
                 "a thread cannot be started ({error}): ask for fewer threads, or raise the limit of processes"
             ))
         })?;
+        let thread = Mutex::new(Some(thread));
         Ok(Self {
             inner: Some(Inner { results, stop, thread }),
             process: std::process::id(),
         })
     }
+}
 
-    /// The results, for whoever waits for them. Several may; each result goes to one.
-    pub fn results(&self) -> Results<R> {
-        Results {
-            receiver: self.inner.as_ref().map(|inner| inner.results.clone()),
-            process: self.process,
-        }
-    }
-
+impl<R> Background<R> {
     /// A result that is there already; `None` where there is none yet, or none any more, or in a forked child.
     pub fn ready(&self) -> Result<Option<R>> {
-        let inner = self.inner.as_ref().filter(|_| std::process::id() == self.process);
+        let inner = self.inner.as_ref().filter(|inner| !self.is_foreign() && !inner.is_stopped());
         inner.and_then(|inner| inner.results.try_recv().ok()).transpose()
+    }
+
+    /// The next result; `None` when there will be none, or once the thread was told to stop. Waits; `monitor` is asked meanwhile whether to
+    /// go on. Several threads may wait; each result goes to one.
+    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<R>> {
+        if self.is_foreign() {
+            return Err(Error::usage(
+                "this iterator belongs to the process that made it: its threads do not survive a fork",
+            ));
+        }
+        let Some(inner) = &self.inner else { return Ok(None) };
+        while !inner.is_stopped() {
+            match inner.results.recv_timeout(POLL) {
+                Ok(result) => return result.map(Some),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => monitor()?,
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a result is there, or the end.
     pub fn is_ready(&self) -> bool {
         self.inner
             .as_ref()
-            .is_none_or(|inner| !inner.results.is_empty() || inner.thread.is_finished())
+            .filter(|_| !self.is_foreign())
+            .is_none_or(|inner| !inner.results.is_empty() || inner.is_stopped() || inner.has_ended())
     }
-}
 
-/// Where a [`Background`]'s results come in. It may be closed meanwhile: that is then the end.
-pub struct Results<R> {
-    receiver: Option<Receiver<Result<R>>>,
-    process: u32,
-}
-
-impl<R> Results<R> {
-    /// The next result; `None` when there will be none. Waits; `monitor` is asked meanwhile whether to go on.
-    pub fn next(&self, monitor: &dyn Fn() -> Result<()>) -> Result<Option<R>> {
-        if std::process::id() != self.process {
-            return Err(Error::usage(
-                "this iterator belongs to the process that made it: its threads do not survive a fork",
-            ));
-        }
-        let Some(receiver) = &self.receiver else { return Ok(None) };
-        loop {
-            match receiver.recv_timeout(POLL) {
-                Ok(result) => return result.map(Some),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => monitor()?,
-            }
-        }
+    /// Whether this is another process than the one that started the thread.
+    pub fn is_foreign(&self) -> bool {
+        std::process::id() != self.process
     }
-}
 
-impl<R> Background<R> {
     /// Tells the thread to stop, without waiting: it ends once it has finished what it has in hand. Results that nobody took are dropped.
-    pub fn stop(&mut self) {
-        if let Some(inner) = &mut self.inner {
+    pub fn stop(&self) {
+        if let Some(inner) = self.inner.as_ref().filter(|_| !self.is_foreign()) {
             inner.stop.store(true, Ordering::Relaxed);
-            inner.results = crossbeam_channel::never();
+            inner.drop_results();
         }
     }
 
     /// Stops the thread and waits for it; `monitor` is asked meanwhile whether to go on waiting. Where it is not, the thread ends by itself: it
     /// holds on to all that it uses.
-    pub fn close(&mut self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
-        if std::process::id() != self.process {
-            std::mem::forget(self.inner.take());
-            return Ok(());
-        }
+    pub fn close(&self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
         self.stop();
-        while self.inner.as_ref().is_some_and(|inner| !inner.thread.is_finished()) {
-            if let Err(error) = monitor() {
-                self.inner = None;
-                return Err(error);
-            }
+        let Some(inner) = self.inner.as_ref().filter(|_| !self.is_foreign()) else {
+            return Ok(());
+        };
+        // No lock is held while the monitor runs: a signal's handler may close it, too, on this very thread.
+        while !inner.has_ended() {
+            monitor()?;
             std::thread::sleep(STOPPING);
         }
-        if let Some(inner) = self.inner.take() {
-            // Its panics were caught and sent.
-            let _ = inner.thread.join();
-        }
+        let thread = inner.lock_thread().take();
+        // Its panics were caught and sent.
+        let _ = thread.map(JoinHandle::join);
+        inner.drop_results();
         Ok(())
+    }
+}
+
+impl<R> Inner<R> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.lock_thread().as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    fn lock_thread(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drop_results(&self) {
+        while self.results.try_recv().is_ok() {}
     }
 }
 
 impl<R> Drop for Background<R> {
     fn drop(&mut self) {
+        if self.is_foreign() {
+            std::mem::forget(self.inner.take());
+            return;
+        }
+        // Somebody who has told it to stop does not want to wait.
+        if self.inner.as_ref().is_some_and(Inner::is_stopped) {
+            return;
+        }
         let began = Instant::now();
         let patient = || {
             if began.elapsed() < PATIENCE {
@@ -158,7 +177,7 @@ mod tests {
     #[test]
     fn whoever_does_not_want_to_wait_for_the_end_does_not_wait_when_it_is_dropped_either() {
         let (tell, told) = crossbeam_channel::bounded::<()>(0);
-        let mut working = Background::<()>::start("test", move |_, _| {
+        let working = Background::<()>::start("test", move |_, _| {
             let _ = told.recv();
             Ok(())
         })
@@ -184,21 +203,21 @@ mod tests {
             std::thread::yield_now();
         }
         seen.extend(counting.ready().unwrap());
-        while let Some(i) = counting.results().next(&|| Ok(())).unwrap() {
+        while let Some(i) = counting.next(&|| Ok(())).unwrap() {
             seen.push(i);
         }
         assert_eq!(seen, [0, 1, 2]);
         assert!(counting.ready().unwrap().is_none());
-        assert!(counting.results().next(&|| Ok(())).unwrap().is_none());
+        assert!(counting.next(&|| Ok(())).unwrap().is_none());
 
         let panicking = Background::<()>::start("test", |_, _| panic!("on purpose")).unwrap();
-        let error = panicking.results().next(&|| Ok(())).unwrap_err();
+        let error = panicking.next(&|| Ok(())).unwrap_err();
         assert!(error.to_string().contains("on purpose"));
     }
 
     #[test]
     fn a_waiting_consumer_asks_its_monitor_and_closing_ends_the_thread() {
-        let mut idle = Background::<()>::start("test", |_, stop| {
+        let idle = Background::<()>::start("test", |_, stop| {
             while !stop.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -206,11 +225,11 @@ mod tests {
         })
         .unwrap();
         let began = Instant::now();
-        assert!(idle.results().next(&|| Err(Error::interrupted())).is_err());
+        assert!(idle.next(&|| Err(Error::interrupted())).is_err());
         assert!(began.elapsed() < Duration::from_millis(100));
         assert!(!idle.is_ready());
         idle.close(&|| Ok(())).unwrap();
-        assert!(idle.results().next(&|| Ok(())).unwrap().is_none());
+        assert!(idle.next(&|| Ok(())).unwrap().is_none());
     }
 
     #[test]
@@ -220,7 +239,7 @@ mod tests {
             let _ = finished.recv();
             Ok(())
         };
-        let mut busy = Background::start("test", job).unwrap();
+        let busy = Background::start("test", job).unwrap();
         let began = Instant::now();
         assert!(busy.close(&|| Err(Error::interrupted())).is_err());
         drop(busy);

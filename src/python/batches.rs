@@ -10,7 +10,7 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::load::feed::Batch as CoreBatch;
+use crate::load::batch::Batch as CoreBatch;
 use crate::load::slot::Lease as CoreLease;
 use crate::python::arrow::Rows;
 
@@ -106,7 +106,7 @@ impl Batch {
     fn pictures(&self) -> Vec<(usize, u32, u32, u32)> {
         let pictures = self.batch.plan.pictures.iter().zip(&self.batch.channels);
         pictures
-            .map(|(wanted, channels)| (wanted.at, wanted.size.0, wanted.size.1, *channels))
+            .map(|(placement, channels)| (placement.at, placement.size.0, placement.size.1, *channels))
             .collect()
     }
 
@@ -114,7 +114,7 @@ impl Batch {
     #[getter]
     fn size(&self) -> Option<(u32, u32)> {
         let (first, rest) = self.batch.plan.pictures.split_first()?;
-        rest.iter().all(|wanted| wanted.size == first.size).then_some(first.size)
+        rest.iter().all(|placement| placement.size == first.size).then_some(first.size)
     }
 
     #[getter]

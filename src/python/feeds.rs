@@ -3,22 +3,22 @@
 #![expect(unsafe_code, reason = "memory that Python's buffer protocol gives")]
 
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyBufferError;
+use pyo3::exceptions::{PyBufferError, PyGeneratorExit};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyType};
 
 use crate::error::Error;
-use crate::load::cache::Remembered;
-use crate::load::feed::{Ahead, Batch as CoreBatch, Feed as CoreFeed};
-use crate::load::gather::Recipe as CoreRecipe;
+use crate::load::cache::PictureCache;
+use crate::load::feed::{Feed as CoreFeed, Prefetch};
+use crate::load::gather::Assembler as CoreAssembler;
 use crate::load::order::{Permutation, Steps, Uneven};
 use crate::load::output::{Output, Writer};
-use crate::load::slot::{Given, Slots as CoreSlots};
-use crate::load::stats::{Stage, Stats as CoreStats};
+use crate::load::slot::{CallerMemory, SlotPool as CoreSlotPool};
+use crate::load::stats::{LoadStage, Stats as CoreStats};
 use crate::python::batches::Batch;
 use crate::python::gate::{enter, raise};
 use crate::python::samples::Samples;
@@ -41,7 +41,7 @@ impl Stats {
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = &self.stats;
         let busy = PyDict::new(py);
-        for stage in Stage::ALL {
+        for stage in LoadStage::ALL {
             busy.set_item(stage.name(), stats.seconds(stage))?;
         }
         let dict = PyDict::new(py);
@@ -75,7 +75,7 @@ unsafe impl Send for Buffer {}
 unsafe impl Sync for Buffer {}
 
 // SAFETY: `new` has checked that the buffer is one writable, contiguous piece of memory.
-unsafe impl Given for Buffer {
+unsafe impl CallerMemory for Buffer {
     fn start(&self) -> NonNull<u8> {
         self.start
     }
@@ -98,31 +98,31 @@ impl Buffer {
 
 /// A pool of memory that batches are written into.
 #[pyclass(frozen, module = "mmno_fast._core")]
-pub(super) struct Slots {
-    slots: Arc<CoreSlots>,
+pub(super) struct SlotPool {
+    pool: Arc<CoreSlotPool>,
 }
 
 #[pymethods]
-impl Slots {
+impl SlotPool {
     #[new]
     fn new(py: Python<'_>, stats: &Bound<'_, Stats>, given: Vec<Bound<'_, PyAny>>) -> PyResult<Self> {
-        let mut memory: Vec<Box<dyn Given>> = Vec::new();
+        let mut memory: Vec<Box<dyn CallerMemory>> = Vec::new();
         for object in given {
             memory.push(Box::new(Buffer::new(&object)?));
         }
-        let slots = CoreSlots::new(memory, Arc::clone(&stats.get().stats)).map_err(|error| raise(py, &error))?;
-        Ok(Self { slots })
+        let pool = CoreSlotPool::new(memory, Arc::clone(&stats.get().stats)).map_err(|error| raise(py, &error))?;
+        Ok(Self { pool })
     }
 }
 
-/// What batches are made of, and how.
+/// Makes batches: what of, and how.
 #[pyclass(frozen, module = "mmno_fast._core")]
-pub(super) struct Recipe {
-    recipe: Arc<CoreRecipe>,
+pub(super) struct Assembler {
+    assembler: Arc<CoreAssembler>,
 }
 
 #[pymethods]
-impl Recipe {
+impl Assembler {
     #[new]
     #[pyo3(signature = (table, samples, stats, *, output, skips, memory_bytes))]
     fn new(
@@ -137,14 +137,14 @@ impl Recipe {
         let writer = output.map(|text| Output::from_json(text).and_then(Writer::new)).transpose();
         let writer = writer.map_err(|error| raise(py, &error))?;
         let pictures = table.get().picture_count();
-        let remembered = (memory_bytes > 0 && pictures > 0).then(|| Arc::new(Remembered::new(pictures, memory_bytes)));
+        let cache = (memory_bytes > 0 && pictures > 0).then(|| Arc::new(PictureCache::new(pictures, memory_bytes)));
         Ok(Self {
-            recipe: Arc::new(CoreRecipe {
+            assembler: Arc::new(CoreAssembler {
                 table: table.get().table(),
                 samples: Arc::clone(&samples.get().samples),
                 writer,
                 skips,
-                remembered,
+                cache,
                 stats: Arc::clone(&stats.get().stats),
             }),
         })
@@ -194,29 +194,27 @@ pub(super) fn samples_at<'py>(
 /// Batches of one rank in one epoch, made ahead by threads.
 #[pyclass(frozen, module = "mmno_fast._core")]
 pub(super) struct Feed {
-    feed: Mutex<Option<CoreFeed>>,
+    feed: Arc<CoreFeed>,
 }
 
 impl Feed {
-    /// The next batch, if it is there and nobody else is at the feed.
-    pub(super) fn ready(&self) -> crate::error::Result<Option<Arc<CoreBatch>>> {
-        let Ok(feed) = self.feed.try_lock() else { return Ok(None) };
-        feed.as_ref().map_or(Ok(None), CoreFeed::ready)
+    pub(super) fn feed(&self) -> Arc<CoreFeed> {
+        Arc::clone(&self.feed)
     }
 }
 
 #[pymethods]
 impl Feed {
     #[new]
-    #[pyo3(signature = (recipe, slots, *, shuffle, seed, epoch, batch, rank, world, uneven, start, threads, batches_ahead, bytes_ahead))]
+    #[pyo3(signature = (assembler, pool, *, shuffle, seed, epoch, batch, rank, world, uneven, start, threads, batches_ahead, bytes_ahead))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword arguments of a private class; the Python layer names and documents them"
     )]
     fn new(
         py: Python<'_>,
-        recipe: &Bound<'_, Recipe>,
-        slots: &Bound<'_, Slots>,
+        assembler: &Bound<'_, Assembler>,
+        pool: &Bound<'_, SlotPool>,
         shuffle: bool,
         seed: u64,
         epoch: u64,
@@ -229,62 +227,53 @@ impl Feed {
         batches_ahead: usize,
         bytes_ahead: u64,
     ) -> PyResult<Self> {
-        let recipe = Arc::clone(&recipe.get().recipe);
-        let pool = Arc::clone(&slots.get().slots);
-        let length = recipe.samples.len();
+        let assembler = Arc::clone(&assembler.get().assembler);
+        let pool = Arc::clone(&pool.get().pool);
+        let length = assembler.samples.len();
         let order = if shuffle {
             Permutation::shuffled(length, seed, epoch)
         } else {
             Permutation::identity(length)
         };
-        let ahead = Ahead {
+        let prefetch = Prefetch {
             batches: batches_ahead.max(1),
             bytes: bytes_ahead,
         };
         let started = steps_of(length, batch, rank, world, uneven, start)
-            .and_then(|steps| CoreFeed::start(recipe, order, steps, pool, threads.max(1), ahead));
-        Ok(Self {
-            feed: Mutex::new(Some(started.map_err(|error| raise(py, &error))?)),
-        })
+            .and_then(|steps| CoreFeed::start(assembler, order, steps, pool, threads.max(1), prefetch));
+        let feed = started.map_err(|error| raise(py, &error))?;
+        Ok(Self { feed: Arc::new(feed) })
     }
 
     /// The next batch; `None` at the end.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
-        let batch = enter(py, |monitor| {
-            // The lock is not held while this waits: a signal's handler may close the feed, on this very thread.
-            let batches = self
-                .feed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .as_ref()
-                .map(CoreFeed::batches);
-            batches.map_or(Ok(None), |batches| batches.next(monitor))
-        })?;
+        let batch = enter(py, |monitor| self.feed.next(monitor))?;
         Ok(batch.map(Batch::new))
-    }
-
-    /// Whether a batch could be taken without waiting.
-    fn is_ready(&self) -> bool {
-        let feed = self.feed.try_lock();
-        feed.is_ok_and(|feed| feed.as_ref().is_none_or(CoreFeed::is_ready))
-    }
-
-    /// Tells its threads to stop, without waiting for them.
-    fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        // Without the interpreter: whoever holds the lock may want it.
-        enter(py, |_| {
-            if let Some(feed) = self.feed.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-                feed.stop();
-            }
-            Ok(())
-        })
     }
 
     /// Ends its threads, and waits for them.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        enter(py, |monitor| {
-            let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner).take();
-            feed.map_or(Ok(()), |mut feed| feed.close(monitor))
-        })
+        enter(py, |monitor| self.feed.close(monitor))
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Ends its threads, and waits for them; where something was raised, without waiting: nobody who presses Ctrl-C waits for a picture that
+    /// is being decoded. A generator that is left (`GeneratorExit`) waits.
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyType>>,
+        _error: Option<&Bound<'_, PyAny>>,
+        _trace: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let waits = kind.map_or(Ok(true), |kind| kind.is_subclass_of::<PyGeneratorExit>())?;
+        if waits {
+            return self.close(py);
+        }
+        self.feed.stop();
+        Ok(())
     }
 }

@@ -35,8 +35,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<pixels::Pixels>()?;
     module.add_class::<samples::Samples>()?;
     module.add_class::<feeds::Stats>()?;
-    module.add_class::<feeds::Slots>()?;
-    module.add_class::<feeds::Recipe>()?;
+    module.add_class::<feeds::SlotPool>()?;
+    module.add_class::<feeds::Assembler>()?;
     module.add_class::<feeds::Feed>()?;
     module.add_class::<epochs::Consumer>()?;
     module.add_class::<epochs::Epoch>()?;

@@ -17,7 +17,7 @@ use crate::load::table::numbering::Numbering;
 use crate::load::table::raw::Raw;
 use crate::load::table::rows::{Query, columns, needs_numbering};
 use crate::load::table::shards::Shards;
-use crate::load::table::{PictureId, Scratch, Table as CoreTable};
+use crate::load::table::{PictureId, Table as CoreTable, WorkerBuffers};
 use crate::python::arrow::{Batches, Rows};
 use crate::python::gate::enter;
 use crate::python::jobs::{Progress, counters, run_of, sources_of};
@@ -271,7 +271,7 @@ impl Table {
             }
             let mut made = None;
             self.data()
-                .with_pixels(picture, &mut Scratch::default(), &Stats::default(), &mut |pixels, shape| {
+                .with_pixels(picture, &mut WorkerBuffers::default(), &Stats::default(), &mut |pixels, shape| {
                     made = Some(plain(pixels.to_vec(), shape, true));
                 })?;
             let (pixels, dims) = made.ok_or_else(|| Error::internal("a picture without pixels"))?;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import operator
-import os
 import weakref
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -133,8 +132,8 @@ class Loader:
         """Samples that the data set has."""
         self._core_stats = _core.Stats()
         self._consumer = _core.Consumer(WINDOW, WARN_SHARE)
-        self._slots = _core.Slots(self._core_stats, _memory_of(slots))
-        self._recipe = _core.Recipe(
+        self._pool = _core.SlotPool(self._core_stats, _memory_of(slots))
+        self._assembler = _core.Assembler(
             contents_of(source).core,
             samples,
             self._core_stats,
@@ -142,9 +141,8 @@ class Loader:
             skips=on_error == "skip",
             memory_bytes=memory_bytes,
         )
-        self._process = os.getpid()
         self._closed = False
-        self._running: weakref.ref[Epoch] | None = None
+        self._running: weakref.ref[_core.Epoch] | None = None
         if not len(self) and self.sample_count:  # refuses what cannot be
             _LOG.warning(
                 '%d samples give no batch of %d for each of %d ranks: choose uneven="short", or a smaller batch_size',
@@ -160,12 +158,7 @@ class Loader:
         self._check_open()
         warn_of_late_ranks(self.rank, self.world_size, self._ranks_known)
         self._end_running(superseded=True)
-        epoch, position, begun = self._consumer.place
-        if begun:
-            epoch, position = (epoch + 1) % _WORD, 0
-            self._consumer.go_to(epoch, position)
-        self._consumer.begin()
-        running = Epoch(self.feed(epoch, position), self._consumer, self._make, self)
+        running = self._epoch(self.feed(*self._consumer.begin()))
         self._running = weakref.ref(running)
         return running
 
@@ -182,8 +175,8 @@ class Loader:
     ) -> _core.Feed:
         """The batches of an epoch from a position on, made ahead. For `mmno_fast.torch`, whose workers are ranks."""
         return _core.Feed(
-            self._recipe,
-            self._slots,
+            self._assembler,
+            self._pool,
             shuffle=self.shuffle,
             seed=self._seed,
             epoch=epoch,
@@ -197,20 +190,14 @@ class Loader:
             bytes_ahead=self._prefetch_bytes,
         )
 
-    def take(self, feed: _core.Feed) -> tuple[Any, Batch, float] | None:
-        """The next batch of `feed`: what to hand out, the batch, and how many seconds it took besides waiting. None at its end."""
-        batch = self.fetch(feed)
-        return None if batch is None else (batch, batch, 0.0)
-
     def fetch(self, feed: _core.Feed) -> Batch | None:
-        """The next batch of `feed`, not yet counted as handed out; None at its end."""
+        """The next batch of `feed`, not counted as handed out; None at its end. For `mmno_fast.torch`, whose workers are ranks."""
         core = feed.next()
         return None if core is None else Batch(core, self._output, self.epoch, self._labels)
 
-    @property
-    def _make(self) -> Make | None:
-        """What the core calls for a batch that is ready, as `fetch` does. None: it is to call `take`."""
-        return (Batch, self._output, self._labels)
+    def _epoch(self, feed: _core.Feed) -> _core.Epoch:
+        """An iteration over the batches of `feed`, which owns all that happens to them."""
+        return _core.Epoch(feed, self._consumer, (Batch, self._output, self._labels), self.warn)
 
     def warn(self, share: float) -> None:
         """Tell the consumer that it waited for too much of the last minute, 0 to 1."""
@@ -221,7 +208,7 @@ class Loader:
         self._check_open()
         epoch = self.epoch
         kept: list[_core.Batch] = []
-        with ending(self.feed(epoch, 0)) as feed:
+        with self.feed(epoch, 0) as feed:
             while len(kept) < self._prefetch and sum(core.bytes for core in kept) < self._prefetch_bytes:
                 core = feed.next()
                 if core is None:
@@ -239,7 +226,7 @@ class Loader:
         Counts batches that were handed out, not those made ahead. Any number of ranks can go on from it, as
         long as ``batch_size * world_size`` is the same.
         """
-        epoch, position, _ = self._consumer.place
+        epoch, position, _ = self._consumer.cursor
         return {"version": _VERSION, "fingerprint": self._fingerprint, "seed": self._seed, "epoch": epoch, "position": position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -273,25 +260,21 @@ class Loader:
         Some call it behind ``iter``: as long as no batch was handed out, that iteration becomes one of this epoch. Later, it ends.
         """
         _check("epoch", epoch, 0)
-        now, _, begun = self._consumer.place
+        now, _, begun = self._consumer.cursor
         if (epoch, False) == (now, begun):
             return
         running = None if begun or self._running is None else self._running()
         if running is not None and not running.ended:
             self.check_process()
-            feed = self.feed(epoch, 0)
-            before = running.begin_again(feed, epoch)
-            if before is not None:
-                before.close()
+            if running.begin_again(self.feed(epoch, 0), epoch):
                 return
-            feed.close()
         self._end_running()
         self._consumer.go_to(epoch, 0)
 
     @property
     def epoch(self) -> int:
         """The epoch of the next batch."""
-        return self._consumer.place[0]
+        return self._consumer.cursor[0]
 
     # waiting -------------------------------------------------------------------------------------------------------------------
 
@@ -331,8 +314,7 @@ class Loader:
     def _end_running(self, *, superseded: bool = False) -> None:
         running = self._running() if self._running else None
         if running is not None:
-            running.superseded = superseded and not running.ended
-            running.close()
+            running.close(superseded=superseded)
         self._running = None
 
     def _check_open(self) -> None:
@@ -340,15 +322,9 @@ class Loader:
             raise _core.ClosedError("this loader was closed; make another one")
         self.check_process()
 
-    @property
-    def is_of_this_process(self) -> bool:
-        """Whether it was made here, and not before a fork."""
-        return self._process == os.getpid()
-
     def check_process(self) -> None:
         """Refuse to be used in a forked child."""
-        if self._process != os.getpid():
-            raise RuntimeError("this loader belongs to the process that made it: its threads do not survive a fork. Make one here")
+        self._consumer.check_process()
 
 
 def _check(name: str, value: int, least: int) -> None:

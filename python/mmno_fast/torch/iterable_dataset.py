@@ -111,13 +111,13 @@ class IterableDataset(TorchIterableDataset[Any]):
         if mine:
             # A worker of a rank is a rank of its own, of `workers` times as many; what is beyond the last batch is not asked for.
             rank, world = worker * loader.world_size + loader.rank, workers * loader.world_size
-            with ending(loader.feed(epoch, base, rank=rank, world_size=world, uneven="wrap")) as feed:
+            with loader.feed(epoch, base, rank=rank, world_size=world, uneven="wrap") as feed:
                 for done, number in enumerate(mine, 1):
                     batch = self._handed_out(loader, feed, base + (number + 1) * size, base + done * workers * size)
                     self._iterations.count(iteration)
                     yield batch
         if whole < left and whole % workers == worker:  # the ranks' shares of the rest
-            with ending(loader.feed(epoch, base + whole * size)) as feed:
+            with loader.feed(epoch, base + whole * size) as feed:
                 batch = self._handed_out(loader, feed, loader.sample_count, loader.sample_count)
             self._iterations.count(iteration)
             yield batch

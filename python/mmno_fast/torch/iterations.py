@@ -1,14 +1,18 @@
-"""Which epoch an iteration is: the workers of a `DataLoader` have to agree on it, and each is a process of its own."""
+"""Which epoch an iteration is: the workers of a `DataLoader` have to agree on it, and each is a process of its own.
+
+A `DataLoader` tells nobody that an iteration begins: it starts workers, in the order of their ids, from one thread; or it lets workers that
+persist begin again. Each thread therefore numbers the processes that it starts, and each process knows its number: number minus id is the
+same for all workers of one start, and for no others. Which of their iterations it is, each worker counts for itself.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import mmap
-import multiprocessing
 import os
-import re
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import reduction
@@ -20,7 +24,7 @@ from torch.utils.data import get_worker_info
 
 KEPT: Final = 1024
 """Iterations that are remembered, of all processes that share a data set: as many as may run, or have workers that are late, at a time."""
-NUMBER, OWNER, SEED, TURN, COUNT, WORKER, PLACE, PROCESS, EPOCH, FRESH, MADE, KIND = range(12)
+NUMBER, OWNER, STARTED, TURN, EPOCH, FRESH, MADE, KIND = range(8)
 """The columns of the table, of int64."""
 _SHAPE: Final = (KEPT, KIND + 1)
 _BYTES: Final = KEPT * (KIND + 1) * 8
@@ -61,17 +65,15 @@ class Iterations:
         """Let the next iteration be this epoch."""
         self._told = epoch
         with self._locked():
-            self._write({OWNER: os.getpid(), EPOCH: epoch, FRESH: 1, KIND: TOLD})
+            self._write({OWNER: _process.number, EPOCH: epoch, FRESH: 1, KIND: TOLD})
 
     def begin(self) -> Iteration:
         """An iteration begins, in this process or, where it is a worker, in several."""
         self._turn += 1
         info = get_worker_info()
-        # The seed may come again, and numbers of processes need not stand side by side: `_is_another`.
-        place = re.search(r"(\d+)$", multiprocessing.current_process().name)
-        row = {OWNER: _owner(), TURN: self._turn, PROCESS: os.getpid(), PLACE: int(place[1]) if place else 0, KIND: HERE}
+        row = {OWNER: _owner(), TURN: self._turn, KIND: HERE}
         if info is not None:
-            row |= {SEED: info.seed - info.id, COUNT: info.num_workers, WORKER: info.id, KIND: WORKERS}
+            row |= {STARTED: _process.start - info.id, KIND: WORKERS}
         with self._locked():
             found = self._found(row) if info is not None else None
             if found is None:
@@ -112,11 +114,10 @@ class Iterations:
     def _found(self, row: dict[int, int]) -> Any:
         """What a sibling of this worker wrote."""
         same = self._table[:, NUMBER] > 0
-        for field in (OWNER, SEED, TURN, COUNT, KIND):
+        for field in (OWNER, STARTED, TURN, KIND):
             same &= self._table[:, field] == row[field]
-        siblings = self._table[same]
-        siblings = siblings[siblings[:, NUMBER].argsort()[::-1]]
-        return next((sibling for sibling in siblings if not _is_another(row, sibling)), None)
+        siblings = np.flatnonzero(same)
+        return self._table[siblings[0]].copy() if siblings.size else None
 
     def _write(self, row: dict[int, int]) -> Any:
         number = int(self._table[:, NUMBER].max()) + 1
@@ -131,17 +132,17 @@ class Iterations:
         if row[NUMBER] == number:  # else it is forgotten
             row[field] = value
 
-    # processes -----------------------------------------------------------------------------------------------------------------
+    # memory that processes share -----------------------------------------------------------------------------------------------
 
     def _share(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._table = np.frombuffer(mmap.mmap(descriptor, _BYTES), np.int64).reshape(_SHAPE)
-        self._threads, self._process = threading.Lock(), os.getpid()
+        self._threads, self._locked_in = threading.Lock(), os.getpid()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        if self._process != os.getpid():  # forked, perhaps while another thread held it
-            self._threads, self._process = threading.Lock(), os.getpid()
+        if self._locked_in != os.getpid():  # forked, perhaps while another thread held it
+            self._threads, self._locked_in = threading.Lock(), os.getpid()
         with self._threads:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX)  # of processes; it ends with the process that holds it
             try:
@@ -150,10 +151,11 @@ class Iterations:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A process that is being started shares the memory; any other copy counts for itself."""
-        spawning = get_spawning_popen() is not None
+        """A process that is being started shares the memory, and gets its number; any other copy counts for itself."""
+        popen = get_spawning_popen()
         return {
-            "descriptor": reduction.DupFd(self._descriptor) if spawning else None,
+            "descriptor": reduction.DupFd(self._descriptor) if popen is not None else None,
+            "started": (_process.number, _starts.number_of(popen)) if popen is not None else None,
             "told": self._told,
             "turn": self._turn,
             "epoch": self.epoch,
@@ -165,37 +167,65 @@ class Iterations:
         else:
             self._share(state["descriptor"].detach())
             self._told, self._turn = state["told"], state["turn"]
+            _process.parent, _process.start = state["started"]
 
     def __del__(self) -> None:
         if hasattr(self, "_descriptor"):
             os.close(self._descriptor)
 
 
+# processes ---------------------------------------------------------------------------------------------------------------------
+
+
+def _drawn() -> int:
+    """A number that no other process and no other thread draws; not one of `random`, which workers seed alike."""
+    return int.from_bytes(os.urandom(8)) >> 2
+
+
+class _Process:
+    """This process, and how it was started."""
+
+    def __init__(self) -> None:
+        self.number = _drawn()
+        """Its own."""
+        self.parent = 0
+        """That of the process that started it."""
+        self.start = 0
+        """Its number among the processes that the same thread started: see `_Starts`."""
+
+
+class _Starts(threading.local):
+    """The processes that a thread starts, numbered one after the other from a number that the thread draws."""
+
+    def __init__(self) -> None:
+        self.newest = _drawn()
+        self._popen: weakref.ref[Any] | None = None
+
+    def number_of(self, popen: Any) -> int:
+        """The number of a process that is being spawned; several data sets may go to it."""
+        if self._popen is None or self._popen() is not popen:
+            self._popen = weakref.ref(popen)
+            self.newest += 1
+        return self.newest
+
+    def fork(self) -> None:
+        """A process is about to be forked."""
+        self.newest += 1
+
+
+_process = _Process()
+_starts = _Starts()
+
+
+def _forked() -> None:
+    """In the child, in the thread that forked it."""
+    _process.parent, _process.start = _process.number, _starts.newest
+    _process.number = _drawn()
+
+
+os.register_at_fork(before=_starts.fork, after_in_child=_forked)
+
+
 def _owner() -> int:
     """The process whose iteration this is: of a worker, the one that started it."""
-    parent = multiprocessing.parent_process() if get_worker_info() is not None else None
-    return os.getpid() if parent is None or parent.pid is None else parent.pid
-
-
-def _is_another(row: dict[int, int], sibling: Any) -> bool:
-    """Whether the worker of `row` belongs to a later iteration than `sibling`, with the same seed again.
-
-    Workers are numbered in the order in which they are started, as processes are, and those of an iteration are gone before the next. Other
-    threads may start processes in between.
-    """
-    ids, places = row[WORKER] - int(sibling[WORKER]), row[PLACE] - int(sibling[PLACE])
-    if ids == 0:
-        return row[PROCESS] != int(sibling[PROCESS])
-    if ids < 0:
-        return places > 0
-    return places >= row[COUNT] + ids and not _lives(int(sibling[PROCESS]))
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return _process.number if get_worker_info() is None else _process.parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Self, Unpack
 
@@ -13,7 +12,6 @@ import torch
 from mmno_fast import _core
 from mmno_fast.loading import loader
 from mmno_fast.loading.batch import Batch as HostBatch
-from mmno_fast.loading.epoch import Make
 from mmno_fast.loading.loader import PREFETCH_BYTES
 from mmno_fast.loading.samples import Source
 from mmno_fast.spec.output import Output
@@ -84,7 +82,7 @@ class Loader(loader.Loader):
         """What the batches are of: trainers ask for its length."""
         self._collate = collate
         self._copier: Copier | None = None
-        self._transfer: tuple[_core.Feed, Transfer] | None = None
+        self._transfer: Transfer | None = None
         slots = []
         if self.device.type == "cuda":
             self._copier = CudaCopier(self.device)
@@ -108,26 +106,21 @@ class Loader(loader.Loader):
         """Go on from a loaded state; else begin the next epoch. Hands out `Batch`, or what `collate` makes of it."""
         return super().__iter__()
 
-    def take(self, feed: _core.Feed) -> tuple[Any, HostBatch, float] | None:
-        """The next batch of `feed`, on the device, as `mmno_fast.Loader` says; the time in `collate` is no waiting."""
+    def _epoch(self, feed: _core.Feed) -> _core.Epoch:
+        collate = None if self._collate is None else self._collated
         if self._copier is None:
-            host = self.fetch(feed)
-            batch = None if host is None else Batch(host)
-        else:
-            host, batch = self._transferred(feed, self._copier)
-        if host is None or batch is None:
-            return None
-        if self._collate is None:
-            return batch, host, 0.0
-        came = time.perf_counter()
-        collated = self._collate(batch)  # where it raises, the batch was not handed out
+            return _core.Epoch(feed, self._consumer, (_tensors, self._output, self._labels), self.warn, collate=collate)
+        self._end_transfer()
+        transfer = self._transfer = Transfer(self._copier)
+        make = (transfer.start, self._output, self._labels)
+        return _core.Epoch(feed, self._consumer, make, self.warn, arrive=transfer.arrive, collate=collate, ahead=AHEAD)
+
+    def _collated(self, batch: Batch) -> Any:
+        """What `collate` makes of a batch. Where it raises, the batch was not handed out."""
+        collated = self._collate(batch) if self._collate is not None else batch
         if collated is None:
             raise TypeError("collate: expected something to hand out, found None: does it lack a return?")
-        return collated, host, time.perf_counter() - came
-
-    @property
-    def _make(self) -> Make | None:
-        return (_tensors, self._output, self._labels) if self._copier is None and self._collate is None else None
+        return collated
 
     def replay(self) -> Iterator[Any]:
         """Hand out the same few ready batches for ever: the upper bound of any loop. Does not change the state."""
@@ -143,15 +136,9 @@ class Loader(loader.Loader):
         super().close()
         self._end_transfer()
 
-    def _transferred(self, feed: _core.Feed, copier: Copier) -> tuple[HostBatch, Batch] | tuple[None, None]:
-        if self._transfer is None or self._transfer[0] is not feed:
-            self._end_transfer()
-            self._transfer = (feed, Transfer(copier, lambda: self.fetch(feed), feed.is_ready))
-        return self._transfer[1].next() or (None, None)
-
     def _end_transfer(self) -> None:
         if self._transfer is not None:
-            self._transfer[1].close()
+            self._transfer.close()
             self._transfer = None
 
 

@@ -15,7 +15,6 @@ from mmno_fast.data.pictures import LabelledPictures
 from mmno_fast.data.rows import Rows
 from mmno_fast.data.values import plain_row
 from mmno_fast.loading.batch import Batch as HostBatch
-from mmno_fast.loading.epoch import ending
 from mmno_fast.loading.samples import Source, contents_of
 from mmno_fast.machine import threads_of
 from mmno_fast.spec.output import Output
@@ -78,7 +77,7 @@ class MapDataset(Dataset[Any]):
         self._output = None if channels == "stored" else output or Output()
         self._transform = transform
         self._threads = threads
-        self._memory: tuple[int, _core.Stats, _core.Slots] | None = None
+        self._memory: tuple[int, _core.Stats, _core.SlotPool] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -126,8 +125,8 @@ class MapDataset(Dataset[Any]):
         else:
             pictures = self.source.pictures if isinstance(self.source, LabelledPictures) else self.source
             samples = _core.Samples.of_pictures(pictures.ids[places])
-        stats, slots = self._own_memory()
-        recipe = _core.Recipe(
+        stats, pool = self._own_memory()
+        assembler = _core.Assembler(
             contents_of(self.source).core,
             samples,
             stats,
@@ -137,8 +136,8 @@ class MapDataset(Dataset[Any]):
         )
         info = get_worker_info()
         feed = _core.Feed(
-            recipe,
-            slots,
+            assembler,
+            pool,
             shuffle=False,
             seed=0,
             epoch=0,
@@ -151,17 +150,17 @@ class MapDataset(Dataset[Any]):
             batches_ahead=1,
             bytes_ahead=1,
         )
-        with ending(feed):
+        with feed:
             core = feed.next()
         if core is None:
             raise RuntimeError("the core made no batch of the samples that were asked for")
         return Batch(HostBatch(core, self._output, 0, None))
 
-    def _own_memory(self) -> tuple[_core.Stats, _core.Slots]:
+    def _own_memory(self) -> tuple[_core.Stats, _core.SlotPool]:
         """Memory of this process, used again once the samples that lie in it are gone."""
         if self._memory is None or self._memory[0] != os.getpid():
             stats = _core.Stats()
-            self._memory = (os.getpid(), stats, _core.Slots(stats, []))
+            self._memory = (os.getpid(), stats, _core.SlotPool(stats, []))
         return self._memory[1], self._memory[2]
 
     def _rows(self, batch: Batch) -> list[Sample]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mmno_fast import _core
 from mmno_fast.loading.batch import Batch as HostBatch
+from mmno_fast.spec.output import Output
 from mmno_fast.torch.batch import Batch, tensor_of
 
 AHEAD = 1
@@ -75,36 +78,29 @@ class _CudaCopy:
 
 
 class Transfer:
-    """The batches of one epoch on their way to a device.
+    """Batches of one iteration on their way to a device.
 
     A slot of the core is held, by the host's batch, from the moment that it is filled until its copy is done.
     """
 
-    def __init__(self, copier: Copier, fetch: Callable[[], HostBatch | None], is_ready: Callable[[], bool]) -> None:
+    def __init__(self, copier: Copier) -> None:
         self._copier = copier
-        self._fetch = fetch
-        self._is_ready = is_ready
-        self._under_way: deque[tuple[HostBatch, Copy]] = deque()  # not yet handed out
         self._read: deque[tuple[HostBatch, Copy]] = deque()  # slots that a copy may still read
-        self._ended = False
-        self._error: BaseException | None = None
 
-    def next(self) -> tuple[HostBatch, Batch] | None:
-        """The next batch, on the host and on the device; None at the end. Where its copy is under way, the device waits, not the CPU."""
+    def start(self, core: _core.Batch, output: Output | None, epoch: int, labels: npt.NDArray[np.int64] | None) -> tuple[HostBatch, Copy]:
+        """Start the copy of a batch: the batch without its pictures, and the copy."""
         self.give_back()
-        if not self._under_way:
-            self._begin()
-        if not self._under_way:
-            error, self._error = self._error, None
-            if error is not None:
-                raise error
-            return None
-        host, copy = self._under_way.popleft()
-        while not self._ended and len(self._under_way) < AHEAD and self._is_ready():
-            self._begin()
+        host = HostBatch(core, output, epoch, labels)
+        copy = self._copier.start(tensor_of(host.numbers, host.dtype))
+        self._read.append((host, copy))
+        return host.without_pixels(), copy
+
+    def arrive(self, started: tuple[HostBatch, Copy]) -> Batch:
+        """The batch on the device. Where its copy is under way, the device waits, not the CPU."""
+        self.give_back()
+        bare, copy = started
         copy.hand_over()
-        bare = host.without_pixels()
-        return bare, Batch(bare, copy.tensor)
+        return Batch(bare, copy.tensor)
 
     def give_back(self) -> None:
         """Let go of the slots whose copies are done."""
@@ -113,26 +109,9 @@ class Transfer:
 
     def close(self) -> None:
         """Wait for copies that are under way, then let go of their slots."""
-        self._under_way.clear()
         while self._read:
             self._read[0][1].wait()
             self._read.popleft()
 
     def __del__(self) -> None:
         self.close()
-
-    def _begin(self) -> None:
-        """Fetch a batch and start its copy. An error comes behind the batches before it."""
-        if self._ended:
-            return
-        try:
-            host = self._fetch()
-        except BaseException as error:  # noqa: BLE001 - Ctrl-C, too, is raised by `next`
-            self._ended, self._error = True, error
-            return
-        if host is None:
-            self._ended = True
-            return
-        copy = self._copier.start(tensor_of(host.numbers, host.dtype))
-        self._read.append((host, copy))
-        self._under_way.append((host.without_pixels(), copy))

@@ -18,7 +18,7 @@ pub type PictureId = u64;
 
 /// What a worker keeps from one picture to the next.
 #[derive(Default)]
-pub struct Scratch {
+pub struct WorkerBuffers {
     /// A file.
     pub file: Vec<u8>,
     /// Its pixels.
@@ -45,7 +45,8 @@ pub trait Table: Send + Sync {
     fn decodes(&self) -> bool;
 
     /// Calls `then` with the pixels of a picture: (H, W) or (H, W, 3) of the size that [`Self::size_of`] says.
-    fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()>;
+    fn with_pixels(&self, picture: PictureId, buffers: &mut WorkerBuffers, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape))
+    -> Result<()>;
 
     /// Says that pictures will be needed soon.
     fn will_need(&self, pictures: &[PictureId]);

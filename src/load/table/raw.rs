@@ -17,9 +17,9 @@ use crate::error::{Error, Result};
 use crate::jsonl::judge::judge;
 use crate::jsonl::source::{JsonLines, RowSource, row_hash};
 use crate::load::output::Shape;
-use crate::load::stats::{Stage, Stats};
+use crate::load::stats::{LoadStage, Stats};
 use crate::load::table::data_set::{DataSet, SourceIdentity};
-use crate::load::table::{PictureId, Scratch, Table};
+use crate::load::table::{PictureId, Table, WorkerBuffers};
 use crate::picture::{Fault, ImageSpec, Preparer, Size};
 use crate::scan::model::{Picture, RowEntry, Scan};
 use crate::scan::options::ScanOptions;
@@ -154,17 +154,25 @@ impl Table for Raw {
         true
     }
 
-    fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
+    fn with_pixels(
+        &self,
+        picture: PictureId,
+        buffers: &mut WorkerBuffers,
+        stats: &Stats,
+        then: &mut dyn FnMut(&[u8], Shape),
+    ) -> Result<()> {
         let picture = self.picture(picture)?;
-        let path = stats.time(Stage::Read, || self.read_picture(picture, &mut scratch.file))?;
+        let path = stats.time(LoadStage::Read, || self.read_picture(picture, &mut buffers.file))?;
         let refuse = |fault: Fault| Error::picture(&path, fault.code, &fault.message);
-        let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
-        let (file, pixels) = (&scratch.file, &mut scratch.pixels);
-        let made = stats.time(Stage::Decode, || preparer.prepare(file, &picture.probe, &self.options.spec, pixels));
+        let preparer = buffers.preparer.get_or_insert_with(Preparer::new);
+        let (file, pixels) = (&buffers.file, &mut buffers.pixels);
+        let made = stats.time(LoadStage::Decode, || {
+            preparer.prepare(file, &picture.probe, &self.options.spec, pixels)
+        });
         let made = made.map_err(refuse)?;
         stats.decoded.fetch_add(1, Ordering::Relaxed);
         let [height, width, channels] = [made.height, made.width, made.channels].map(|n| n as usize);
-        then(&scratch.pixels, Shape { height, width, channels });
+        then(&buffers.pixels, Shape { height, width, channels });
         Ok(())
     }
 

@@ -20,9 +20,9 @@ use crate::dataset::rows::rows_schema;
 use crate::dataset::view::View;
 use crate::error::{Error, Result};
 use crate::load::output::Shape;
-use crate::load::stats::{Stage, Stats};
+use crate::load::stats::{LoadStage, Stats};
 use crate::load::table::data_set::{DataSet, SourceIdentity};
-use crate::load::table::{PictureId, Scratch, Table};
+use crate::load::table::{PictureId, Table, WorkerBuffers};
 use crate::picture::{ImageSpec, Preparer, Size, probe};
 use crate::store::paging::{Hints, major_faults};
 use crate::store::{self, Store};
@@ -164,7 +164,13 @@ impl Table for Shards {
         self.whole.files.is_some()
     }
 
-    fn with_pixels(&self, picture: PictureId, scratch: &mut Scratch, stats: &Stats, then: &mut dyn FnMut(&[u8], Shape)) -> Result<()> {
+    fn with_pixels(
+        &self,
+        picture: PictureId,
+        buffers: &mut WorkerBuffers,
+        stats: &Stats,
+        then: &mut dyn FnMut(&[u8], Shape),
+    ) -> Result<()> {
         let shard = self.shard((picture >> WITHIN) as u32)?;
         let (stored, bytes) = shard.pictures().get(picture as u32).ok_or_else(|| fault(shard, "a picture"))?;
         let shape = |height: u32, width: u32, channels: u32| Shape {
@@ -178,11 +184,11 @@ impl Table for Shards {
         };
         let refuse = |fault: crate::picture::Fault| Error::picture(shard.folder(), fault.code, &fault.message);
         let header = probe(bytes).map_err(refuse)?;
-        let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
-        let made = stats.time(Stage::Decode, || preparer.prepare(bytes, &header, spec, &mut scratch.pixels));
+        let preparer = buffers.preparer.get_or_insert_with(Preparer::new);
+        let made = stats.time(LoadStage::Decode, || preparer.prepare(bytes, &header, spec, &mut buffers.pixels));
         let made = made.map_err(refuse)?;
         stats.decoded.fetch_add(1, Ordering::Relaxed);
-        then(&scratch.pixels, shape(made.height, made.width, made.channels));
+        then(&buffers.pixels, shape(made.height, made.width, made.channels));
         Ok(())
     }
 
