@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from mmno_fast import _core, reference
-from mmno_fast.spec.image import ImageSpec
+from mmno_fast.spec.image import ImageSpec, Original
 from mmno_fast.spec.scan import ScanOptions
 from PIL import Image
 

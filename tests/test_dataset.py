@@ -136,14 +136,17 @@ def test_rows_in_order_are_not_copied(tmp_path):
         assert pa.total_allocated_bytes() - before < 1024
 
 
-def test_text_beyond_what_one_block_holds_is_cut_into_blocks(dataset, monkeypatch):
-    from mmno_fast.data import row_table
-
-    whole = dataset.rows
-    monkeypatch.setattr(row_table, "_BLOCK_ROWS", 7)
-    with mf.open(dataset.path) as again:
-        assert again.rows.num_rows == len(dataset)
-        assert again.rows.equals(whole)
+def test_rows_out_of_order_come_in_blocks_and_in_the_order_of_their_numbers(tmp_path):
+    for shade in range(2):
+        save_flat(tmp_path / "images", f"{shade}.png", shade)
+    count = 40_001  # three blocks; rows of one picture stand together, so that every other row is elsewhere
+    source = write_rows(tmp_path / "a.jsonl", [[f"{number % 2}.png"] for number in range(count)])
+    mf.build(source, tmp_path / "images", tmp_path / "shards", SPEC)
+    with mf.open(tmp_path / "shards") as dataset:
+        table = dataset.rows
+        assert table.column("line").to_pylist() == list(range(1, count + 1))
+        assert table.column("pictures").to_pylist() == [[number % 2] for number in range(count)]
+        assert table.column("images").to_pylist() == [[f"{number % 2}.png"] for number in range(count)]
 
 
 def test_each_distinct_picture_is_there_once_with_its_names(tmp_path):

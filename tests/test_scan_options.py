@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import typer
 from mmno_fast.cli import app
+from mmno_fast.spec.image import Original
 from mmno_fast.spec.scan import ScanOptions
 
 DEFAULTS = {field.name: field.default for field in fields(ScanOptions)}
@@ -34,19 +35,23 @@ def test_commands_take_every_option_with_its_default(command) -> None:
 
 def test_they_cross_to_the_core_as_json() -> None:
     options = ScanOptions(placeholders="optional", follow_links=False, strip_prefix='é"', max_line_bytes=7)
-    assert json.loads(options.to_json()) == {
+    spec = Original()
+    crossed = json.loads(options.to_json(spec))
+    assert crossed == {
+        "spec": spec.to_dict(),
         "placeholders": "optional",
         "strip_prefix": 'é"',
         "follow_links": False,
         "max_line_bytes": 7,
     }
-    assert ScanOptions(**json.loads(options.to_json())) == options
+    del crossed["spec"]
+    assert ScanOptions(**crossed) == options
 
 
 def test_numbers_and_truth_values_of_numpy_are_plain_ones() -> None:
     options = ScanOptions(follow_links=np.bool_(False), max_line_bytes=np.int64(9))  # type: ignore[arg-type]
     assert options == ScanOptions(follow_links=False, max_line_bytes=9)
-    assert json.loads(options.to_json())["max_line_bytes"] == 9
+    assert json.loads(options.to_json(Original()))["max_line_bytes"] == 9
 
 
 @pytest.mark.parametrize(

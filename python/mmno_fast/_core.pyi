@@ -1,5 +1,6 @@
 """The Rust core. Private: use the names that `mmno_fast` exports."""
 
+import os
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Final, Self, final

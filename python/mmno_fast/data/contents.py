@@ -140,7 +140,7 @@ class Contents:
     def pixels(self, id: int) -> Pixels:  # noqa: A002
         """The pixels of a picture as stored: uint8 (H, W) or (H, W, 3). A read-only view of a mapped shard, or decoded now."""
         pixels, shape = self.core.pixels(id)
-        return np.frombuffer(pixels, np.uint8).reshape(shape) if isinstance(pixels, _core.Pixels) else pixels
+        return np.frombuffer(memoryview(pixels), np.uint8).reshape(shape) if isinstance(pixels, _core.Pixels) else pixels
 
     def file(self, id: int) -> bytes:  # noqa: A002
         """The file of a picture as it was.

@@ -229,7 +229,7 @@ def build(
             named,
             roots,
             os.fspath(out),
-            scan=scan_json(image, **scan),
+            scan=scan.to_json(image),
             update=update,
             threads=workers,
             chunk_bytes=CHUNK_BYTES,

@@ -99,11 +99,6 @@ class CheckReport(Report):
         return check_table(self.summary, codes, self.sources)
 
 
-def scan_json(image: ImageSpec, **options: Any) -> str:
-    """The options of a scan as the core takes them: one JSON object."""
-    return json.dumps({"spec": image.to_dict(), **options})
-
-
 def check(
     sources: Sources,
     images: Roots | None = None,
@@ -154,13 +149,7 @@ def check(
     core = _core.check(
         named,
         roots,
-        scan=scan_json(
-            image or Original(),
-            placeholders=placeholders,
-            strip_prefix=strip_prefix,
-            follow_links=follow_links,
-            max_line_bytes=max_line_bytes,
-        ),
+        scan=scan.to_json(image or Original()),
         decode=decode,
         threads=workers,
         chunk_bytes=CHUNK_BYTES,

@@ -15,7 +15,6 @@ from mmno_fast import _core
 from mmno_fast.data.pictures import LabelledPictures
 from mmno_fast.errors import state_error
 from mmno_fast.loading.batch import Batch
-from mmno_fast.loading.epoch import Epoch, Make, ending
 from mmno_fast.loading.ranks import rank_and_world, surroundings, warn_of_late_ranks
 from mmno_fast.loading.samples import Source, contents_of, samples_of
 from mmno_fast.loading.stats import WARN_SHARE, WINDOW, LoaderStats

@@ -67,10 +67,6 @@ class ScanOptions:
         """The options as keyword arguments of `check`, `build` and `open`."""
         return asdict(self)
 
-    def for_core(self) -> dict[str, Any]:
-        """The options as arguments of functions of the core that scan."""
-        return asdict(self)
-
     def recorded(self) -> dict[str, Any]:
         """What a manifest records of the options: all but `follow_links`, which decides what may be read, and not what becomes of it."""
         return {name: value for name, value in asdict(self).items() if name != "follow_links"}

@@ -11,7 +11,6 @@ from torch.utils.data import IterableDataset as TorchIterableDataset
 from torch.utils.data import get_worker_info
 
 from mmno_fast.errors import state_error
-from mmno_fast.loading.epoch import ending
 from mmno_fast.loading.loader import Loader
 from mmno_fast.loading.ranks import rank_and_world
 from mmno_fast.loading.samples import Source
