@@ -1,5 +1,7 @@
 //! `rows.index.npy`: from a row's number to its shard and its row there.
 
+use std::io::ErrorKind;
+
 use crate::dataset::manifest::Manifest;
 use crate::dataset::npy::{DATA_OFFSET, header};
 use crate::dataset::record::INDEX;
@@ -26,7 +28,11 @@ impl RowIndex {
     pub fn open(store: &dyn Store, manifest: &Manifest) -> Result<Self> {
         let path = store.label(INDEX);
         let rows = manifest.totals.rows;
-        let region = store.map(INDEX).map_err(|error| Error::io("open", &path, error))?;
+        let region = store.map(INDEX).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Error::shard(&path, "the index is gone; run mmno-fast verify"),
+            ErrorKind::InvalidInput => Error::shard(&path, error.to_string()),
+            _ => Error::io("open", &path, error),
+        })?;
         let length = rows.checked_mul(8).and_then(|bytes| bytes.checked_add(DATA_OFFSET));
         let found = region.as_slice().len() as u64;
         if length != Some(found) {

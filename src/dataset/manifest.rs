@@ -286,7 +286,7 @@ fn absent(store: &dyn Store, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotADirectory => Error::shard(&folder, "expected the folder of a data set, found a file"),
         io::ErrorKind::NotFound if store.length("").is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-            Error::io("open the data set", &folder, error)
+            Error::io("open it", &folder, io::Error::new(error.kind(), "no such data set"))
         }
         io::ErrorKind::NotFound
             if store
