@@ -89,9 +89,13 @@ class Verdict:
                 self._fault(f"{way}: read {same}")
             elif file not in seen.error + seen.path or words not in seen.error:
                 self._fault(f"{way}: names neither {file} nor {words!r}: {seen.error}")
+        return self.found().never_other()
+
+    def found(self) -> Verdict:
+        """`verify` says that something is wrong."""
         if self.looks and not self.found_by_verify:
             self._fault("verify: found nothing")
-        return self.never_other()
+        return self
 
     def never_other(self) -> Verdict:
         """No way reads other data than the whole data set's."""

@@ -71,13 +71,13 @@ def test_sums_that_overflow_are_refused(changed, name):
     )
 
 
-@pytest.mark.parametrize("count", [9, 1 << 31, 1 << 46, (1 << 61) - 512, (1 << 64) - 1])
+@pytest.mark.parametrize("count", [10, 1 << 31, 1 << 46, (1 << 61) - 512, (1 << 64) - 1])
 def test_more_rows_than_there_are_take_no_memory(judge, tmp_path, count):
     """Manifest, record, totals and the header of the index agree; there is no such row."""
     out = copy(judge.folders["resize"], tmp_path / "copy")
     index = out / "rows.index.npy"
     index.write_bytes(npy_header("<u8", (count,)) + index.read_bytes()[4096:])
-    more = count - 8
+    more = count - read_json(out / MANIFEST)["totals"]["rows"]
 
     def edit(manifest: Json) -> None:
         manifest["shards"][0]["rows"] += more
@@ -111,7 +111,7 @@ def test_whatever_a_member_is(changed, judge, layout):
     """No way but `ShardError` out of it; where it is read all the same, the data are the same."""
     manifest = read_json(judge.folders[layout] / MANIFEST)
     paths = [path for path in members(manifest) if path[0] not in {"manifest_blake3", "spec"} and len(path) < 6]
-    count = 5 if layout == "resize" else 1
+    count = 2 if layout == "resize" else 1
     changes = [(path, value) for i, path in enumerate(paths) for value in some(i, count) if value != at(manifest, path)]
     verdicts = [changed(put(path, value), f"{text(path)} = {value!r}", layout=layout) for path, value in changes]
     assert_none(verdict.never_other().agreed() for verdict in verdicts)
@@ -154,9 +154,7 @@ def test_a_text_that_is_no_record_is_found_by_verify(judge, tmp_path, text):
     out = copy(judge.folders["resize"], tmp_path / "copy")
     (file_of(out, "unit.json")).write_bytes(TEXTS[text])
     seal_with_broken_record(out)
-    verdict = judge("resize", out, text).never_other()
-    assert verdict.found_by_verify
-    assert_none([verdict])
+    assert_none([judge("resize", out, text).found().never_other()])
 
 
 def seal_with_broken_record(out: Path) -> None:

@@ -42,27 +42,26 @@ def test_a_manifest_that_was_changed_and_not_sealed_is_refused(changed, judge):
     assert_none(verdict.refused(MANIFEST, ALL) for verdict in verdicts)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda text: text + b"\n",
-        lambda text: text[:-1],
-        lambda text: b" " + text,
-        lambda text: text.replace(b"\n", b"\r\n"),
-        lambda text: text.replace(b'"later"', b""),
-        lambda text: text.replace(b'"tool"', b'"t\\u006fol"'),
-        lambda text: text.replace(b"{", b'{"later": 1,', 1),
-        lambda text: text[:-3] + text[-3:].replace(b"}", b',"a":1}'),
-        lambda text: text.replace(text[-70:-6], text[-70:-6].upper()),
-        lambda text: text.replace(text[-70:-6], b"0" * 64),
-    ],
-)
+BYTES: dict[str, Callable[[bytes], bytes]] = {
+    "a line feed more": lambda text: text + b"\n",
+    "a line feed less": lambda text: text[:-1],
+    "a blank": lambda text: b" " + text,
+    "line feeds of another system": lambda text: text.replace(b"\n", b"\r\n"),
+    "an escape": lambda text: text.replace(b'"tool"', b'"t\\u006fol"'),
+    "a member more": lambda text: text.replace(b"{", b'{"later": 1,', 1),
+    "a member behind the hash": lambda text: text[:-3] + text[-3:].replace(b"}", b',"a":1}'),
+    "a hash in capitals": lambda text: text.replace(text[-67:-4], text[-67:-4].upper()),
+    "a hash of zeros": lambda text: text.replace(text[-68:-4], b"0" * 64),
+}
+
+
+@pytest.mark.parametrize("change", BYTES)
 def test_every_byte_of_it_counts(judge, tmp_path, change):
     out = copy(judge.folders["resize"], tmp_path / "copy")
     whole = (out / MANIFEST).read_bytes()
-    (out / MANIFEST).write_bytes(change(whole))
-    verdict = judge("resize", out, "manifest")
-    assert_none([verdict.same() if change(whole) == whole else verdict.refused(MANIFEST, ALL)])
+    (out / MANIFEST).write_bytes(BYTES[change](whole))
+    assert (out / MANIFEST).read_bytes() != whole
+    assert_none([judge("resize", out, change).refused(MANIFEST, ALL)])
 
 
 @pytest.mark.parametrize("hash_", ["", "0" * 64, "f" * 63, "g" * 64, "F" * 64, 0, None, [], "0" * 65])
@@ -111,7 +110,7 @@ def test_a_kind_of_spec_that_is_not_known_is_refused(changed, kind):
 @pytest.mark.parametrize("layout", ["resize", "original", "encoded"])
 def test_members_of_the_spec(changed, judge, layout):
     spec = read_json(judge.folders[layout] / MANIFEST)["spec"]
-    changes = [(path, value) for i, path in enumerate(members(spec)) for value in some(i, 5) if value != at(spec, path)]
+    changes = [(path, value) for i, path in enumerate(members(spec)) for value in some(i, 2) if value != at(spec, path)]
     assert_none(changed(put(("spec", *path), value), f"spec.{text(path)} {value}", layout=layout).agreed() for path, value in changes)
     assert_none(changed(drop(("spec", *path)), f"no spec.{text(path)}", layout=layout).agreed() for path in members(spec))
 
@@ -177,9 +176,7 @@ def test_two_of_one_name(changed):
 
     refused = {"a shard twice": shard_twice, "two shards of one folder": same_folder, "two lengths of one file": other_length}
     for name, change in refused.items():
-        verdict = changed(change, name)
-        assert verdict.found_by_verify
-        assert_none([verdict.agreed()])
+        assert_none([changed(change, name).found().agreed()])
     assert_none([changed(file_twice, "a file twice").same_or_refused()])
 
 
@@ -191,9 +188,7 @@ def test_a_file_that_the_manifest_does_not_name(changed, name):
         files = manifest["shards"][0]["files"]
         files[:] = [file for file in files if file["name"] != name]
 
-    verdict = changed(forget, f"without {name}").never_other()
-    assert verdict.found_by_verify
-    assert_none([verdict])
+    assert_none([changed(forget, f"without {name}").found().never_other()])
 
 
 @pytest.mark.parametrize("name", ["rows.index.npy", "rejects.jsonl"])
@@ -201,6 +196,4 @@ def test_a_top_file_that_the_manifest_does_not_name(changed, name):
     def forget(manifest: Json) -> None:
         manifest["files"] = [file for file in manifest["files"] if file["name"] != name]
 
-    verdict = changed(forget, f"without {name}").never_other()
-    assert verdict.found_by_verify
-    assert_none([verdict])
+    assert_none([changed(forget, f"without {name}").found().never_other()])
