@@ -87,7 +87,7 @@ class Verdict:
             if seen.kind == "read":
                 same = "the same data" if seen == self.whole[way] else "OTHER DATA"
                 self._fault(f"{way}: read {same}")
-            elif file not in seen.error + seen.path or words not in seen.error:
+            elif seen.kind == "refused" and (file not in seen.error + seen.path or words not in seen.error):
                 self._fault(f"{way}: names neither {file} nor {words!r}: {seen.error}")
         return self.found().never_other()
 
@@ -104,8 +104,8 @@ class Verdict:
                 self._fault(f"{way}: read OTHER DATA")
         return self
 
-    def agreed(self) -> Verdict:
-        """Ways that read it agree in every row; where `verify` passes, none refuses."""
+    def agreed(self, *, by_verify: bool = True) -> Verdict:
+        """Ways that read it agree in every row; and where `verify` passes, none refuses (`by_verify`)."""
         rows: dict[int, tuple[str, str]] = {}
         for way in ROW_WAYS:
             seen = self.looks.get(way)
@@ -113,7 +113,7 @@ class Verdict:
                 other, found = rows.setdefault(number, (way, row))
                 if found != row:
                     self._fault(f"{way} and {other} DISAGREE in row {number}")
-        if self.looks and not self.found_by_verify:
+        if by_verify and self.looks and not self.found_by_verify:
             for way, seen in self.looks.items():
                 if seen.kind == "refused":
                     self._fault(f"verify passes, {way} refuses: {seen.error}")

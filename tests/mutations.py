@@ -40,7 +40,7 @@ FAULTS: Final = (
     "odd error",
     "readers disagree",
     "OTHER DATA AFTER A PASSED VERIFY",
-    "verify passes, a reader refuses",
+    "verify passes, a reader refuses (not sealed)",
 )
 """Outcomes that must not be."""
 OUTCOMES: Final = (
@@ -50,6 +50,7 @@ OUTCOMES: Final = (
     "found by verify only, other data",
     "harmless: same data",
     "another valid data set (sealed)",
+    "verify passes, a reader refuses (sealed)",
     *FAULTS,
 )
 """All outcomes, as the table lists them."""
@@ -110,10 +111,10 @@ def _of_data(sealed: bool, verdict: Verdict) -> tuple[str, str]:
     other = any(fault.endswith("OTHER DATA") for fault in verdict.never_other().faults)
     if other and not found and not sealed:
         return "OTHER DATA AFTER A PASSED VERIFY", "; ".join(verdict.faults[:3])
-    if looks["open"].kind == "refused":
-        return ("refused at open", "") if found else ("verify passes, a reader refuses", refusing[0])
+    if refusing and not found:
+        return f"verify passes, a reader refuses ({'sealed' if sealed else 'not sealed'})", refusing[0]
     if refusing:
-        return ("refused at read", "") if found else ("verify passes, a reader refuses", refusing[0])
+        return "refused at open" if looks["open"].kind == "refused" else "refused at read", ""
     if found:
         return f"found by verify only, {'other' if other else 'same'} data", ""
     return ("another valid data set (sealed)" if other else "harmless: same data"), ""

@@ -89,14 +89,16 @@ class Calls(Generic[Item]):
     def _try(self, item: Item) -> Ended[Item]:
         child = self._child = self._child or _Child(self._function, self._step)
         began = time.monotonic()
-        try:
+        ended: Ended[Item] | None = None
+        late = False
+        with suppress(EOFError, ConnectionError):  # it died
             child.requests.send(item)
-            ended: Ended[Item] | None = child.answers.recv() if child.answers.poll(self._seconds) else None
-        except (EOFError, ConnectionError):  # it died
-            ended = None
+            late = not child.answers.poll(self._seconds)
+            ended = None if late else child.answers.recv()
         if ended is None:
             self._child = None
             died, said = child.end()
+            died = "late" if late else died
             step = self._step[:].split(b"\0", 1)[0].decode(errors="replace")
             return Ended(item, died=died, step=step, said=said, seconds=time.monotonic() - began)
         ended.item = item
@@ -129,20 +131,20 @@ class _Child:
         there.close()
 
     def end(self) -> tuple[str, str]:
-        """Let it be gone: what it died of, ``late`` where it lived; and the end of what it wrote to stderr."""
+        """Let it be gone: what it died of, and the end of what it wrote to stderr."""
         self.requests.close()
         self.answers.close()
-        done, status = os.waitpid(self._process, os.WNOHANG)
-        for _ in range(100):  # it is about to be gone where a pipe of its was closed
+        done, status = 0, 0
+        for _ in range(100):  # one that closed its pipes is about to be gone
+            done, status = os.waitpid(self._process, os.WNOHANG)
             if done:
                 break
             time.sleep(0.01)
-            done, status = os.waitpid(self._process, os.WNOHANG)
         if not done:
             os.kill(self._process, signal.SIGKILL)
-            os.waitpid(self._process, 0)
+            _, status = os.waitpid(self._process, 0)
         code = os.waitstatus_to_exitcode(status)
-        died = "late" if not done else signal.Signals(-code).name if code < 0 else f"exit {code}"
+        died = signal.Signals(-code).name if code < 0 else f"exit {code}"
         said = ""
         with suppress(OSError):
             os.lseek(self._stderr, max(0, os.lseek(self._stderr, 0, os.SEEK_END) - _KEPT), os.SEEK_SET)
