@@ -135,17 +135,18 @@ def test_another_length_is_refused(changed, layout, name):
 
 
 @pytest.mark.parametrize(("layout", "name"), FILES)
-def test_a_header_of_gigabytes_takes_neither_time_nor_memory(judge, tmp_path, layout, name):
-    """A file with holes: 2 GiB that take no room on the disk."""
+def test_a_huge_header_takes_neither_time_nor_memory(judge, tmp_path, layout, name):
+    """A file with holes: 600 MiB that take no room on the disk."""
     verdicts = []
-    for version, length in ((2, (2 << 30) + 50), (3, (2 << 30) + 50), (2, (1 << 32) - 1)):
+    for version, length in ((2, 560 << 20), (3, 560 << 20), (2, (1 << 32) - 1)):
         out = copy(judge.folders[layout], tmp_path / "copy")
         path = file_of(out, name)
         with path.open("wb") as file:
             file.write(npy_text(b"{", version=version, length=length))
-            file.truncate((2 << 30) + 8192)
-        seal(out, how="lengths")  # hashing 2 GiB of nothing takes seconds, and nobody who opens a file hashes it
+            file.truncate(600 << 20)
+        seal(out, how="lengths")
         verdicts.append(judge(layout, out, f"{layout}: {name}: version {version}, {length} bytes").refused(name))
+        assert verdicts[-1].ended.peak < 1 << 28
     assert_none(verdicts)
 
 
