@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests import parity
+from tests import damage, judged, parity, watched, ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +66,21 @@ def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     yield make
     for corpus in made.values():  # pytest keeps the folders of three sessions, and these are large
         shutil.rmtree(corpus)
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[judged.Judge]:
+    """Small whole data sets of each layout, and a process that looks at damaged copies of them."""
+    folders = {layout: damage.build(tmp_path_factory.mktemp(layout), layout) for layout in damage.SPECS}
+    watcher = watched.Watcher(judged.look_at, ways.prepare)
+    looks = {}
+    for layout, folder in folders.items():
+        (ended,) = watcher(folder)
+        assert not ended.died, ended
+        looks[layout] = ended.value
+        judged.assert_none([judged.Verdict(layout, ended.value, ended).same().agreed()])
+    yield judged.Judge(watcher, folders, looks)
+    watcher.close()
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:
