@@ -29,11 +29,11 @@ impl Inputs {
     fn open(setting: &Setting, needs_source: impl Fn(u32) -> bool, needs_root: impl Fn(u32) -> bool) -> Result<Self> {
         let (mut sources, mut roots) = (Vec::new(), Vec::new());
         for (number, source) in (0..).zip(&setting.sources) {
-            let open = |_| JsonLines::open(&source.path).map(|source| Box::new(source) as Box<dyn RowSource>);
+            let open = |()| JsonLines::open(&source.path).map(|source| Box::new(source) as Box<dyn RowSource>);
             sources.push(needs_source(number).then_some(()).map(open).transpose()?);
         }
         for (number, root) in (0..).zip(&setting.roots) {
-            let open = |_| {
+            let open = |()| {
                 store::open::root(&root.given, setting.options.follow_links).map(|store| match &*root.below {
                     [] => store,
                     below => store.below(&below.join("/")),

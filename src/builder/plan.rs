@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::picture::ImageSpec;
 use crate::scan::model::Scan;
 use crate::scan::options::ScanOptions;
+use crate::store::resolve::Resolver;
 
 /// The independent piece of work that makes one shard: numbers in the scan. [`Plan::task`] makes a value of it.
 #[derive(Debug, Clone)]
@@ -133,7 +134,7 @@ impl Plan {
 }
 
 fn setting(scan: &Scan, options: &ScanOptions) -> Setting {
-    let roots = scan.resolver.iter().flat_map(|resolver| resolver.roots());
+    let roots = scan.resolver.iter().flat_map(Resolver::roots);
     Setting {
         options: options.clone(),
         sources: scan.sources.clone(),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::jsonl::options::RowOptions;
 
 /// A manifest of one shard whose numbers fit together.
 fn whole() -> Manifest {
@@ -21,9 +22,7 @@ fn whole() -> Manifest {
         options: ManifestOptions {
             shard_bytes: 1,
             shuffle_seed: None,
-            placeholders: "required".to_owned(),
-            strip_prefix: None,
-            max_line_bytes: 1,
+            rows: RowOptions::default(),
         },
         sources: vec![SourceRecord {
             name: "a.jsonl".to_owned(),
@@ -98,7 +97,7 @@ fn versions_names_and_sums_are_checked_behind_the_hash() {
         ("totals.rows", |m| m.shards[0].rows = 4),
         ("of a shard", |m| m.shards[0].gray = 1),
         ("of a shard", |m| m.shards[0].rgb = u64::MAX),
-        ("histogram", |m| drop(m.pictures_per_row.histogram.insert(0, 9))),
+        ("histogram", |m| *m.pictures_per_row.histogram.entry(0).or_default() = 9),
         ("largest", |m| m.pictures_per_row.largest = 9),
         ("one shard", |m| m.shards[0].folder = "../../../x".to_owned()),
         ("one file", |m| m.shards[0].files[0].name = "..".to_owned()),

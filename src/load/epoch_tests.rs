@@ -20,10 +20,10 @@ struct Rows<'a> {
 
 #[derive(Clone, Copy)]
 enum Fault {
-    InMake,
-    InArrive,
-    InCollate,
-    InTell,
+    Make,
+    Arrive,
+    Collate,
+    Tell,
 }
 
 type Handed = (u64, Vec<u64>);
@@ -62,12 +62,12 @@ impl Host for Rows<'_> {
             meanwhile();
         }
         let number = self.made.replace(self.made.get() + 1);
-        self.check(|fault| matches!(fault, Fault::InMake), number)?;
+        self.check(|fault| matches!(fault, Fault::Make), number)?;
         Ok((number, (epoch, batch.plan.rows.clone())))
     }
 
     fn arrive(&self, made: Self::Made) -> Result<Self::Made, String> {
-        self.check(|fault| matches!(fault, Fault::InArrive), made.0)?;
+        self.check(|fault| matches!(fault, Fault::Arrive), made.0)?;
         Ok(made)
     }
 
@@ -76,12 +76,12 @@ impl Host for Rows<'_> {
     }
 
     fn collate(&self, made: Self::Made) -> Result<Handed, String> {
-        self.check(|fault| matches!(fault, Fault::InCollate), made.0)?;
+        self.check(|fault| matches!(fault, Fault::Collate), made.0)?;
         Ok(made.1)
     }
 
     fn tell(&self, share: f64) -> Result<(), String> {
-        self.check(|fault| matches!(fault, Fault::InTell), self.told.borrow().len())?;
+        self.check(|fault| matches!(fault, Fault::Tell), self.told.borrow().len())?;
         self.told.borrow_mut().push(share);
         Ok(())
     }
@@ -147,7 +147,7 @@ fn the_cursor_follows_what_is_handed_out_not_what_is_made_ahead() {
 
 #[test]
 fn what_fails_was_not_handed_out_and_ends_the_iteration() {
-    for fault in [Fault::InMake, Fault::InArrive, Fault::InCollate] {
+    for fault in [Fault::Make, Fault::Arrive, Fault::Collate] {
         let (consumer, host) = (consumer(), Rows::faulty(2, fault));
         let epoch = Epoch::new(feed(), Arc::clone(&consumer));
         assert!(epoch.next(&host).unwrap().is_some() && epoch.next(&host).unwrap().is_some());
@@ -165,7 +165,7 @@ fn an_error_while_waiting_is_told_loses_no_batch() {
         share: -1.0,
     };
     let consumer = Arc::new(Mutex::new(Consumer::new(limit)));
-    let (epoch, host) = (Epoch::new(feed(), Arc::clone(&consumer)), Rows::faulty(2, Fault::InTell));
+    let (epoch, host) = (Epoch::new(feed(), Arc::clone(&consumer)), Rows::faulty(2, Fault::Tell));
     assert!(epoch.next(&host).unwrap().is_some() && epoch.next(&host).unwrap().is_some());
     assert_eq!(epoch.next(&host), Err("on purpose".to_owned()));
     assert_eq!((cursor(&consumer), locked(&consumer).totals().batches), (at(0, 8, true), 2));
@@ -216,8 +216,12 @@ fn an_iteration_begins_again_until_a_batch_is_handed_out() {
     let (consumer, host) = (consumer(), Rows::default());
     let epoch = Epoch::new(feed(), Arc::clone(&consumer));
     let (first, second) = (feed(), feed());
-    assert!(!Arc::ptr_eq(&epoch.begin_again(Arc::clone(&first), 3).unwrap(), &first));
-    assert!(Arc::ptr_eq(&epoch.begin_again(second, 5).unwrap(), &first));
+    assert!(
+        epoch
+            .begin_again(Arc::clone(&first), 3)
+            .is_ok_and(|before| !Arc::ptr_eq(&before, &first))
+    );
+    assert!(epoch.begin_again(second, 5).is_ok_and(|before| Arc::ptr_eq(&before, &first)));
     assert_eq!(cursor(&consumer), at(5, 0, false));
     let handed = all(&epoch, &host);
     assert!(handed.iter().all(|(epoch, _)| *epoch == 5));

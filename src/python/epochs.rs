@@ -223,7 +223,6 @@ impl Epoch {
         self.epoch.next(&Caller { py, calls: &self.calls })
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the interpreter gives the visitor")]
     fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
         for object in self.calls.make.iter().chain([&self.calls.tell]) {
             visit.call(object)?;

@@ -269,7 +269,7 @@ impl Feed {
         _error: Option<&Bound<'_, PyAny>>,
         _trace: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let waits = kind.map_or(Ok(true), |kind| kind.is_subclass_of::<PyGeneratorExit>())?;
+        let waits = kind.map_or(Ok(true), PyTypeMethods::is_subclass_of::<PyGeneratorExit>)?;
         if waits {
             return self.close(py);
         }

@@ -21,20 +21,7 @@ use circles::circles;
 use tree::{Files, Tree, Use};
 
 /// Uses that stand although they should not, as (user, used). One that is no longer needed is a failure, too.
-const KNOWN: &[(&str, &str)] = &[
-    ("src/build/manifest.rs", "src/build/mod.rs"),
-    ("src/build/unit.rs", "src/build/mod.rs"),
-    ("src/jsonl/row_fast.rs", "src/jsonl/row.rs"),
-    ("src/picture/resolve.rs", "src/picture/store.rs"),
-    ("src/python/batches.rs", "src/python/tables.rs"),
-    ("src/python/epochs.rs", "src/python/feeds.rs"),
-    ("src/python/epochs.rs", "src/python/gate.rs"),
-    ("src/python/feeds.rs", "src/python/gate.rs"),
-    ("src/python/feeds.rs", "src/python/tables.rs"),
-    ("src/python/jobs.rs", "src/python/report.rs"),
-    ("src/scan/pictures.rs", "src/scan/mod.rs"),
-    ("src/scan/rows.rs", "src/scan/mod.rs"),
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// Every Rust file in a folder.
 fn files_in(folder: &Path, files: &mut Files) {

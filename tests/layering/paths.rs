@@ -81,7 +81,8 @@ impl<'a> Parser<'a> {
                 module.children.extend(self.child(own));
             } else if own.is_test {
                 self.skip_item();
-            } else if self.is_word(0, "use") {
+            } else if self.is_word(0, "use") && !self.is_sign(1, '<') {
+                // `use<…>` in a bound says what a type captures.
                 self.at += 1;
                 self.tree(&[], &mut module.imports);
             } else if token.word().is_some() {
@@ -196,7 +197,7 @@ impl<'a> Parser<'a> {
                 }
                 Token::Sign('{') => {
                     self.at += 1;
-                    while self.peek(0).is_some() && !self.is_sign(0, '}') {
+                    while self.peek(0).is_some() && !self.is_sign(0, '}') && !self.is_sign(0, ';') {
                         self.tree(&path, imports);
                         if self.is_sign(0, ',') {
                             self.at += 1;
