@@ -2,17 +2,17 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "arguments of Python functions are owned")]
 
-mod arrow;
-mod batches;
-mod epochs;
-mod feeds;
 mod gate;
+mod arrow;
+mod report;
 mod jobs;
 mod pictures;
 mod pixels;
-mod report;
 mod samples;
 mod tables;
+mod batches;
+mod feeds;
+mod epochs;
 
 use pyo3::prelude::*;
 
