@@ -319,12 +319,24 @@ def test_a_bug_of_ours_is_called_one(clean, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "build", broken)
     build = ("build", *data(clean), "--out", tmp_path / "s", *SIZE)
     result = mmno(*build)
-    assert result.exit_code == 1
+    assert result.exit_code == 70
     assert told(result) == [
         "error: KeyError: 'oops'",
         "this is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints",
     ]
     assert isinstance(mmno("--traceback", *build).exception, KeyError)
+
+
+def test_an_internal_fault_has_an_exit_code_of_its_own(clean, tmp_path, monkeypatch):
+    def broken(*_: object, **__: object) -> None:
+        raise mf.InternalError("internal fault: x. This is a bug in mmno_fast: please report it")
+
+    monkeypatch.setattr(job, "build", broken)
+    result = mmno("build", *data(clean), "--out", tmp_path / "s", *SIZE)
+    assert result.exit_code == 70
+    assert told(result) == ["error: internal fault: x. This is a bug in mmno_fast: please report it"]
+    assert issubclass(mf.InternalError, mf.MmnoError)
+    assert not issubclass(mf.InternalError, ValueError)
 
 
 def test_an_interrupt_says_that_the_same_command_goes_on(clean, tmp_path, monkeypatch):

@@ -102,7 +102,8 @@ pub struct Manifest {
     pub tool: Tool,
     /// What was made of the pictures.
     pub spec: ImageSpec,
-    /// The version of the arithmetic behind the pixels.
+    /// The version of the arithmetic behind the pixels. 0: the manifest does not say, as those of the reference engine do not.
+    #[serde(default)]
     pub pixels_version: u32,
     /// What else shaped the data set.
     pub options: ManifestOptions,
@@ -182,11 +183,11 @@ impl Manifest {
             return Err(damaged("its own hash does not agree"));
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(|error| damaged(&error.to_string()))?;
-        if !(1..=PIXELS_VERSION).contains(&manifest.pixels_version) {
+        if manifest.pixels_version > PIXELS_VERSION {
             return Err(Error::shard(
                 path,
                 format!(
-                    "expected pixels of version 1 to {PIXELS_VERSION}, found version {}: install a newer mmno_fast",
+                    "expected pixels of version {PIXELS_VERSION} or older, found version {}: install a newer mmno_fast",
                     manifest.pixels_version
                 ),
             ));

@@ -83,10 +83,9 @@ fn a_whole_manifest_is_read_and_any_changed_byte_is_seen() {
 
 #[test]
 fn versions_names_and_sums_are_checked_behind_the_hash() {
-    let changes: [(&str, fn(&mut Manifest)); 19] = [
+    let changes: [(&str, fn(&mut Manifest)); 18] = [
         ("format 2", |m| m.format = [2, 0]),
         ("pixels of version", |m| m.pixels_version += 1),
-        ("pixels of version", |m| m.pixels_version = 0),
         ("totals.lines", |m| m.totals.lines += 1),
         ("totals.rows", |m| m.totals.rows += 1),
         ("totals.rejected", |m| m.totals.rejected += 1),

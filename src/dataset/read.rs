@@ -3,6 +3,7 @@
 //! `arrow-ipc` checks offsets, lengths, keys and UTF-8 of what it decodes. Checked here, in front of it: that every block lies within the
 //! file; and behind it: that there is no null where the format has none.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
-use arrow_ipc::{Block, root_as_footer};
+use arrow_ipc::{Block, root_as_footer, root_as_message};
 use arrow_schema::{DataType, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
@@ -67,22 +68,16 @@ fn read(region: &Region, path: &Path, expected: &SchemaRef, nullable: &[&str]) -
         }
         Ok(buffer.slice_with_length(start, length))
     };
-    let dictionaries = footer.dictionaries().map_or(0, |blocks| blocks.len());
-    let encoded = |schema: &Schema| {
-        schema
-            .fields()
-            .iter()
-            .filter(|field| matches!(field.data_type(), DataType::Dictionary(..)))
-            .count()
-    };
-    if dictionaries > encoded(&found) {
-        return Err(wrong(&"a dictionary that is replaced"));
-    }
     let mut decoder = FileDecoder::new(found.into(), footer.version()).with_projection(columns);
+    let mut known = HashSet::new();
     for block in footer.dictionaries().into_iter().flatten() {
-        decoder
-            .read_dictionary(block, &block_bytes(block)?)
-            .map_err(|error| wrong(&error))?;
+        let bytes = block_bytes(block)?;
+        let (id, goes_on) = dictionary_of(&bytes).ok_or_else(|| wrong(&"a block that is no dictionary"))?;
+        // A file may add to a dictionary, and never replace it: `Schema.fbs` of the Arrow format.
+        if !known.insert(id) && !goes_on {
+            return Err(wrong(&"a dictionary that is replaced"));
+        }
+        decoder.read_dictionary(block, &bytes).map_err(|error| wrong(&error))?;
     }
     let mut batches = Vec::new();
     for block in footer.recordBatches().into_iter().flatten() {
@@ -100,6 +95,16 @@ fn read(region: &Region, path: &Path, expected: &SchemaRef, nullable: &[&str]) -
         batches.push(batch);
     }
     Ok(batches)
+}
+
+/// The dictionary that a block holds, by its number, and whether it adds to one that is there.
+fn dictionary_of(block: &[u8]) -> Option<(i64, bool)> {
+    // The length of the message, behind a marker since format version 5.
+    let head = block.strip_prefix(&[0xff; 4]).unwrap_or(block);
+    let (length, rest) = head.split_first_chunk::<4>()?;
+    let message = rest.get(..usize::try_from(i32::from_le_bytes(*length)).ok()?)?;
+    let dictionary = root_as_message(message).ok()?.header_as_dictionary_batch()?;
+    Some((dictionary.id(), dictionary.isDelta()))
 }
 
 /// Where the expected columns stand in the file. Each must be there, once, with its type.

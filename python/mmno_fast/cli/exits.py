@@ -1,7 +1,7 @@
 """How commands end: exit codes, and errors of one or two lines instead of tracebacks.
 
 0: done; 1: findings, damage, or an error of the data or the system; 2: wrong use; 3: rows rejected for reasons that are not allowed;
-130: Ctrl-C.
+70: a fault of mmno_fast itself; 130: Ctrl-C.
 """
 
 from __future__ import annotations

@@ -297,5 +297,5 @@ class _Looked:
             looked["images"] = pixels
         for name in ("meta", "extra"):
             if name in batch:
-                looked[name] = [parsed(text) for text in batch[name]]
+                looked[name] = [parsed(text, name) for text in batch[name]]
         return looked

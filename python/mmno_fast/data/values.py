@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mmno_fast._core import ShardError
+from mmno_fast.errors import shard_error
+
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """A picture: (H, W) or (H, W, 3)."""
 
@@ -26,19 +29,35 @@ def plain_row(number: int, values: dict[str, Any], images: Any) -> dict[str, Any
         "options": values["options"],
         "answer": values["answer"],
         "answer_text": values["answer_text"],
-        "meta": parsed(values["meta"]),
-        "extra": parsed(values["extra"]),
+        "meta": parsed(values["meta"], "meta"),
+        "extra": parsed(values["extra"], "extra"),
     }
 
 
-def parsed(text: str | None) -> Any:
-    """JSON as Python values; a whole number too long for `int` (over 4,300 digits) becomes a `Decimal`, which holds it exactly."""
+def parsed(text: str | None, name: str) -> Any:
+    """JSON of the column `name` as Python values.
+
+    A whole number too long for `int` (over 4,300 digits) becomes a `Decimal`, which holds it exactly.
+
+    Raises:
+        ShardError: The text is not JSON. Rows of JSONL always hold JSON, so that only a damaged shard does not.
+    """
     if text is None:
         return None
     try:
         return json.loads(text)
     except ValueError:
+        pass
+    except RecursionError as error:
+        raise _no_json(name, "JSON that is too deep") from error
+    try:
         return json.loads(text, parse_int=_whole)
+    except ValueError as error:
+        raise _no_json(name, str(error)) from error
+
+
+def _no_json(name: str, found: str) -> ShardError:
+    return shard_error("rows.arrow", f"expected JSON in the column {name}, found: {found}; run mmno-fast verify")
 
 
 def _whole(digits: str) -> int | Decimal:

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from mmno_fast.reference.codes import ERRORS, in_order
 from mmno_fast.reference.npy import write_npy
-from mmno_fast.reference.plan import FORMAT, PIXELS_VERSION, compact_json
+from mmno_fast.reference.plan import FORMAT, compact_json
 from mmno_fast.reference.scan import LINE_HASH_BYTES, Row, Scan
 from mmno_fast.reference.shards import Shard, entry, write_json
 
@@ -31,7 +31,6 @@ def commit(scan: Scan, shards: list[Shard], out: Path, spec: dict[str, Any], opt
         "format": FORMAT,
         "tool": {"name": "mmno_fast.reference", "version": tool_version()},
         "spec": spec,
-        "pixels_version": PIXELS_VERSION,
         "options": options,
         "sources": [
             {

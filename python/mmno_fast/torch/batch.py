@@ -147,7 +147,7 @@ class Batch:
         columns = self._host.rows.to_pydict()
         columns["image_names"] = columns.pop("images")
         for key in ("meta", "extra"):
-            columns[key] = [parsed(text) for text in columns[key]]
+            columns[key] = [parsed(text, key) for text in columns[key]]
         batch = {"row": self.row_numbers, **self._pictures_as_dict(), "image_offsets": self.image_offsets}
         batch |= {key: columns[key] for key in ROW_KEYS}
         return batch | {"image_index": self.image_index} if self._host.shares_pictures else batch

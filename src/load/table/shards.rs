@@ -188,6 +188,15 @@ impl Table for Shards {
         let made = stats.time(LoadStage::Decode, || preparer.prepare(bytes, &header, spec, &mut buffers.pixels));
         let made = made.map_err(refuse)?;
         stats.decoded.fetch_add(1, Ordering::Relaxed);
+        if (made.height, made.width) != stored.size {
+            return Err(Error::shard(
+                shard.folder(),
+                format!(
+                    "pictures.arrow says {} x {} of a picture whose file has {} x {}; run mmno-fast verify",
+                    stored.size.1, stored.size.0, made.width, made.height
+                ),
+            ));
+        }
         then(&buffers.pixels, shape(made.height, made.width, made.channels));
         Ok(())
     }
