@@ -34,7 +34,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs' -o -name '*.c' -o -name '*.h')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-18s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,9 +101,12 @@ lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licen
 lint-rust: $(VENV)/.develop ## the Rust half of it
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --check
-	cargo clippy $(LOCKED) --all-targets $(if $(SIMD),--all-features,--features python) -- -D warnings
+	@$(MAKE) --no-print-directory clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps $(if $(SIMD),--all-features,--features python)
 	cargo test $(LOCKED) --features "$(SIMD)" --test layering
+
+clippy: ## the linter of Rust: `make lint` and the hook for commits both call this
+	cargo clippy $(LOCKED) --all-targets $(if $(SIMD),--all-features,--features python) -- -D warnings
 
 lint-python: $(VENV)/.develop ## the Python half of it
 	ruff check
