@@ -34,7 +34,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs' -o -name '*.c' -o -name '*.h')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy api api-write deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-18s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,7 +113,14 @@ lint-python: $(VENV)/.develop ## the Python half of it
 	ruff format --check
 	mypy
 	stubtest mmno_fast._core --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist
+	@$(MAKE) --no-print-directory api
 	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; else echo "cargo-deny is not installed: make deny"; fi
+
+api: $(VENV)/.develop ## whether names, signatures and types that users see are those of tests/public_api.txt
+	python -m tests.public_api
+
+api-write: $(VENV)/.develop ## write that list
+	python -m tests.public_api --write
 
 deny: ## licences, bans and sources of every crate (the first time, this builds cargo-deny)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
