@@ -11,12 +11,20 @@ FUZZ_SECONDS ?= 60
 export MMNO_TEST_DATA ?= $(abspath ../shared)
 
 VENV := $(CURDIR)/.venv
+PILLOW12 := $(CURDIR)/.venv-pillow12
+TORCH := $(CURDIR)/.venv-torch
+PARITY := $(CURDIR)/target/parity
 export VIRTUAL_ENV := $(VENV)
 export PATH := $(VENV)/bin:$(PATH)
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || true)
+# Every requirement stands once, in pyproject.toml: a list in a table, or a group (PEP 735). pip knows groups from 25.1 on.
+PIP := pip>=25.1
+LISTED = $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1))')
+VENV_OF = $(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(1),{ $(PYTHON) -m venv $(1) || { echo "no venv: on Debian, apt-get install python3-venv"; exit 1; }; } && $(1)/bin/python -m pip install '$(PIP)')
+INSTALL_IN = $(if $(UV),VIRTUAL_ENV=$(1) uv pip --quiet,$(1)/bin/python -m pip) install
 LOCKED := $(if $(CI),--locked)
 
 # libjpeg-turbo's SIMD code needs nasm on x86. CI does not fall back to scalar code: without nasm it fails.
@@ -24,38 +32,39 @@ X86 := $(filter x86_64 amd64 i386 i686,$(shell uname -m))
 SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),require-simd)
 
 # What the installed extension is made of.
-CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs')
+CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs' -o -name '*.c' -o -name '*.h')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy api api-write deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
 
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-13s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-18s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup ## the environment in .venv, and nasm where that needs no asking
 $(VENV)/.setup: pyproject.toml
 	@cargo --version >/dev/null || { echo "no Rust: see https://rustup.rs"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11: make PYTHON=python3.12 ..."; exit 1; }
-	@$(if $(X86),command -v nasm >/dev/null || $(NASM))
+	@$(if $(X86),command -v nasm >/dev/null || $(call APT,nasm,$(NO_NASM)))
 	@echo "setting up $(VENV)"
-	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV),\
-	    $(PYTHON) -m venv $(VENV) || { echo "no venv: on Debian, apt-get install python3-venv"; exit 1; })
-	$(if $(UV),uv pip --quiet,python -m pip) install 'maturin>=1.16,<2' 'cmake>=3.20'
+	@$(call VENV_OF,$(VENV))
+	$(call INSTALL_IN,$(VENV)) $(call LISTED,["build-system"]["requires"])
 	@touch $@
 
-define NASM
+# $(call APT,program,what to say without it)
+define APT
 { \
     if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-        echo "installing nasm, for libjpeg-turbo's SIMD code"; \
-        { apt-get install -qq -y nasm || { apt-get update -qq && apt-get install -qq -y nasm; }; } >/dev/null 2>&1 || true; \
+        echo "installing $(1)"; \
+        { apt-get install -qq -y $(1) || { apt-get update -qq && apt-get install -qq -y $(1); }; } >/dev/null 2>&1 || true; \
     fi; \
-    command -v nasm >/dev/null || echo "no nasm: JPEG decodes without SIMD, several times slower. \
-Install it (Debian: apt-get install nasm; Fedora: dnf install nasm; macOS: brew install nasm), then: make clean"; \
+    command -v $(1) >/dev/null || echo "no $(1): $(2)"; \
 }
 endef
+NO_NASM := JPEG decodes without SIMD, several times slower. \
+Install it (Debian: apt-get install nasm; Fedora: dnf install nasm; macOS: brew install nasm), then: make clean
 
 develop: $(VENV)/.develop ## the package, built for release and installed in .venv
 $(VENV)/.develop: $(VENV)/.setup $(CORE)
-	maturin develop --release $(LOCKED) $(if $(UV),--uv) --features python,$(SIMD) --extras reference,test,dev
+	maturin develop --release $(LOCKED) $(if $(UV),--uv) --features python,$(SIMD) --extras reference --group test,dev
 	@touch $@
 
 demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, and say how fast (PICTURES=300)
@@ -66,10 +75,9 @@ test: $(VENV)/.develop $(PILLOW12)/.setup ## Rust, Python, and the pixels of Pil
 	MMNO_PARITY=$(PARITY)/1-pillow13.json pytest
 	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py tests/test_tiff.py tests/test_odd_files.py
 
-$(PILLOW12)/.setup: Makefile
-	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(PILLOW12),$(PYTHON) -m venv $(PILLOW12))
-	$(if $(UV),VIRTUAL_ENV=$(PILLOW12) uv pip --quiet,$(PILLOW12)/bin/python -m pip) install 'Pillow==12.3.*' 'numpy>=2.0' 'pyarrow>=18' \
-	    'typer>=0.15' 'rich>=13' 'pytest>=9.0' 'pytest-benchmark>=5.2' 'pytest-timeout>=2.4' 'hypothesis>=6.150'
+$(PILLOW12)/.setup: Makefile pyproject.toml
+	@$(call VENV_OF,$(PILLOW12))
+	$(call INSTALL_IN,$(PILLOW12)) $(call LISTED,["project"]["dependencies"]) --group pillow12
 	@touch $@
 
 parity: ## write docs/parity.md from what `make test` and `make test-torch` compared
@@ -78,17 +86,11 @@ parity: ## write docs/parity.md from what `make test` and `make test-torch` comp
 parity-check: ## whether docs/parity.md says what the last `make test` and `make test-torch` compared
 	python -m tests.parity --check $(addprefix $(PARITY)/,1-pillow13.json 2-pillow12.json 3-torch.json)
 
-TORCH := $(CURDIR)/.venv-torch
-PILLOW12 := $(CURDIR)/.venv-pillow12
-PARITY := $(CURDIR)/target/parity
-TORCH_PIP = $(if $(UV),VIRTUAL_ENV=$(TORCH) uv pip --quiet,$(TORCH)/bin/python -m pip) install
-$(TORCH)/.setup: Makefile
+$(TORCH)/.setup: Makefile pyproject.toml
 	@echo "setting up $(TORCH) (PyTorch: several GB)"
-	@$(if $(UV),uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(TORCH),$(PYTHON) -m venv $(TORCH))
-	$(TORCH_PIP) 'torch>=2.15' 'torchvision>=0.29' 'transformers>=5.23' 'open_clip_torch>=3.3' 'qwen-vl-utils>=0.0.14' \
-	    'torchdata>=0.11' 'accelerate>=1.15' 'lightning>=2.6' 'jax>=0.10' 'ml_dtypes>=0.6' peft datasets modelscope json_repair 'numpy>=2.0' 'Pillow>=13.0' 'pyarrow>=18' 'typer>=0.15' 'rich>=13' \
-	    'pytest>=9.0' 'pytest-benchmark>=5.2' 'pytest-timeout>=2.4' 'hypothesis>=6.150'
-	$(TORCH_PIP) --no-deps 'llamafactory>=0.9.5' 'ms-swift>=4.6' # only what prepares pictures is called
+	@$(call VENV_OF,$(TORCH))
+	$(call INSTALL_IN,$(TORCH)) $(call LISTED,["project"]["dependencies"]) $(call LISTED,["project"]["optional-dependencies"]["reference"]) --group torch
+	$(call INSTALL_IN,$(TORCH)) --no-deps --group trainers # only what prepares pictures is called
 	@touch $@
 
 test-torch: $(VENV)/.develop $(TORCH)/.setup ## the tests against PyTorch, JAX, torchvision and the trainers, in .venv-torch
@@ -99,9 +101,12 @@ lint: lint-rust lint-python ## formatters, linters, types, docs, layering, licen
 lint-rust: $(VENV)/.develop ## the Rust half of it
 	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
 	cargo fmt --check
-	cargo clippy $(LOCKED) --all-targets $(if $(SIMD),--all-features,--features python) -- -D warnings
+	@$(MAKE) --no-print-directory clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps $(if $(SIMD),--all-features,--features python)
 	cargo test $(LOCKED) --features "$(SIMD)" --test layering
+
+clippy: ## the linter of Rust: `make lint` and the hook for commits both call this
+	cargo clippy $(LOCKED) --all-targets $(if $(SIMD),--all-features,--features python) -- -D warnings
 
 lint-python: $(VENV)/.develop ## the Python half of it
 	ruff check
@@ -109,7 +114,14 @@ lint-python: $(VENV)/.develop ## the Python half of it
 	mypy
 	lint-imports
 	stubtest mmno_fast._core --allowlist tests/stubtest-allowlist.txt --ignore-unused-allowlist
+	@$(MAKE) --no-print-directory api
 	@if cargo deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; else echo "cargo-deny is not installed: make deny"; fi
+
+api: $(VENV)/.develop ## whether names, signatures and types that users see are those of tests/public_api.txt
+	python -m tests.public_api
+
+api-write: $(VENV)/.develop ## write that list
+	python -m tests.public_api --write
 
 deny: ## licences, bans and sources of every crate (the first time, this builds cargo-deny)
 	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny

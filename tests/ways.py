@@ -213,7 +213,7 @@ def prepare() -> None:
     import pyarrow as pa
     import pyarrow.compute
 
-    for name in mf.__all__:
+    for name in dir(mf):
         getattr(mf, name)
     assert pyarrow.compute is not None
     warnings.simplefilter("ignore")

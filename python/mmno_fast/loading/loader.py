@@ -321,6 +321,11 @@ class Loader:
             raise _core.ClosedError("this loader was closed; make another one")
         self.check_process()
 
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here, and not before a fork."""
+        return self._process == os.getpid()
+
     def check_process(self) -> None:
         """Refuse to be used in a forked child."""
         self._consumer.check_process()
