@@ -324,7 +324,11 @@ class Loader:
     @property
     def is_of_this_process(self) -> bool:
         """Whether it was made here, and not before a fork."""
-        return self._process == os.getpid()
+        try:
+            self._consumer.check_process()
+        except RuntimeError:
+            return False
+        return True
 
     def check_process(self) -> None:
         """Refuse to be used in a forked child."""
