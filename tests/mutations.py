@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -192,26 +193,30 @@ def run(first: int, count: int, processes: int, tell: Callable[[Outcome], object
         assert not built.died, built
         ways.prepare()
         assert watched.threads() == 1, f"{watched.threads()} threads: a fork of this process may hang"
-        parts = []
-        for number in range(processes):
-            receiver, sender = multiprocessing.Pipe(duplex=False)
-            if os.fork() == 0:
-                receiver.close()
-                _part(root, range(first + number, first + count, processes), sender)
-            sender.close()
-            parts.append(receiver)
-        while parts:
-            for receiver in [receiver for receiver in parts if receiver in multiprocessing.connection.wait(parts)]:
-                try:
-                    outcome = receiver.recv()
-                except EOFError:
-                    raise SystemExit("a process of its own ended before its mutants did; see above") from None
-                if outcome is None:
-                    parts.remove(receiver)
-                else:
-                    tell(outcome)
-        for _ in range(processes):
-            os.wait()
+        parts: dict[Connection, int] = {}
+        try:
+            for number in range(processes):
+                receiver, sender = multiprocessing.Pipe(duplex=False)
+                part = os.fork()
+                if part == 0:
+                    receiver.close()
+                    _part(root, range(first + number, first + count, processes), sender)
+                sender.close()
+                parts[receiver] = part
+            while parts:
+                for receiver in [receiver for receiver in parts if receiver in multiprocessing.connection.wait(list(parts))]:
+                    try:
+                        outcome = receiver.recv()
+                    except EOFError:
+                        raise SystemExit("a process of its own ended before its mutants did; see above") from None
+                    if outcome is None:
+                        os.waitpid(parts.pop(receiver), 0)
+                    else:
+                        tell(outcome)
+        finally:
+            for part in parts.values():
+                os.kill(part, signal.SIGKILL)
+                os.waitpid(part, 0)
     return time.monotonic() - began
 
 

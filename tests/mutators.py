@@ -76,7 +76,7 @@ def _seal(out: Path, how: Seal) -> None:
     manifest = damage.read_json(out / "manifest.json")
     for shard in manifest["shards"]:
         unit = out / shard["folder"] / "unit.json"
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             record = damage.read_json(unit)
             damage.refresh(unit.parent, record["files"], how)
             damage.write_json(unit, record)
@@ -171,7 +171,7 @@ def _record(rng: random.Random, out: Path) -> str:
         return "no record"
     try:
         what, text = _other_json(rng, path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return "a record that is none already"
     path.write_bytes(text)
     return f"record: {what}"
@@ -180,11 +180,11 @@ def _record(rng: random.Random, out: Path) -> str:
 def _rejects(rng: random.Random, out: Path, whole: Path) -> str:
     path = out / "rejects.jsonl"
     text = path.read_bytes()
-    if not text.strip() or rng.random() < 0.5:
+    if rng.random() < 0.5:
         what, text = _other_text(rng, text + b"{}\n")
     else:
-        value = json.loads(text.splitlines()[0])
-        what, text = _other_json(rng, json.dumps(value).encode())
+        with suppress(ValueError, RecursionError, IndexError):  # another change may have come before
+            what, text = _other_json(rng, text.splitlines()[0])
     path.write_bytes(text)
     return f"rejects: {what}"
 
