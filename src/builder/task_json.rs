@@ -264,7 +264,7 @@ impl UnitTask {
             if row.part != 0 {
                 return Err(refuse(format!("expected part 0 of a record, found part {}", row.part)));
             }
-            if row.place.length() > setting.options.rows.max_line_bytes {
+            if !setting.options.rows.admits(row.place.length()) {
                 return Err(refuse(format!("a row has {} bytes, more than a line may have", row.place.length())));
             }
             if let Some(position) = positions.iter().find(|position| **position as usize >= self.pictures.len()) {

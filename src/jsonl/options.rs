@@ -25,6 +25,11 @@ impl Default for RowOptions {
 }
 
 impl RowOptions {
+    /// Whether a line of so many bytes is read.
+    pub fn admits(&self, length: u64) -> bool {
+        length <= self.max_line_bytes
+    }
+
     /// `name` without the prefix that is to be cut off.
     pub fn strip<'n>(&self, name: &'n str) -> &'n str {
         self.strip_prefix
@@ -56,5 +61,21 @@ mod tests {
         options.strip_prefix = Some("/data/x/".to_owned());
         assert_eq!(options.strip("/data/x/a.jpg"), "a.jpg");
         assert_eq!(options.strip("b/a.jpg"), "b/a.jpg");
+    }
+
+    #[test]
+    fn every_option_has_its_name_and_its_default() {
+        let options: RowOptions = serde_json::from_str("{}").unwrap();
+        assert_eq!(options, RowOptions::default());
+        assert!(options.admits(16 << 20) && !options.admits((16 << 20) + 1));
+        let text = r#"{"placeholders":"optional","strip_prefix":"/x","max_line_bytes":5}"#;
+        let options: RowOptions = serde_json::from_str(text).unwrap();
+        let expected = RowOptions {
+            placeholders: Placeholders::Optional,
+            strip_prefix: Some("/x".to_owned()),
+            max_line_bytes: 5,
+        };
+        assert_eq!(options, expected);
+        assert_eq!(serde_json::to_string(&options).unwrap(), text);
     }
 }
