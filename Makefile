@@ -34,7 +34,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs' -o -name '*.c' -o -name '*.h')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy api api-write deny format bench bench-loading bench-kernels figures wheel docs parity parity-check fuzz nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy api api-write deny format bench bench-loading bench-kernels instructions instructions-base instructions-write valgrind figures wheel docs parity parity-check fuzz nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-18s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,7 @@ define APT
 endef
 NO_NASM := JPEG decodes without SIMD, several times slower. \
 Install it (Debian: apt-get install nasm; Fedora: dnf install nasm; macOS: brew install nasm), then: make clean
+NO_VALGRIND := instructions cannot be counted. Install it (Debian: apt-get install valgrind; Fedora: dnf install valgrind)
 
 develop: $(VENV)/.develop ## the package, built for release and installed in .venv
 $(VENV)/.develop: $(VENV)/.setup $(CORE)
@@ -140,6 +141,18 @@ bench: $(VENV)/.develop ## every step, and the loader, beside the reference, tra
 bench-loading: $(VENV)/.develop ## the loader beside memory's bandwidth, and beside PyTorch's with Pillow where `make test-torch` has set it up (PICTURES=2700)
 	@mkdir -p .benchmarks
 	python -m benches.loading --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700) --json .benchmarks/loading.json
+
+instructions: $(VENV)/.setup valgrind ## the instructions of the hot paths, beside those in benches/instructions/counts.json
+	python -m benches.instructions.count
+
+instructions-base: $(VENV)/.setup valgrind ## beside those of the merge base, which is built here
+	python -m benches.instructions.count --base
+
+instructions-write: $(VENV)/.setup valgrind ## write that file
+	python -m benches.instructions.count --write
+
+valgrind:
+	@command -v valgrind >/dev/null || $(call APT,valgrind,$(NO_VALGRIND))
 
 figures: $(VENV)/.develop ## docs/loading.svg and docs/memory.svg, of what `make bench-loading` has found and of fifty epochs
 	python -m benches.steady --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700)
