@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mmno_fast::build::manifest::Manifest;
-use mmno_fast::build::{self, build};
-use mmno_fast::jsonl::rules::Placeholders;
-use mmno_fast::load::feed::{Ahead, Feed};
-use mmno_fast::load::gather::{Filling, Recipe};
+use mmno_fast::builder::driver::{Request, build};
+use mmno_fast::builder::options::Options;
+use mmno_fast::load::feed::{Feed, Prefetch};
+use mmno_fast::load::gather::{Assembler, Task, TaskResult};
 use mmno_fast::load::order::{Permutation, Steps, Uneven};
 use mmno_fast::load::output::{Dtype, Layout, Normalisation, Output, Writer};
 use mmno_fast::load::samples::Samples;
-use mmno_fast::load::shards::{ShardEntry, Shards};
-use mmno_fast::load::slot::{Lease, Slots};
+use mmno_fast::load::slot::{Lease, SlotPool};
 use mmno_fast::load::stats::Stats;
-use mmno_fast::load::table::{Scratch, Table};
+use mmno_fast::load::table::shards::Shards;
+use mmno_fast::load::table::{Table, WorkerBuffers};
 use mmno_fast::ordered::{Pool, Window};
 use mmno_fast::picture::{CLIP, ImageSpec, Preparer, Size, probe};
-use mmno_fast::scan::{self, Counters, Scan, Source};
+use mmno_fast::progress::Counters;
+use mmno_fast::scan;
+use mmno_fast::scan::model::{Depth, Run, Scan, Source};
+use mmno_fast::scan::options::ScanOptions;
 
 use crate::Work;
 use crate::drawn::{Corpus, bmp, png};
@@ -35,18 +37,6 @@ fn spec(side: usize, filter: &str) -> ImageSpec {
     .unwrap()
 }
 
-fn scan_options(spec: ImageSpec) -> scan::Options {
-    scan::Options {
-        spec,
-        decode: false,
-        placeholders: Placeholders::Required,
-        strip_prefix: None,
-        follow_links: true,
-        max_line_bytes: 16 << 20,
-        chunk_bytes: 1 << 20,
-    }
-}
-
 /// One thread, so that counts are always the same.
 fn alone() -> Pool<'static> {
     Pool {
@@ -59,6 +49,14 @@ fn alone() -> Pool<'static> {
     }
 }
 
+fn run(counters: &Counters) -> Run<'_> {
+    Run {
+        pool: alone(),
+        chunk_bytes: 1 << 20,
+        counters,
+    }
+}
+
 fn sources(corpus: &Corpus) -> Vec<Source> {
     vec![Source {
         name: "rows.jsonl".to_owned(),
@@ -68,15 +66,9 @@ fn sources(corpus: &Corpus) -> Vec<Source> {
 
 fn scanned(corpus: &Corpus, with_pictures: bool) -> Scan {
     let roots = [corpus.images()];
-    let roots = with_pictures.then_some(&roots[..]);
-    scan::scan(
-        sources(corpus),
-        roots,
-        &scan_options(spec(32, "bicubic")),
-        alone(),
-        &Counters::default(),
-    )
-    .unwrap()
+    let depth = if with_pictures { Depth::Headers(&roots) } else { Depth::Rows };
+    let options = ScanOptions::new(spec(32, "bicubic"));
+    scan::scan(sources(corpus), depth, &options, run(&Counters::default())).unwrap()
 }
 
 /// Rows, without their pictures: lines, JSON, rules, hashes.
@@ -114,15 +106,18 @@ fn prepare(file: Vec<u8>, spec: ImageSpec) -> Work {
 }
 
 fn built(corpus: &Corpus, out: &Path, side: usize, shard_bytes: u64) {
-    let options = build::Options {
-        scan: scan_options(spec(side, "bicubic")),
-        shard_bytes,
-        shuffle_seed: None,
-        update: false,
+    let request = Request {
+        sources: sources(corpus),
+        roots: vec![corpus.images()],
+        out: out.to_owned(),
+        options: Options {
+            scan: ScanOptions::new(spec(side, "bicubic")),
+            shard_bytes,
+            shuffle_seed: None,
+            update: false,
+        },
     };
-    let roots = [corpus.images()];
-    let report = build(sources(corpus), &roots, out, &options, alone(), &Counters::default());
-    black_box(report.unwrap());
+    black_box(build(request, run(&Counters::default())).unwrap());
 }
 
 /// A build of many rows with few, small pictures: planning, tables, hashes, records and the manifest are most of it.
@@ -135,22 +130,12 @@ pub(crate) fn seal() -> Work {
     })
 }
 
-fn opened(folder: &Path) -> Shards {
-    let manifest = Manifest::read(folder).unwrap();
-    let entries = manifest.shards.iter().map(|shard| ShardEntry {
-        folder: shard.folder.clone(),
-        rows: shard.rows,
-        pictures: shard.pictures,
-    });
-    Shards::open(folder, entries.collect(), &manifest.spec).unwrap()
-}
-
 /// A data set of twelve shards, each touched once.
 pub(crate) fn open() -> Work {
     let corpus = Corpus::new(48, 12, &|_| bmp(8, 1));
     built(&corpus, &corpus.shards(), 8, 1);
     Box::new(move || {
-        let (shards, mut pictures) = (opened(&corpus.shards()), Vec::new());
+        let (shards, mut pictures) = (Shards::open(&corpus.shards()).unwrap(), Vec::new());
         (0..shards.rows()).for_each(|row| shards.pictures_of(row, &mut pictures).unwrap());
         assert_eq!(black_box(pictures).len(), 48);
     })
@@ -185,8 +170,8 @@ pub(crate) fn patches() -> Output {
 struct Loading {
     /// Held so that its files stay.
     corpus: Corpus,
-    recipe: Arc<Recipe>,
-    slots: Arc<Slots>,
+    assembler: Arc<Assembler>,
+    slots: Arc<SlotPool>,
     order: Permutation,
     steps: Steps,
 }
@@ -194,17 +179,17 @@ struct Loading {
 fn loading(output: Option<Output>) -> Loading {
     let corpus = Corpus::new(32, 16, &|number| bmp(112, if number % 2 == 0 { 1 } else { 3 }));
     built(&corpus, &corpus.shards(), 112, 1 << 20);
-    let table = opened(&corpus.shards());
+    let table = Shards::open(&corpus.shards()).unwrap();
     let (length, stats) = (table.rows(), Arc::new(Stats::default()));
     Loading {
         corpus,
-        slots: Slots::new(Vec::new(), Arc::clone(&stats)).unwrap(),
-        recipe: Arc::new(Recipe {
+        slots: SlotPool::new(Vec::new(), Arc::clone(&stats)).unwrap(),
+        assembler: Arc::new(Assembler {
             table: Arc::new(table),
             samples: Arc::new(Samples::All(length)),
             writer: output.map(|output| Writer::new(output).unwrap()),
             skips: false,
-            remembered: None,
+            cache: None,
             stats,
         }),
         order: Permutation::shuffled(length, 3, 1),
@@ -221,21 +206,23 @@ fn loading(output: Option<Output>) -> Loading {
 
 impl Loading {
     /// Fills one batch, as a thread of the feed does; its slot is free again afterwards.
-    fn fill(&self, step: u64, scratch: &mut Scratch) {
-        let plan = self.recipe.plan(&self.order, &self.steps, step).unwrap();
-        let (slot, pieces) = (self.slots.take(plan.bytes).unwrap(), self.recipe.pieces(&plan, 1));
-        let filling = Filling::new(plan, Lease::new(slot, Arc::clone(&self.slots)));
-        for piece in pieces {
-            let channels = self.recipe.fill(&filling, piece, scratch);
-            assert!(black_box(channels).iter().all(Result::is_ok));
+    fn fill(&self, step: u64, buffers: &mut WorkerBuffers) {
+        let plan = Arc::new(self.assembler.plan(&self.order, &self.steps, step).unwrap());
+        let lease = Lease::new(self.slots.take(plan.bytes).unwrap(), Arc::clone(&self.slots));
+        let (split, tasks) = self.assembler.tasks(&plan, lease, 1).unwrap();
+        // Rows are a bench of their own.
+        for task in tasks.into_iter().filter(|task| matches!(task, Task::Pictures(_))) {
+            let result = self.assembler.run(task, buffers);
+            assert!(!matches!(black_box(result), TaskResult::Pictures(channels) if channels.iter().any(Result::is_err)));
         }
+        drop(split.join().unwrap());
     }
 }
 
 /// Batches of an epoch, planned and filled from shards.
 pub(crate) fn gather(output: Option<Output>) -> Work {
-    let (loading, mut scratch) = (loading(output), Scratch::default());
-    Box::new(move || (0..loading.steps.count()).for_each(|step| loading.fill(step, &mut scratch)))
+    let (loading, mut buffers) = (loading(output), WorkerBuffers::default());
+    Box::new(move || (0..loading.steps.count()).for_each(|step| loading.fill(step, &mut buffers)))
 }
 
 /// The rows of an epoch's batches, as Arrow.
@@ -245,7 +232,7 @@ pub(crate) fn gather_rows() -> Work {
     Box::new(move || {
         assert!(loading.corpus.shards().exists());
         for rows in rows.chunks(BATCH as usize) {
-            assert_eq!(black_box(loading.recipe.table.read_rows(rows).unwrap()).num_rows(), rows.len());
+            assert_eq!(black_box(loading.assembler.table.read_rows(rows).unwrap()).num_rows(), rows.len());
         }
     })
 }
@@ -253,13 +240,15 @@ pub(crate) fn gather_rows() -> Work {
 /// Batches that are ready are taken, and given back: half of them each time.
 pub(crate) fn hand_over() -> Work {
     let loading = loading(None);
-    let ahead = Ahead {
+    let ahead = Prefetch {
         batches: usize::MAX >> 1,
         bytes: u64::MAX >> 1,
     };
-    let Loading { recipe, order, steps, .. } = &loading;
-    let feed = Feed::start(Arc::clone(recipe), order.clone(), *steps, Arc::clone(&loading.slots), 1, ahead).unwrap();
-    while recipe.stats.pictures.load(Ordering::Relaxed) < loading.steps.length {
+    let Loading {
+        assembler, order, steps, ..
+    } = &loading;
+    let feed = Feed::start(Arc::clone(assembler), order.clone(), *steps, Arc::clone(&loading.slots), 1, ahead).unwrap();
+    while assembler.stats.pictures.load(Ordering::Relaxed) < loading.steps.length {
         std::thread::sleep(Duration::from_millis(10));
     }
     // The thread ends after its last batch.

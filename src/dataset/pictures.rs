@@ -1,7 +1,7 @@
 //! The pictures of a shard as Arrow columns, and where the pixels of each lie.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::{FixedSizeBinaryBuilder, Int32Builder, ListBuilder, StringBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::cast::AsArray;
@@ -18,17 +18,20 @@ pub const NULLABLE_PICTURE_COLUMNS: [&str; 3] = ["index", "offset", "length"];
 
 /// The schema of `pictures.arrow`.
 pub fn pictures_schema() -> SchemaRef {
-    let numbers = ["source_height", "source_width", "orientation", "height", "width", "channels"];
-    let mut columns = vec![
-        ("names", list(DataType::Utf8)),
-        ("hash", DataType::FixedSizeBinary(32)),
-        ("format", dictionary()),
-        ("mode", dictionary()),
-    ];
-    columns.extend(numbers.map(|name| (name, DataType::UInt32)));
-    columns.push(("store", dictionary()));
-    columns.extend(["index", "offset", "length"].map(|name| (name, DataType::UInt64)));
-    schema(columns)
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let numbers = ["source_height", "source_width", "orientation", "height", "width", "channels"];
+        let mut columns = vec![
+            ("names", list(DataType::Utf8)),
+            ("hash", DataType::FixedSizeBinary(32)),
+            ("format", dictionary()),
+            ("mode", dictionary()),
+        ];
+        columns.extend(numbers.map(|name| (name, DataType::UInt32)));
+        columns.push(("store", dictionary()));
+        columns.extend(["index", "offset", "length"].map(|name| (name, DataType::UInt64)));
+        schema(columns)
+    });
+    Arc::clone(&SCHEMA)
 }
 
 /// Where a picture's pixels lie in its shard.

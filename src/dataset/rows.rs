@@ -1,7 +1,7 @@
 //! Rows as Arrow columns: one schema, one place that fills it, and the file that holds them.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::{ArrayBuilder, Int32Builder, ListBuilder, StringBuilder, StructBuilder, UInt32Builder, UInt64Builder};
 use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, StringArray};
@@ -44,19 +44,22 @@ fn pair(first: &str, second: &str) -> Fields {
 
 /// The schema of `rows.arrow`.
 pub fn rows_schema() -> SchemaRef {
-    schema(vec![
-        ("source", dictionary()),
-        ("line", DataType::UInt64),
-        ("images", list(DataType::Utf8)),
-        ("pictures", list(DataType::UInt32)),
-        ("messages", list(DataType::Struct(pair("role", "content")))),
-        ("variant", dictionary()),
-        ("options", list(DataType::Struct(pair("letter", "text")))),
-        ("answer", DataType::Utf8),
-        ("answer_text", DataType::Utf8),
-        ("meta", DataType::Utf8),
-        ("extra", DataType::Utf8),
-    ])
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        schema(vec![
+            ("source", dictionary()),
+            ("line", DataType::UInt64),
+            ("images", list(DataType::Utf8)),
+            ("pictures", list(DataType::UInt32)),
+            ("messages", list(DataType::Struct(pair("role", "content")))),
+            ("variant", dictionary()),
+            ("options", list(DataType::Struct(pair("letter", "text")))),
+            ("answer", DataType::Utf8),
+            ("answer_text", DataType::Utf8),
+            ("meta", DataType::Utf8),
+            ("extra", DataType::Utf8),
+        ])
+    });
+    Arc::clone(&SCHEMA)
 }
 
 /// Rows on their way to Arrow.
