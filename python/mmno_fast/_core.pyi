@@ -1,6 +1,5 @@
 """The Rust core. Private: use the names that `mmno_fast` exports."""
 
-import os
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Final, Self, final
@@ -12,14 +11,17 @@ from typing_extensions import Buffer
 __all__ = [
     "Assembler",
     "Batch",
+    "Batches",
     "CheckReport",
     "ClosedError",
     "Consumer",
     "DataError",
     "Epoch",
     "Feed",
+    "InternalError",
     "Lease",
     "MmnoError",
+    "Pixels",
     "Progress",
     "Rows",
     "Samples",
@@ -39,6 +41,7 @@ __all__ = [
     "probe_picture",
     "profiles",
     "read_pictures",
+    "read_rejects",
     "samples_at",
     "verify",
 ]
@@ -116,13 +119,13 @@ class Table:
 
     @staticmethod
     def open(
-        location: str | os.PathLike[str] | Sequence[tuple[str, str]],
+        location: str | PathLike[str] | Sequence[tuple[str, str]],
         roots: Sequence[str] | None = None,
         *,
         scan: str | None = None,
-        rejects: Sequence[tuple[str, int]] = (),
+        rejects: Sequence[tuple[str, int]] = ...,
         threads: int = 1,
-        chunk_bytes: int = 1048576,
+        chunk_bytes: int = ...,
         window: int = 1,
         progress: Progress | None = None,
     ) -> Table:

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS, WORK_FOLDER, is_shard_name};
+use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
 use crate::jsonl::options::RowOptions;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
@@ -247,7 +247,14 @@ impl Manifest {
             }
             check_files(&shard.files)?;
         }
-        check_files(&self.files)
+        check_files(&self.files)?;
+        match [INDEX, REJECTS]
+            .iter()
+            .find(|name| !self.files.iter().any(|file| file.name == **name))
+        {
+            Some(name) => Err(format!("it does not list {name}")),
+            None => Ok(()),
+        }
     }
 
     /// Whether these are the bytes of its `rejects.jsonl`.

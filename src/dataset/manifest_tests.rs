@@ -52,7 +52,7 @@ fn whole() -> Manifest {
             largest: 1,
             histogram: BTreeMap::from([(0, 1), (1, 2)]),
         },
-        files: vec![file(REJECTS)],
+        files: vec![file(REJECTS), file(INDEX)],
         manifest_blake3: "0".repeat(64),
     }
 }
@@ -83,7 +83,7 @@ fn a_whole_manifest_is_read_and_any_changed_byte_is_seen() {
 
 #[test]
 fn versions_names_and_sums_are_checked_behind_the_hash() {
-    let changes: [(&str, fn(&mut Manifest)); 18] = [
+    let changes: [(&str, fn(&mut Manifest)); 19] = [
         ("format 2", |m| m.format = [2, 0]),
         ("pixels of version", |m| m.pixels_version += 1),
         ("totals.lines", |m| m.totals.lines += 1),
@@ -102,6 +102,7 @@ fn versions_names_and_sums_are_checked_behind_the_hash() {
         ("one file", |m| m.shards[0].files[0].name = "..".to_owned()),
         ("one file", |m| m.shards[0].files[0].name = "/etc/hostname".to_owned()),
         ("one file", |m| m.files.push(m.files[0].clone())),
+        ("does not list rows.index.npy", |m| m.files.truncate(1)),
     ];
     for (wanted, change) in changes {
         let mut manifest = whole();

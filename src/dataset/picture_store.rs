@@ -37,15 +37,32 @@ pub(super) fn map(store: &dyn Store, record: &ShardRecord, name: &str) -> Result
     }
 }
 
+/// Refuses a file that has not the length that the manifest says, without reading it.
+pub(super) fn check_length(store: &dyn Store, record: &ShardRecord, name: &str) -> Result<()> {
+    let listed = record.files.iter().find(|file| file.name == name);
+    let listed = listed.ok_or_else(|| damaged(store, name, "the manifest does not list this file"))?;
+    let found = store.length(name).map_err(|error| refused(store, name, error))?;
+    if found == listed.bytes {
+        Ok(())
+    } else {
+        Err(damaged(store, name, &format!("expected {} bytes, found {found}", listed.bytes)))
+    }
+}
+
 fn open(store: &dyn Store, name: &str) -> Result<Region> {
-    store.map(name).map_err(|error| match error.kind() {
+    store.map(name).map_err(|error| refused(store, name, error))
+}
+
+/// What to say of a file that the system does not open.
+fn refused(store: &dyn Store, name: &str, error: std::io::Error) -> Error {
+    match error.kind() {
         std::io::ErrorKind::NotFound => Error::shard(
             &store.label(name),
             "the file is gone: if the data set was built anew since it was opened, open it again; else run mmno-fast verify",
         ),
         std::io::ErrorKind::InvalidInput => damaged(store, name, &error.to_string()),
         _ => Error::io("open", &store.label(name), error),
-    })
+    }
 }
 
 /// Parses a table of pictures.
@@ -149,7 +166,10 @@ fn check_places(pictures: &[StoredPicture], record: &ShardRecord, spec: &ImageSp
             PixelPlace::Gray(index) => (0, found[0], index, picture.channels == 1 && target == Some(picture.size)),
             PixelPlace::Rgb(index) => (1, found[1], index, picture.channels == 3 && target == Some(picture.size)),
             PixelPlace::Pixels(offset, length) => {
-                let fits = matches!(picture.channels, 1 | 3) && (is_encoded || picture.pixels() == Some(length));
+                // Of a file that is kept as it was, only decoding tells the size. It is never above the limit.
+                let pixels = u64::from(picture.size.0) * u64::from(picture.size.1);
+                let fits = matches!(picture.channels, 1 | 3)
+                    && (picture.pixels() == Some(length) || is_encoded && pixels <= u64::from(spec.decode_limit));
                 (2, filled, offset, fits && target.is_none())
             }
         };

@@ -5,7 +5,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use arrow_array::cast::AsArray;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use crate::dataset::index::RowIndex;
 use crate::dataset::manifest::{Manifest, ShardRecord};
@@ -196,7 +198,21 @@ fn check_shard(store: &dyn Store, manifest: &Manifest, shard: &ShardRecord) -> s
     if !record.files.iter().eq(shard.files.iter().filter(|file| file.name != UNIT_FILE)) {
         return Err("unit.json and the manifest list different files".to_owned());
     }
-    View::open(&*folder, shard, &manifest.spec).map_err(|error| error.to_string())?;
+    let view = View::open(&*folder, shard, &manifest.spec).map_err(|error| error.to_string())?;
+    check_json(&view)
+}
+
+/// The columns `meta` and `extra` hold JSON.
+fn check_json(view: &View) -> std::result::Result<(), String> {
+    for batch in view.row_batches() {
+        for name in ["meta", "extra"] {
+            let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+            let column = column.ok_or_else(|| format!("rows.arrow has no texts in the column {name}"))?;
+            for text in column.iter().flatten() {
+                serde_json::from_str::<IgnoredAny>(text).map_err(|error| format!("rows.arrow: {name} is not JSON: {error}"))?;
+            }
+        }
+    }
     Ok(())
 }
 

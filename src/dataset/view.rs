@@ -7,8 +7,9 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{ListArray, RecordBatch};
 
 use crate::dataset::manifest::ShardRecord;
-use crate::dataset::picture_store::{PictureStore, damaged, map};
+use crate::dataset::picture_store::{PictureStore, check_length, damaged, map};
 use crate::dataset::read::read_batches;
+use crate::dataset::record::UNIT_FILE;
 use crate::dataset::rows::{NULLABLE_ROW_COLUMNS, rows_schema};
 use crate::error::Result;
 use crate::picture::ImageSpec;
@@ -40,6 +41,7 @@ impl View {
     pub fn open(store: &dyn Store, record: &ShardRecord, spec: &ImageSpec) -> Result<Self> {
         let rows = open_rows(store, record)?;
         let pictures = PictureStore::open(store, record, spec)?;
+        check_length(store, record, UNIT_FILE)?;
         let count = pictures.all().len();
         for part in &rows {
             let numbers = part.pictures.values().as_primitive::<UInt32Type>();

@@ -92,7 +92,17 @@ impl Shards {
 
     fn place(&self, row: u64) -> Result<RowPlace> {
         let place = self.whole.index.place(row);
-        place.ok_or_else(|| Error::usage(format!("row {row} of {}", self.whole.index.len())))
+        let place = place.ok_or_else(|| Error::usage(format!("row {row} of {}", self.whole.index.len())))?;
+        match self.whole.manifest.shards.get(place.shard as usize) {
+            Some(record) if u64::from(place.row) < record.rows => Ok(place),
+            _ => Err(Error::shard(
+                &self.whole.store.label(INDEX),
+                format!(
+                    "row {row} points to row {} of shard {}, which is not there; run mmno-fast verify",
+                    place.row, place.shard
+                ),
+            )),
+        }
     }
 
     fn shard(&self, number: u32) -> Result<&View> {
