@@ -35,7 +35,8 @@ impl RowIndex {
         })?;
         let length = rows.checked_mul(8).and_then(|bytes| bytes.checked_add(DATA_OFFSET));
         let found = region.as_slice().len() as u64;
-        if length != Some(found) {
+        let listed = manifest.files.iter().find(|file| file.name == INDEX).map(|file| file.bytes);
+        if length != Some(found) || listed != Some(found) {
             return Err(Error::shard(
                 &path,
                 format!("expected the places of {rows} rows, found {found} bytes; run mmno-fast verify"),

@@ -168,8 +168,8 @@ fn check_places(pictures: &[StoredPicture], record: &ShardRecord, spec: &ImageSp
             PixelPlace::Pixels(offset, length) => {
                 // Of a file that is kept as it was, only decoding tells the size. It is never above the limit.
                 let pixels = u64::from(picture.size.0) * u64::from(picture.size.1);
-                let fits = matches!(picture.channels, 1 | 3)
-                    && (picture.pixels() == Some(length) || is_encoded && pixels <= u64::from(spec.decode_limit));
+                let fits =
+                    matches!(picture.channels, 1 | 3) && (picture.pixels() == Some(length) || is_encoded && pixels <= spec.decode_limit);
                 (2, filled, offset, fits && target.is_none())
             }
         };
