@@ -126,7 +126,7 @@ fn corpus(folder: &Path, spec: &str) -> Request {
     fs::create_dir_all(&second).unwrap();
     for number in 0..12 {
         fs::write(first.join(format!("{number}.bmp")), bitmap(5 + number, 8, number)).unwrap();
-        fs::write(second.join(format!("{number}.png")), portable(11, 4 + number, 100 + number)).unwrap();
+        fs::write(second.join(format!("p{number}.png")), portable(11, 4 + number, 100 + number)).unwrap();
     }
     let broken = bitmap(9, 9, 77);
     fs::write(first.join("broken.bmp"), &broken[..200]).unwrap();
@@ -134,14 +134,17 @@ fn corpus(folder: &Path, spec: &str) -> Request {
     let mut rows: Vec<Value> = Vec::new();
     for number in 0..12 {
         rows.push(row(&[&format!("{number}.bmp")], "one"));
-        rows.push(row(&[&format!("{}.PNG", 11 - number), &format!("{number}.bmp")], "ünïcode and two"));
+        rows.push(row(
+            &[&format!("p{}.PNG", 11 - number), &format!("{number}.bmp")],
+            "ünïcode and two",
+        ));
         rows.push(row(&[], &format!("text alone, {number}")));
     }
     rows.insert(4, row(&["broken.bmp", "3.bmp"], "never"));
     rows.push(row(&["broken.bmp"], "never"));
     rows.push(row(&["missing.png"], "never"));
     write_rows(&folder.join("a.jsonl"), &rows);
-    let more: Vec<Value> = (0..12).map(|number| row(&[&format!("{number}.png")], "x")).collect();
+    let more: Vec<Value> = (0..12).map(|number| row(&[&format!("p{number}.png")], "x")).collect();
     write_rows(&folder.join("b.jsonl"), &more);
 
     let source = |name: &str| Source {
