@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import operator
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, TypeAlias, get_args
-
-import numpy as np
 
 from mmno_fast.spec.image import ImageSpec
 
 Placeholders: TypeAlias = Literal["required", "optional"]
 MAX_LINE_BYTES: Final = 16 * 2**20
 """The longest line that is read, by default."""
+
+
+def _truth_values() -> tuple[type, ...]:
+    """The types of a truth value. NumPy is not loaded for them: where it is not, nobody has one of its values."""
+    return bool, getattr(sys.modules.get("numpy"), "bool_", bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,7 @@ class ScanOptions:
         if not isinstance(prefix, str | None):
             raise TypeError(f"strip_prefix: expected a text or None, found {prefix!r}")
         follow: object = self.follow_links
-        if not isinstance(follow, bool | np.bool_):
+        if not isinstance(follow, _truth_values()):
             raise TypeError(f"follow_links: expected True or False, found {follow!r}")
         object.__setattr__(self, "follow_links", bool(follow))
         try:
