@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests import damage, judged, parity, watched, ways
+from tests import parity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests import judged
 
 # Ten times as many random cases: `tests/random_cases.py`, `make nightly`.
 settings.register_profile("slow", max_examples=1000, deadline=None)
@@ -71,6 +73,8 @@ def make_corpus(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="session")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[judged.Judge]:
     """Small whole data sets of each layout, and a process that looks at damaged copies of them."""
+    from tests import damage, judged, watched, ways  # they need more than the tests of pixels, which run beside other versions of Pillow
+
     folders = {layout: damage.build(tmp_path_factory.mktemp(layout), layout) for layout in damage.SPECS}
     watcher = watched.Watcher(judged.look_at, ways.prepare)
     looks = {}
