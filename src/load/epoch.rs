@@ -8,17 +8,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::error::{self, Error};
 use crate::load::batch::Batch;
 use crate::load::consumer::Consumer;
 use crate::load::feed::Feed;
-use crate::ordered::POLL;
+use crate::load::reentrant_lock::{Guard, ReentrantLock};
 
 /// The side that batches are handed to: Python.
 pub trait Host {
@@ -81,7 +78,7 @@ impl fmt::Display for Refused {
 pub struct Epoch<M> {
     state: Mutex<State<M>>,
     consumer: Arc<Mutex<Consumer>>,
-    turn: Turn,
+    turn: ReentrantLock,
     process: u32,
 }
 
@@ -136,7 +133,7 @@ impl<M: Send> Epoch<M> {
                 failed: None,
             })),
             consumer,
-            turn: Turn::new(),
+            turn: ReentrantLock::new(),
             process: std::process::id(),
         }
     }
@@ -334,13 +331,12 @@ impl<M: Send> Epoch<M> {
         is_so
     }
 
-    fn take_turn<H: Host<Made = M>>(&self, host: &H) -> Result<Held<'_>, H::Error> {
-        if let Some(held) = self.turn.try_take() {
+    fn take_turn<H: Host<Made = M>>(&self, host: &H) -> Result<Guard<'_>, H::Error> {
+        if let Some(held) = self.turn.try_lock() {
             return Ok(held);
         }
         self.check_process(host)?;
-        host.wait(|monitor| self.turn.take(monitor))?;
-        Ok(Held(&self.turn))
+        host.wait(|monitor| self.turn.lock(monitor))
     }
 
     /// Refuses a forked child. A batch that is ready needs no look at the process: in a child, no feed has one.
@@ -362,79 +358,6 @@ fn in_hand<H: Host>(host: &H, batch: Arc<Batch>, epoch: u64) -> Result<InHand<H:
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One thread at a time has it; that thread may take it again, in a signal's handler for example.
-struct Turn {
-    /// The thread that has it; 0: none.
-    owner: AtomicUsize,
-    /// How often it took it.
-    depth: AtomicUsize,
-    waiting: AtomicUsize,
-    /// Wakes one that waits.
-    wake: Sender<()>,
-    woken: Receiver<()>,
-}
-
-/// The turn, until it is dropped.
-struct Held<'a>(&'a Turn);
-
-impl Turn {
-    fn new() -> Self {
-        let (wake, woken) = bounded(1);
-        Self {
-            owner: AtomicUsize::new(0),
-            depth: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            wake,
-            woken,
-        }
-    }
-
-    fn try_take(&self) -> Option<Held<'_>> {
-        let own = this_thread();
-        let before = self.owner.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst);
-        (before.is_ok() || before == Err(own)).then(|| {
-            self.depth.fetch_add(1, Ordering::Relaxed);
-            Held(self)
-        })
-    }
-
-    /// Takes the turn, and holds it until somebody drops a [`Held`] of it. Waits; `monitor` is asked meanwhile whether to go on.
-    fn take(&self, monitor: &dyn Fn() -> error::Result<()>) -> error::Result<()> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let taken = loop {
-            if let Some(held) = self.try_take() {
-                std::mem::forget(held);
-                break Ok(());
-            }
-            if self.woken.recv_timeout(POLL).is_err()
-                && let Err(error) = monitor()
-            {
-                break Err(error);
-            }
-        };
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        taken
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let turn = self.0;
-        if turn.depth.fetch_sub(1, Ordering::Relaxed) == 1 {
-            turn.owner.store(0, Ordering::SeqCst);
-            if turn.waiting.load(Ordering::SeqCst) > 0 {
-                let _ = turn.wake.try_send(());
-            }
-        }
-    }
-}
-
-/// A number of this thread that no other living thread has.
-fn this_thread() -> usize {
-    thread_local!(static HERE: u8 = const { 0 });
-    HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
 #[cfg(test)]

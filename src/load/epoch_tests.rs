@@ -267,24 +267,3 @@ fn threads_that_share_an_iteration_get_every_batch_once() {
         assert_eq!(cursor(&consumer), at(1, 0, false));
     }
 }
-
-#[test]
-fn the_turn_goes_from_thread_to_thread_and_can_be_taken_again_by_its_own() {
-    let turn = Turn::new();
-    let first = turn.try_take().unwrap();
-    let again = turn.try_take().unwrap();
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| {
-            assert!(turn.try_take().is_none());
-            assert!(turn.take(&|| Err(Error::interrupted())).is_err());
-            turn.take(&|| Ok(())).unwrap();
-            drop(Held(&turn));
-        });
-        std::thread::sleep(Duration::from_millis(50));
-        drop(first);
-        assert!(!other.is_finished(), "it was taken twice");
-        drop(again);
-        other.join().unwrap();
-    });
-    assert!(turn.try_take().is_some());
-}

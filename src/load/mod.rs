@@ -42,4 +42,5 @@ pub mod batch;
 mod schedule;
 pub mod feed;
 pub mod consumer;
+mod reentrant_lock;
 pub mod epoch;

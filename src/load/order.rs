@@ -252,7 +252,7 @@ impl Steps {
         whole + u64::from(one_more)
     }
 
-    /// This rank's share of a rest.
+    /// This rank's share of the rest of an epoch: of the samples after the last whole step (the remainder).
     fn dealt(&self, rest: u64) -> Range<u64> {
         rest * self.rank / self.world..rest * (self.rank + 1) / self.world
     }
