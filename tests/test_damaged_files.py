@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import mmno_fast as mf
 import pytest
 
 from tests.damage import copy, file_of, read_json, seal, seal_manifest, write_json
@@ -125,6 +126,14 @@ def test_rejects_that_wait_keep_no_loader(judge, tmp_path):
     os.mkfifo(out / "rejects.jsonl")
     seal_lengths(out)
     assert_none([judge("resize", out, "rejects.jsonl").refused("rejects.jsonl", ("Loader", "Loader, grouped"))])
+
+
+@pytest.mark.timeout(10)
+def test_rejects_of_a_raw_reader_that_wait_are_refused(tmp_path):
+    (tmp_path / "train.jsonl").touch()
+    os.mkfifo(tmp_path / "rejects.jsonl")
+    with pytest.raises(OSError, match=r"rejects\.jsonl.*found a pipe"):
+        mf.open(tmp_path / "train.jsonl", tmp_path, rejects=tmp_path / "rejects.jsonl")
 
 
 @pytest.mark.parametrize("kind", ["a FIFO", "a socket", "a device of zeros", "a link to nothing", "a link to itself", "nothing"])

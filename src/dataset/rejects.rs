@@ -1,5 +1,6 @@
 //! `rejects.jsonl`: the rows that a build has rejected, read back.
 
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -7,6 +8,7 @@ use serde::Deserialize;
 use crate::dataset::record::REJECTS;
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::store::folder::open_regular;
 
 /// Where a rejected row stands in its source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -26,7 +28,10 @@ pub fn read(store: &dyn Store) -> Result<Vec<RejectedRow>> {
 
 /// The rejected rows that the file at `path` names.
 pub fn read_file(path: &Path) -> Result<Vec<RejectedRow>> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    let refuse = |error| Error::io("read", path, error);
+    let (mut file, length) = open_regular(path).map_err(refuse)?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.read_to_end(&mut bytes).map_err(refuse)?;
     parse(&bytes, path)
 }
 
