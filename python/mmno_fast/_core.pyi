@@ -147,8 +147,8 @@ class Table:
         """Of JSONL: (source, line, codes) of each rejected row; no codes where only the caller's list rejects it."""
     def rows(self, numbers: npt.NDArray[np.uint64] | None = None, names: Sequence[str] | None = None) -> Batches:
         """These rows, or all in order; some of their columns, or all."""
-    def row(self, number: int) -> Rows:
-        """One row: all columns, except `pictures`."""
+    def row(self, number: int) -> dict[str, Any]:
+        """One row as plain values: all columns, except `pictures`."""
     def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Where the pictures of each row begin in the second array (and the end of the last); and their places in `picture_ids`."""
     def picture_ids(self) -> npt.NDArray[np.uint64]:
@@ -157,6 +157,8 @@ class Table:
         """The pictures of one row."""
     def pictures(self, pictures: npt.NDArray[np.uint64]) -> Batches:
         """What is known of these pictures: the columns of ``pictures.arrow``."""
+    def picture(self, picture: int) -> dict[str, Any]:
+        """What is known of one picture, as plain values: the columns of ``pictures.arrow``."""
     def hashes(self, pictures: npt.NDArray[np.uint64]) -> bytes:
         """BLAKE3 of the files of these pictures, 32 bytes each."""
     def pixels(self, picture: int) -> tuple[Pixels | npt.NDArray[np.uint8], tuple[int, ...]]:

@@ -4,6 +4,7 @@
 
 mod gate;
 mod arrow;
+mod values;
 mod report;
 mod jobs;
 mod pictures;

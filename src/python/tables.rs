@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::dataset::pictures::pictures_schema;
 use crate::dataset::rejects;
@@ -18,11 +18,12 @@ use crate::load::table::raw::Raw;
 use crate::load::table::rows::{Query, columns, needs_numbering};
 use crate::load::table::shards::Shards;
 use crate::load::table::{PictureId, Table as CoreTable, WorkerBuffers};
-use crate::python::arrow::{Batches, Rows};
+use crate::python::arrow::Batches;
 use crate::python::gate::enter;
 use crate::python::jobs::{Progress, counters, run_of, sources_of};
 use crate::python::pictures::plain;
 use crate::python::pixels::Pixels;
+use crate::python::values::row_of;
 use crate::scan;
 use crate::scan::model::Depth;
 use crate::scan::options::ScanOptions;
@@ -205,9 +206,10 @@ impl Table {
         Ok(Batches::new(schema, batches))
     }
 
-    /// One row as Arrow: all columns, except `pictures`.
-    fn row(&self, py: Python<'_>, number: u64) -> PyResult<Rows> {
-        enter(py, |_| self.data().read_rows(&[number])).map(Rows::new)
+    /// One row as plain values: all columns, except `pictures`.
+    fn row<'py>(&self, py: Python<'py>, number: u64) -> PyResult<Bound<'py, PyDict>> {
+        let batch = enter(py, |_| self.data().read_rows(&[number]))?;
+        row_of(py, &batch, 0)
     }
 
     /// Where the pictures of each row begin in the second array (and the end of the last); and the pictures of all rows, by their places in
@@ -240,6 +242,12 @@ impl Table {
         let pictures = pictures.as_array().to_vec();
         let batch = enter(py, |_| self.data().describe(&pictures))?;
         Ok(Batches::new(pictures_schema(), vec![batch]))
+    }
+
+    /// What is known of one picture, as plain values: the columns of `pictures.arrow`.
+    fn picture<'py>(&self, py: Python<'py>, picture: PictureId) -> PyResult<Bound<'py, PyDict>> {
+        let batch = enter(py, |_| self.data().describe(&[picture]))?;
+        row_of(py, &batch, 0)
     }
 
     /// BLAKE3 of the files of these pictures, 32 bytes each.

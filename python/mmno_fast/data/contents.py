@@ -103,10 +103,7 @@ class Contents:
 
     def row(self, number: int) -> tuple[dict[str, Any], list[Pixels]]:
         """One row as plain values, and its pictures: uint8 (H, W, 3), the caller's own."""
-        import pyarrow as pa  # imported when first used: it is large
-
-        values: dict[str, Any] = pa.record_batch(self.core.row(number)).to_pylist()[0]
-        return values, [widened(self.pixels(each)) for each in self.core.pictures_of(number)]
+        return self.core.row(number), [widened(self.pixels(each)) for each in self.core.pictures_of(number)]
 
     @cached_property
     def row_pictures(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -134,8 +131,7 @@ class Contents:
 
     def picture(self, id: int) -> dict[str, Any]:  # noqa: A002 - what it is
         """One row of `picture_table` as plain values."""
-        values: dict[str, Any] = self.picture_table(np.array([id], np.uint64)).to_pylist()[0]
-        return values
+        return self.core.picture(id)
 
     def pixels(self, id: int) -> Pixels:  # noqa: A002
         """The pixels of a picture as stored: uint8 (H, W) or (H, W, 3). A read-only view of a mapped shard, or decoded now."""
