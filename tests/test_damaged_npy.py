@@ -138,7 +138,7 @@ def test_another_length_is_refused(changed, layout, name):
 def test_a_huge_header_takes_neither_time_nor_memory(judge, tmp_path, layout, name):
     """A file with holes: 600 MiB that take no room on the disk."""
     verdicts = []
-    for version, length in ((2, 560 << 20), (3, 560 << 20), (2, (1 << 32) - 1)):
+    for version, length in ((2, 560 << 20), (3, (1 << 32) - 1)):
         out = copy(judge.folders[layout], tmp_path / "copy")
         path = file_of(out, name)
         with path.open("wb") as file:
