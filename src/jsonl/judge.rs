@@ -6,7 +6,7 @@ use crate::jsonl::parse::parse;
 use crate::jsonl::row::Row;
 use crate::jsonl::rules::{self, Meaning};
 
-/// A line that begins at byte `offset` of its source as a row and its meaning. What is wrong with it goes into `findings`; without a row, that
+/// A line that begins at byte `offset` of its source as a row and its meaning: here the dialects part. What is wrong with it goes into `findings`; without a row, that
 /// is never nothing.
 pub fn judge<'a>(line: &'a [u8], offset: u64, options: &RowOptions, findings: &mut Vec<Finding>) -> Option<(Row<'a>, Meaning)> {
     let row = parse(line, offset, findings)?;

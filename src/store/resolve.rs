@@ -1,4 +1,4 @@
-//! From a picture's name to one file: as it stands, else under another case or suffix (`design`: "Finding the file").
+//! From a picture's name to one file: as it stands, else under another case or suffix (`images.resolved` in `docs/findings.md`).
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! TIFF: strips or tiles, unpacked by `weezl` and the inflater of `png`, put together here.
+//! TIFF: strips or tiles, unpacked by `weezl` and `fdeflate`, put together here.
 
 use super::header::Header;
 use super::layout::{Alpha, Meaning, Packing, Part, Predictor};
