@@ -104,7 +104,7 @@ lint-rust: $(VENV)/.develop ## the Rust half of it
 	cargo fmt --check
 	@$(MAKE) --no-print-directory clippy
 	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --no-deps $(if $(SIMD),--all-features,--features python)
-	cargo test $(LOCKED) --features "$(SIMD)" --test layering
+	cargo test $(LOCKED) --features "fuzzing $(SIMD)" --test layering # the features of `make test`, so that nothing is built twice
 
 clippy: ## the linter of Rust: `make lint` and the hook for commits both call this
 	cargo clippy $(LOCKED) --all-targets $(if $(SIMD),--all-features,--features python) -- -D warnings
