@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -255,3 +256,12 @@ def test_sizes_are_summed_up_by_area():
 )
 def test_bytes_for_people(count, text):
     assert looks.bytes_text(count) == text
+
+
+@pytest.mark.timeout(20)
+def test_rejects_that_became_a_pipe_are_refused_at_once(drawn, tmp_path):
+    built = mf.build(drawn.sources, drawn.images, tmp_path / "out", mf.Original())
+    built.rejects_path.unlink()
+    os.mkfifo(built.rejects_path)
+    with pytest.raises(OSError, match="found a pipe"):
+        next(built.rejected_rows())

@@ -23,6 +23,7 @@ __all__ = [
     "MmnoError",
     "Pixels",
     "Progress",
+    "RejectLines",
     "Rows",
     "Samples",
     "ShardError",
@@ -139,6 +140,9 @@ class Table:
     def spec(self) -> str:
         """What becomes of pictures, as JSON."""
     @property
+    def fingerprint(self) -> str | None:
+        """The hash of the manifest, 64 hex digits; None for JSONL."""
+    @property
     def manifest(self) -> str | None:
         """The text of ``manifest.json``; None for JSONL."""
     def identity(self) -> tuple[list[tuple[str, str]], list[tuple[str, int]]]:
@@ -165,6 +169,14 @@ class Table:
         """The pixels of a picture as stored, and their shape: a view of the mapped shard, or an array of their own."""
     def file(self, picture: int) -> bytes:
         """The file that a picture came from, where it is kept."""
+
+@final
+class RejectLines:
+    """The lines of a ``rejects.jsonl``, as bytes. The file must be a regular one."""
+
+    def __new__(cls, path: str | PathLike[str]) -> RejectLines: ...
+    def __iter__(self) -> RejectLines: ...
+    def __next__(self) -> bytes: ...
 
 def read_rejects(path: str) -> list[tuple[str, int]]:
     """(source, line) of each row in a ``rejects.jsonl``."""

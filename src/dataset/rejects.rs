@@ -1,7 +1,8 @@
 //! `rejects.jsonl`: the rows that a build has rejected, read back.
 
-use std::io::Read;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -35,6 +36,36 @@ pub fn read_file(path: &Path) -> Result<Vec<RejectedRow>> {
     parse(&bytes, path)
 }
 
+/// The lines of a `rejects.jsonl`, one after the other, so that a large file takes no memory.
+pub struct Lines {
+    file: BufReader<File>,
+    path: PathBuf,
+}
+
+impl Lines {
+    /// Opens the file at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (file, _) = open_regular(path).map_err(|error| Error::io("read", path, error))?;
+        Ok(Self {
+            file: BufReader::new(file),
+            path: path.to_owned(),
+        })
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut line = Vec::new();
+        match self.file.read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(line)),
+            Err(error) => Some(Err(Error::io("read", &self.path, error))),
+        }
+    }
+}
+
 /// The rejected rows that the bytes of a `rejects.jsonl` name; `path` is what to call it.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<RejectedRow>> {
     let lines = bytes
@@ -56,6 +87,15 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<RejectedRow>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_come_one_after_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("r"), b"{}\n\n{\"a\":1}").unwrap();
+        let lines: Vec<_> = Lines::open(&dir.path().join("r")).unwrap().map(Result::unwrap).collect();
+        assert_eq!(lines, [&b"{}\n"[..], b"\n", b"{\"a\":1}"]);
+        assert!(Lines::open(dir.path()).is_err());
+    }
 
     #[test]
     fn every_line_is_one_row_or_an_error_with_its_number() {

@@ -10,6 +10,7 @@ mod jobs;
 mod pictures;
 mod pixels;
 mod samples;
+mod rejects;
 mod tables;
 mod batches;
 mod feeds;
@@ -32,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<report::CheckReport>()?;
     module.add_class::<arrow::Rows>()?;
     module.add_class::<tables::Table>()?;
+    module.add_class::<rejects::RejectLines>()?;
     module.add_class::<arrow::Batches>()?;
     module.add_class::<pixels::Pixels>()?;
     module.add_class::<samples::Samples>()?;

@@ -154,6 +154,15 @@ impl Table {
         self.data().spec().to_json()
     }
 
+    /// The hash of `manifest.json`, which identifies the data set; `None` for JSONL.
+    #[getter]
+    fn fingerprint(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Shards(shards) => Some(&shards.manifest().manifest_blake3),
+            Kind::Raw(_) => None,
+        }
+    }
+
     /// The text of `manifest.json`; `None` for JSONL.
     #[getter]
     fn manifest(&self) -> Option<&str> {

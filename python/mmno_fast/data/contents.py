@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mmno_fast import _core
-from mmno_fast.data.opening import Identity, Opening, RawOpening, ShardsOpening, fingerprint_of_rows
-from mmno_fast.data.values import Pixels, widened
+from mmno_fast.data.opening import Identity, Opening, ShardsOpening, fingerprint_of_rows
+from mmno_fast.data.values import Pixels, parsed_json, widened
 from mmno_fast.errors import shard_error
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 
@@ -61,19 +61,18 @@ class Contents:
 
         Raises:
             ValueError: The data set was opened from JSONL.
+            ShardError: A member that this version does not know is JSON that is too deep for Python.
         """
         text = self.core.manifest
         if text is None:
             raise ValueError("this data set was opened from JSONL: it has no manifest")
-        manifest: dict[str, Any] = json.loads(text)
+        manifest: dict[str, Any] = parsed_json(text, "manifest.json")
         return manifest
 
     @cached_property
     def fingerprint(self) -> str:
         """What identifies the data set: of shards the hash of the manifest, of JSONL that of the rows."""
-        if isinstance(self._opening, RawOpening):
-            return fingerprint_of_rows(self.identity)
-        return str(self.manifest["manifest_blake3"])
+        return self.core.fingerprint or fingerprint_of_rows(self.identity)
 
     @cached_property
     def identity(self) -> Identity:

@@ -32,7 +32,7 @@ def open(  # noqa: A001 - `mf.open` is the name that users expect
 ) -> Dataset:
     """Open a folder of shards, or JSONL with its pictures.
 
-    Of shards, the manifest and the lengths of the files are read; everything else is mapped into memory when it is first touched. JSONL is
+    Of shards, the manifest and the index are read; everything else is checked and mapped into memory when it is first touched. JSONL is
     scanned: every line is parsed and judged, every picture hashed and probed; pixels are made when they are asked for. Both have the same
     rows in the same order where every picture decodes; with `rejects`, also where some do not.
 

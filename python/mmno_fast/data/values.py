@@ -34,30 +34,34 @@ def plain_row(number: int, values: dict[str, Any], images: Any) -> dict[str, Any
     }
 
 
-def parsed(text: str | None, name: str) -> Any:
-    """JSON of the column `name` as Python values.
+def parsed(text: str | None, column: str) -> Any:
+    """JSON of a column as Python values; see `parsed_json`."""
+    return None if text is None else parsed_json(text, "rows.arrow", f"in the column {column}")
+
+
+def parsed_json(text: str, file: str, where: str = "") -> Any:
+    """JSON of a file of a data set as Python values.
 
     A whole number too long for `int` (over 4,300 digits) becomes a `Decimal`, which holds it exactly.
 
     Raises:
         ShardError: The text is not JSON. Rows of JSONL always hold JSON, so that only a damaged shard does not.
     """
-    if text is None:
-        return None
     try:
         return json.loads(text)
     except ValueError:
         pass
     except RecursionError as error:
-        raise _no_json(name, "JSON that is too deep") from error
+        raise _no_json(file, where, "JSON that is too deep") from error
     try:
         return json.loads(text, parse_int=_whole)
     except ValueError as error:
-        raise _no_json(name, str(error)) from error
+        raise _no_json(file, where, str(error)) from error
 
 
-def _no_json(name: str, found: str) -> ShardError:
-    return shard_error("rows.arrow", f"expected JSON in the column {name}, found: {found}; run mmno-fast verify")
+def _no_json(file: str, where: str, found: str) -> ShardError:
+    expected = " ".join(["expected JSON", *([where] if where else [])])
+    return shard_error(file, f"{expected}, found: {found}; run mmno-fast verify")
 
 
 def _whole(digits: str) -> int | Decimal:

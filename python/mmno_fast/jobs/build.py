@@ -95,9 +95,8 @@ class BuildReport(Report):
 
     def rejected_rows(self) -> Iterator[dict[str, Any]]:
         """Every rejected row: source, line, byte, codes, and text (or base64, or length)."""
-        with self.rejects_path.open("rb") as file:
-            for line in file:
-                yield json.loads(line)
+        for line in _core.RejectLines(self.rejects_path):
+            yield json.loads(line)
 
     def unallowed(self, allow: Iterable[str] = ()) -> dict[str, int]:
         """Rejected rows that no entry of `allow` accounts for, by code.
