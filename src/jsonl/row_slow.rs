@@ -124,6 +124,7 @@ impl<'a> Shape<'a, '_> {
             return None;
         };
         let (mut role, mut content) = (None, None);
+        let own = unknown.len(); // those from here on are this message's
         for (key, value) in members {
             match unescape(key).as_deref() {
                 Ok("role") => role = Some(self.string(value, format!("/messages/{i}/role"))),
@@ -137,7 +138,7 @@ impl<'a> Shape<'a, '_> {
         }
         for (name, other, found) in [("role", "\"from\"", &role), ("content", "\"value\"", &content)] {
             if found.is_none() {
-                let sharegpt = unknown.iter().any(|member| member.message == Some(i) && member.key == other);
+                let sharegpt = unknown.iter().skip(own).any(|member| member.key == other);
                 let hint = if sharegpt {
                     format!("; this looks like ShareGPT: rename {other} to \"{name}\"")
                 } else {

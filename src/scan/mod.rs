@@ -10,7 +10,7 @@ mod rows;
 mod pictures;
 pub mod report;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
@@ -20,8 +20,9 @@ use crate::scan::options::ScanOptions;
 
 /// Scans `sources`, as deep as is wanted.
 pub fn scan(sources: Vec<Source>, depth: Depth<'_>, options: &ScanOptions, run: Run<'_>) -> Result<Scan> {
-    for (i, source) in sources.iter().enumerate() {
-        if sources.iter().take(i).any(|other| other.name == source.name) {
+    let mut names = HashSet::new();
+    for source in &sources {
+        if !names.insert(source.name.as_str()) {
             return Err(Error::usage(format!(
                 "two sources are called {:?}; name them apart, as in first={} ",
                 source.name,

@@ -192,7 +192,9 @@ fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> 
     let outcomes = &gathered.outcomes;
     let mut findings = Vec::new();
     let mut warned = vec![false; scan.names.len()];
-    for row in &scan.rows {
+    // Of each picture, the last row that named it, counted from 1: a row may name thousands.
+    let mut named_by = vec![0usize; gathered.pictures.len()];
+    for (row, number_of_row) in scan.rows.iter().zip(1..) {
         let names = scan.names_of(row);
         let mut say = |i: usize, code: Code, message: String| {
             let finding = Finding {
@@ -213,11 +215,7 @@ fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> 
                 Err(fault) if is_well_formed(text, options) => say(i, fault.code, fault.message.clone()),
                 Err(_) => {}
                 Ok(number) => {
-                    if names
-                        .iter()
-                        .take(i)
-                        .any(|&other| outcomes[other as usize].as_ref().ok() == Some(number))
-                    {
+                    if std::mem::replace(&mut named_by[*number as usize], number_of_row) == number_of_row {
                         say(i, Code::ImagesRepeated, format!("{text:?} is a picture that this row has already"));
                     }
                     if !std::mem::replace(&mut warned[name as usize], true) {

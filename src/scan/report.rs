@@ -127,14 +127,14 @@ fn tokens_of(scan: &Scan, spec: &ImageSpec) -> Value {
 /// Totals, in the shape that the Python layer shows.
 fn summarise(scan: &Scan, spec: &ImageSpec) -> Value {
     let accepted: Vec<_> = scan.rows.iter().filter(|row| !row.rejected).collect();
-    let rejected_in = |source: usize| scan.rows.iter().filter(|row| row.rejected && row.source as usize == source).count() as u64;
+    let rejected_in = count(scan.rows.iter().filter(|row| row.rejected).map(|row| row.source as usize));
     let sources: Vec<Value> = scan
         .sources
         .iter()
         .zip(&scan.infos)
         .enumerate()
         .map(|(i, (source, info))| {
-            let rejected = rejected_in(i);
+            let rejected = rejected_in.get(&i).copied().unwrap_or(0);
             json!({"name": source.name, "bytes": info.bytes, "lines": info.lines, "rows": info.lines - rejected, "rejected": rejected, "not_lines": info.not_lines})
         })
         .collect();

@@ -1,6 +1,7 @@
 //! The first pass: every line of every source, in parallel byte ranges.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use crate::error::Result;
@@ -99,6 +100,7 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
     let mut row_names: Vec<u32> = Vec::new();
     let mut names = Names::default();
     let mut unknown: Vec<UnknownField> = Vec::new();
+    let mut known: HashMap<(u32, String), usize> = HashMap::new(); // where each stands in `unknown`
     let mut line_base = vec![0u64; sources.len()];
     ordered::map(
         run.pool,
@@ -144,11 +146,14 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
                     let mut members: Vec<_> = chunk.unknown.into_iter().collect();
                     members.sort_by(|a, b| (a.1.1, &a.0).cmp(&(b.1.1, &b.0)));
                     for (pointer, (count, line, finding)) in members {
-                        if let Some(field) = unknown.iter_mut().find(|field| field.source == source && field.pointer == pointer) {
-                            field.count += count;
-                        } else {
-                            unknown.push(UnknownField { source, pointer, count });
-                            findings.push(located((line, finding)));
+                        match known.entry((source, pointer)) {
+                            Entry::Occupied(place) => unknown[*place.get()].count += count,
+                            Entry::Vacant(place) => {
+                                let pointer = place.key().1.clone();
+                                place.insert(unknown.len());
+                                unknown.push(UnknownField { source, pointer, count });
+                                findings.push(located((line, finding)));
+                            }
                         }
                     }
                     line_base[i] += chunk.lines;
