@@ -171,5 +171,8 @@ fn a_data_set_in_memory_is_verified() {
         assert_eq!(problems(&more, None)[0].0, name.trim_end_matches("/stray"));
     }
     let closed = problems(&files, Some(""));
-    assert!(closed.len() == 1 && closed[0].0 == "." && closed[0].1.contains("cannot be listed"), "{closed:?}");
+    assert!(
+        closed.len() == 1 && closed[0].0 == "." && closed[0].1.contains("cannot be listed"),
+        "{closed:?}"
+    );
 }
