@@ -229,5 +229,5 @@ def test_a_build_refuses_names_that_are_no_text(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "out").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path / "out") + b"/stray\xff")).touch()
-    with pytest.raises(ValueError, match="found .stray"):
+    with pytest.raises(ValueError, match=r"found .stray"):
         mf.build(tmp_path / "a.jsonl", tmp_path / "images", tmp_path / "out", mf.Original())

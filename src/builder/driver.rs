@@ -247,7 +247,7 @@ fn refuse_foreign(store: &dyn Store) -> Result<()> {
             let message = format!(
                 "{}: expected an empty folder or shards, found {:?}; name another folder",
                 store.label("").display(),
-                entry.name
+                entry.name.to_string_lossy()
             );
             return Err(Error::usage(message));
         }
