@@ -199,3 +199,35 @@ def test_a_link_to_another_regular_file_is_refused(judge, tmp_path):
         if name != "manifest.json":
             seal(out) if name != "unit.json" else seal_lengths(out)
         assert_none([judge(layout, out, f"{layout}: {name}").refused(name, WAYS_OF.get(name, READERS))])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(("layout", "name"), FILES)
+def test_verify_does_not_read_past_the_listed_length(judge, tmp_path, layout, name):
+    """A hole of a TiB at the end takes no space, and would take an hour to hash."""
+    out = copy(judge.folders[layout], tmp_path / "copy")
+    path = file_of(out, name)
+    before = path.stat().st_size
+    os.truncate(path, before + (1 << 40))
+    (problem,) = mf.verify(out).problems
+    assert problem["path"] == path.relative_to(out).as_posix()
+    assert name == "manifest.json" or f"expected {before} bytes" in problem["message"]
+
+
+def test_strays_with_names_that_are_no_text_are_reported(judge, tmp_path):
+    """Such a name is shown with U+FFFD, and is not taken for a file that has this character in its name."""
+    out = copy(judge.folders["resize"], tmp_path / "copy")
+    shard = file_of(out, "unit.json").parent
+    for folder in (out, shard):
+        Path(os.fsdecode(os.fsencode(folder) + b"/stray\xff")).touch()
+    found = [problem["path"] for problem in mf.verify(out).problems]
+    assert found == sorted([f"{shard.name}/stray\ufffd", "stray\ufffd"])
+
+
+def test_a_build_refuses_names_that_are_no_text(tmp_path):
+    (tmp_path / "a.jsonl").touch()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "out").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path / "out") + b"/stray\xff")).touch()
+    with pytest.raises(ValueError, match=r"found .stray"):
+        mf.build(tmp_path / "a.jsonl", tmp_path / "images", tmp_path / "out", mf.Original())

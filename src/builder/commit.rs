@@ -1,7 +1,6 @@
 //! The files over all shards: rejects, index, and last the manifest that makes them a data set.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 
 use crate::builder::inputs::Inputs;
 use crate::builder::options::Options;
@@ -15,8 +14,7 @@ use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, hex};
 use crate::error::Result;
 use crate::picture::PIXELS_VERSION;
 use crate::scan::model::Scan;
-use crate::store::Sink;
-use crate::store::folder::FolderStore;
+use crate::store::{Sink, Store};
 
 /// A data set whose shards are all there.
 #[derive(Clone, Copy)]
@@ -52,37 +50,26 @@ fn index(scan: &Scan, units: &[Unit], built: &[Built]) -> Vec<u8> {
 }
 
 /// Distinct pictures in all shards. A shard that could not take all of its unit's is asked which ones it has.
-fn count_distinct(scan: &Scan, units: &[Unit], built: &[Built], out: &Path) -> Result<u64> {
+fn count_distinct(scan: &Scan, units: &[Unit], built: &[Built], store: &dyn Store) -> Result<u64> {
     let mut stored: HashSet<[u8; 32]> = HashSet::new();
     for (unit, Built { record, .. }) in units.iter().zip(built) {
         if record.pictures == unit.pictures.len() as u64 {
             stored.extend(unit.pictures.iter().map(|&number| scan.pictures[number as usize].hash));
         } else {
-            stored.extend(
-                read_pictures(&FolderStore::new(&out.join(&unit.folder)))?
-                    .into_iter()
-                    .map(|picture| picture.hash),
-            );
+            let pictures = read_pictures(&*store.below(&unit.folder))?;
+            stored.extend(pictures.into_iter().map(|picture| picture.hash));
         }
     }
     Ok(stored.len() as u64)
 }
 
-fn info(name: &str, bytes: &[u8]) -> FileInfo {
-    FileInfo {
-        name: name.to_owned(),
-        bytes: bytes.len() as u64,
-        blake3: blake3::hash(bytes).to_hex().to_string(),
-    }
-}
-
 impl Finished<'_> {
-    /// Writes the three files, the manifest last. The manifest, and the rejected rows by code.
-    pub fn commit(&self, inputs: &Inputs, out: &Path, sink: &dyn Sink) -> Result<(Manifest, BTreeMap<String, u64>)> {
+    /// Writes the three files, the manifest last. The manifest, and the rejected rows by code. `store` reads what `sink` has published.
+    pub fn commit(&self, inputs: &Inputs, store: &dyn Store, sink: &dyn Sink) -> Result<(Manifest, BTreeMap<String, u64>)> {
         let rejects = rejects::rejects(self.scan, self.built, inputs)?;
         let index = index(self.scan, &self.plan.units, self.built);
-        let distinct = count_distinct(self.scan, &self.plan.units, self.built, out)?;
-        let manifest = self.assemble(distinct, vec![info(REJECTS, &rejects), info(INDEX, &index)]);
+        let distinct = count_distinct(self.scan, &self.plan.units, self.built, store)?;
+        let manifest = self.assemble(distinct, vec![FileInfo::of(REJECTS, &rejects), FileInfo::of(INDEX, &index)]);
         let counts = rejects::count(&rejects);
         sink.put(&[(REJECTS, rejects), (INDEX, index), (MANIFEST, manifest.to_bytes())])?;
         Ok((manifest, counts))

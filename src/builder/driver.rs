@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use crate::builder::commit::{self, Finished};
 use crate::builder::inputs::Inputs;
@@ -22,6 +23,7 @@ use crate::progress::{Counters, Stage};
 use crate::scan::model::{Depth, Run, Scan, Source};
 use crate::scan::scan;
 use crate::store::folder_sink::FolderSink;
+use crate::store::retry::is_of_the_file;
 use crate::store::{self, MAX_FILE_BYTES, Sink, Store};
 
 /// What a build is made of, and where it goes.
@@ -39,7 +41,6 @@ pub struct Request {
 
 /// A build that has begun: rows and pictures are scanned, units are planned, and the folder is locked until this is dropped or committed.
 pub struct Build {
-    out: PathBuf,
     /// The data set as it lies there.
     store: Box<dyn Store>,
     work: PathBuf,
@@ -79,7 +80,8 @@ impl Build {
     pub fn begin(request: Request, run: Run<'_>) -> Result<Begun> {
         let out = std::path::absolute(&request.out).map_err(|error| Error::io("find", &request.out, error))?;
         let options = request.options;
-        refuse_foreign(&out)?;
+        let store = store::open::data_set(&out)?;
+        refuse_foreign(&*store)?;
         let scan = scan(request.sources, Depth::Headers(&request.roots), &options.scan, run)?;
         if let Some(source) = scan.infos.iter().position(|info| info.not_lines) {
             let path = scan.sources[source].path.display();
@@ -92,7 +94,6 @@ impl Build {
         let work = out.join(WORK_FOLDER);
         let lock = Lock::take(&work)?;
         lock::clear(&work)?;
-        let store = store::open::data_set(&out)?;
         let built: Vec<Option<Built>> = plan.units.iter().map(|unit| kept(&*store, unit)).collect();
         let pending = built.iter().filter(|unit| unit.is_none()).count() as u64;
         let report = Report {
@@ -103,10 +104,9 @@ impl Build {
             ..Report::default()
         };
         Self {
-            before: Manifest::read_if_there(&out)?,
+            before: Manifest::open_if_there(&*store)?,
             inputs: Inputs::of_build(plan.setting())?,
             sink: FolderSink::new(&out, &work),
-            out,
             store,
             work,
             lock,
@@ -133,14 +133,14 @@ impl Build {
             self.report.fill(before);
             self.report.rejects = rejects::count(&read(&*self.store, REJECTS)?);
             // Left by an update that was killed behind its commit.
-            self.report.removed = remove_strays(&self.out, &self.plan.units)?;
+            self.report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units)?;
             self.lock.release(&self.work)?;
             return Ok(Begun::Unchanged(self.report));
         }
         if !same && !self.options.update {
             self.lock.release(&self.work)?;
             let message = "holds a data set of other rows, pictures or settings; say --update to replace it, or name another folder";
-            return Err(Error::usage(format!("{}: {message}", self.out.display())));
+            return Err(Error::usage(format!("{}: {message}", self.store.label("").display())));
         }
         Ok(Begun::Build(Box::new(self)))
     }
@@ -165,7 +165,7 @@ impl Build {
         let pending = self.pending();
         let pictures = pending.iter().map(|&unit| self.plan.units[unit].pictures.len() as u64);
         run.counters.enter(Stage::Build, pictures.sum());
-        let previous = Previous::open(&self.out, self.before.as_ref(), &self.options.scan.spec);
+        let previous = Previous::open(&*self.store, self.before.as_ref(), &self.options.scan.spec);
         let workshop = Workshop {
             inputs: &self.inputs,
             sink: &self.sink,
@@ -202,10 +202,10 @@ impl Build {
             built: &built,
             options: &self.options,
         };
-        let (manifest, rejects) = finished.commit(&self.inputs, &self.out, &self.sink)?;
+        let (manifest, rejects) = finished.commit(&self.inputs, &*self.store, &self.sink)?;
         report.fill(&manifest);
         report.rejects = rejects;
-        report.removed = remove_strays(&self.out, &self.plan.units)?;
+        report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units)?;
         self.lock.release(&self.work)?;
         Ok(report)
     }
@@ -219,33 +219,35 @@ fn read(store: &dyn Store, name: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A unit's shard, if it is there and whole. What its files hold is the business of `verify`.
+/// A unit's shard, if it is there and whole. What its files hold is the business of `verify`. One that cannot be read is built anew.
 fn kept(store: &dyn Store, unit: &Unit) -> Option<Built> {
-    let bytes = read(store, &format!("{}/{UNIT_FILE}", unit.folder)).ok()?;
-    let record: UnitFile = serde_json::from_slice(&bytes).ok()?;
-    let is_whole = record.files.iter().all(|file| {
-        let length = store.length(&format!("{}/{}", unit.folder, file.name));
-        length.is_ok_and(|length| length == file.bytes)
-    });
-    (record.fingerprint == unit.fingerprint && is_whole).then(|| Built::new(record, &bytes))
+    let shard = store.below(&unit.folder);
+    let (record, own) = UnitFile::open(&*shard).ok()?;
+    let is_whole = record
+        .files
+        .iter()
+        .all(|file| shard.length(&file.name).is_ok_and(|length| length == file.bytes));
+    (record.fingerprint == unit.fingerprint && is_whole).then_some(Built { record, own })
 }
 
 /// A folder with anything in it that is not ours is left alone.
-fn refuse_foreign(out: &Path) -> Result<()> {
-    let entries = match fs::read_dir(out) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Error::io("open the folder of shards", out, error)),
-        Ok(entries) => entries,
+fn refuse_foreign(store: &dyn Store) -> Result<()> {
+    let entries = match store.list("") {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|error| Error::io("open the folder of shards", &store.label(""), error))?,
     };
     for entry in entries {
-        let entry = entry.map_err(|error| Error::io("open the folder of shards", out, error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = [MANIFEST, REJECTS, INDEX, WORK_FOLDER].contains(&name.as_str())
-            || (is_shard_name(&name) && entry.path().join(UNIT_FILE).is_file());
+        let name = entry.name.to_str();
+        let ours = match name {
+            Some(MANIFEST | REJECTS | INDEX | WORK_FOLDER) => true,
+            Some(name) => is_shard_name(name) && is_shard(store, name)?,
+            None => false,
+        };
         if !ours {
             let message = format!(
-                "{}: expected an empty folder or shards, found {name:?}; name another folder",
-                out.display()
+                "{}: expected an empty folder or shards, found {:?}; name another folder",
+                store.label("").display(),
+                entry.name.to_string_lossy()
             );
             return Err(Error::usage(message));
         }
@@ -253,16 +255,24 @@ fn refuse_foreign(out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether a folder with the name of a shard holds the record of one. Not to know is an error.
+fn is_shard(store: &dyn Store, name: &str) -> Result<bool> {
+    let record = format!("{name}/{UNIT_FILE}");
+    match store.length(&record) {
+        Ok(_) => Ok(true),
+        Err(error) if is_of_the_file(&error) && error.kind() != ErrorKind::PermissionDenied => Ok(false),
+        Err(error) => Err(Error::io("open", &store.label(&record), error)),
+    }
+}
+
 /// Removes shards that the data set does not name (of an older plan, say).
-fn remove_strays(out: &Path, units: &[Unit]) -> Result<u64> {
+fn remove_strays(store: &dyn Store, sink: &dyn Sink, units: &[Unit]) -> Result<u64> {
     let named: HashSet<&str> = units.iter().map(|unit| unit.folder.as_str()).collect();
-    let refuse = |error| Error::io("remove an old shard from", out, error);
+    let entries = store.list("");
     let mut removed = 0;
-    for entry in fs::read_dir(out).map_err(refuse)? {
-        let entry = entry.map_err(refuse)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if is_shard_name(&name) && !named.contains(name.as_str()) {
-            fs::remove_dir_all(entry.path()).map_err(refuse)?;
+    for entry in entries.map_err(|error| Error::io("look for old shards in", &store.label(""), error))? {
+        if let Some(name) = entry.name.to_str().filter(|name| is_shard_name(name) && !named.contains(name)) {
+            sink.remove(name)?;
             removed += 1;
         }
     }

@@ -1,14 +1,13 @@
 //! What an update can take over from the data set that is there: whole pixel files, or single pictures.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use crate::builder::task::TaskPicture;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::picture_store::PictureStore;
 use crate::dataset::pictures::StoredPicture;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
-use crate::store::folder::FolderStore;
+use crate::store::Store;
 
 /// The pictures of the data set before, if its pixels are what this build would make.
 #[derive(Default)]
@@ -36,14 +35,12 @@ fn sequence<'h>(hashes: impl Iterator<Item = &'h [u8; 32]>) -> [u8; 32] {
 }
 
 impl Previous {
-    /// Reads the tables of the data set before. A shard that cannot be read is as good as absent.
-    pub fn open(out: &Path, manifest: Option<&Manifest>, spec: &ImageSpec) -> Self {
+    /// Reads the tables of the data set before, which `store` holds. A shard that cannot be read is as good as absent.
+    pub fn open(store: &dyn Store, manifest: Option<&Manifest>, spec: &ImageSpec) -> Self {
         let mut previous = Self::default();
         let usable = manifest.filter(|manifest| manifest.spec == *spec && manifest.pixels_version == PIXELS_VERSION);
         for record in usable.iter().flat_map(|manifest| &manifest.shards) {
-            let folder = out.join(&record.folder);
-            let store = FolderStore::new(&folder);
-            let Ok(pictures) = PictureStore::open(&store, record, spec) else {
+            let Ok(pictures) = PictureStore::open(&*store.below(&record.folder), record, spec) else {
                 continue;
             };
             let number = previous.shards.len();

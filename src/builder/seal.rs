@@ -7,15 +7,17 @@ use crate::builder::inputs::Inputs;
 use crate::builder::task::{TaskRow, UnitTask};
 use crate::dataset::pictures::{KnownPicture, PixelPlace, write_pictures};
 use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
-use crate::dataset::record::{FORMAT, FileInfo, UNIT_FILE, UnitFile, UnitReject, hash_file};
+use crate::dataset::record::{FORMAT, FileInfo, UNIT_FILE, UnitFile, UnitReject};
 use crate::dataset::rows::RowsWriter;
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::jsonl::judge::judge;
 use crate::jsonl::source::{RowSource, row_hash};
 use crate::picture::Fault;
-use crate::store::Sink;
+use crate::store::folder::FolderStore;
 use crate::store::folder_sink::write_file;
+use crate::store::hash::hash;
+use crate::store::{Sink, Store};
 
 /// A picture of a unit as its shard holds it, or why it does not.
 pub type Outcome = std::result::Result<Stored, Fault>;
@@ -54,18 +56,6 @@ pub struct Built {
     pub own: FileInfo,
 }
 
-impl Built {
-    /// A shard's record, and the bytes of its file.
-    pub fn new(record: UnitFile, bytes: &[u8]) -> Self {
-        let own = FileInfo {
-            name: UNIT_FILE.to_owned(),
-            bytes: bytes.len() as u64,
-            blake3: blake3::hash(bytes).to_hex().to_string(),
-        };
-        Self { record, own }
-    }
-}
-
 /// Which of the pixel files a picture is in: its number in [`PIXEL_FILES`].
 pub(super) fn pixel_file(place: PixelPlace) -> usize {
     match place {
@@ -99,9 +89,10 @@ impl Sealing {
                 .map(|(name, _)| *name),
         );
         names.sort_unstable();
+        let made = FolderStore::new(folder);
         let files = names
             .into_iter()
-            .map(|name| hash_file(&folder.join(name), scratch))
+            .map(|name| hashed(&made, name, scratch))
             .collect::<Result<Vec<_>>>()?;
         let [gray, rgb, pixels] = counts;
         let record = UnitFile {
@@ -118,8 +109,20 @@ impl Sealing {
         let bytes = record.to_bytes();
         write_file(&folder.join(UNIT_FILE), &bytes)?;
         sink.publish(folder, task.folder())?;
-        Ok(Built::new(record, &bytes))
+        let own = FileInfo::of(UNIT_FILE, &bytes);
+        Ok(Built { record, own })
     }
+}
+
+/// The entry of a file that has just been written.
+fn hashed(store: &dyn Store, name: &str, scratch: &mut Vec<u8>) -> Result<FileInfo> {
+    let hashed = store.stream(name).and_then(|(file, length)| hash(file, length, scratch));
+    let (bytes, hash) = hashed.map_err(|error| Error::io("read", &store.label(name), error))?;
+    Ok(FileInfo {
+        name: name.to_owned(),
+        bytes,
+        blake3: hash.to_hex().to_string(),
+    })
 }
 
 /// The pictures that could be decoded.

@@ -10,7 +10,7 @@ use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, WORK_FO
 use crate::error::{Error, Result};
 use crate::jsonl::options::RowOptions;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
-use crate::store::{self, Store};
+use crate::store::Store;
 
 /// Which program wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,18 +129,12 @@ impl Manifest {
         bytes
     }
 
-    /// Reads the one in the folder `out`, if there is one.
-    pub fn read_if_there(out: &Path) -> Result<Option<Self>> {
-        if out.join(MANIFEST).exists() {
-            Self::read(out).map(Some)
-        } else {
-            Ok(None)
+    /// Reads and checks the one in a store, if there is one. One that cannot be read is an error.
+    pub fn open_if_there(store: &dyn Store) -> Result<Option<Self>> {
+        match store.length(MANIFEST) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            _ => Self::open(store).map(Some),
         }
-    }
-
-    /// Reads the one in the folder `out`.
-    pub fn read(out: &Path) -> Result<Self> {
-        Self::open(&*store::open::data_set(out)?)
     }
 
     /// Reads and checks the one in a store: its own hash, every version, every name, every sum.

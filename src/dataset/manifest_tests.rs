@@ -114,3 +114,16 @@ fn versions_names_and_sums_are_checked_behind_the_hash() {
     newer.format = [1, 7];
     assert!(parsed(&sealed(&newer)).is_ok());
 }
+
+#[test]
+fn a_manifest_that_cannot_be_read_is_not_taken_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = crate::store::folder::FolderStore::new(dir.path());
+    assert_eq!(Manifest::open_if_there(&store).unwrap(), None);
+    let path = dir.path().join(MANIFEST);
+    std::os::unix::fs::symlink(MANIFEST, &path).unwrap();
+    assert!(Manifest::open_if_there(&store).is_err(), "a link to itself");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(Manifest::open_if_there(&store).is_err(), "a folder");
+}

@@ -1,13 +1,9 @@
 //! `unit.json`: what a shard holds, file by file, and which of its rows a picture rejected; and the names that the format fixes.
 
-use std::io::Read;
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::store::Store;
-use crate::store::folder::{FolderStore, open_regular};
 
 /// The format that this version writes: major, minor.
 pub const FORMAT: [u32; 2] = [1, 0];
@@ -47,6 +43,17 @@ pub struct FileInfo {
     pub bytes: u64,
     /// 64 hex digits.
     pub blake3: String,
+}
+
+impl FileInfo {
+    /// The entry of a file that holds these bytes.
+    pub fn of(name: &str, bytes: &[u8]) -> Self {
+        Self {
+            name: name.to_owned(),
+            bytes: bytes.len() as u64,
+            blake3: blake3::hash(bytes).to_hex().to_string(),
+        }
+    }
 }
 
 /// A row that a picture rejected while its unit was built.
@@ -97,50 +104,15 @@ impl UnitFile {
         bytes
     }
 
-    /// Reads the one in the folder of a shard.
-    pub fn read(folder: &Path) -> Result<Self> {
-        Self::open(&FolderStore::new(folder))
-    }
-
-    /// Reads the one of the shard that `store` holds.
-    pub fn open(store: &dyn Store) -> Result<Self> {
+    /// Reads the one of the shard that `store` holds; also the entry of its own file.
+    pub fn open(store: &dyn Store) -> Result<(Self, FileInfo)> {
         let path = store.label(UNIT_FILE);
         let mut bytes = Vec::new();
         store
             .read(UNIT_FILE, MAX_RECORD_BYTES, &mut bytes)
             .map_err(|error| Error::io("read", &path, error))?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::shard(&path, format!("expected a unit's record, found {error}")))
+        let record =
+            serde_json::from_slice(&bytes).map_err(|error| Error::shard(&path, format!("expected a unit's record, found {error}")))?;
+        Ok((record, FileInfo::of(UNIT_FILE, &bytes)))
     }
-
-    /// Whether every file is there with its length. Their content is `verify`'s business.
-    pub fn is_whole(&self, folder: &Path) -> bool {
-        self.files
-            .iter()
-            .all(|file| std::fs::metadata(folder.join(&file.name)).is_ok_and(|meta| meta.is_file() && meta.len() == file.bytes))
-    }
-}
-
-/// What stays in the second-level cache between being read and being hashed.
-const HASHED_AT_ONCE: usize = 128 << 10;
-
-/// Hashes a file; `buffer` is scratch.
-pub fn hash_file(path: &Path, buffer: &mut Vec<u8>) -> Result<FileInfo> {
-    let refuse = |error| Error::io("read", path, error);
-    let (mut file, _) = open_regular(path).map_err(refuse)?;
-    buffer.resize(HASHED_AT_ONCE, 0);
-    let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0);
-    loop {
-        let count = file.read(buffer).map_err(refuse)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(buffer.get(..count).unwrap_or_default());
-        bytes += count as u64;
-    }
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(FileInfo {
-        name,
-        bytes,
-        blake3: hasher.finalize().to_hex().to_string(),
-    })
 }

@@ -1,7 +1,7 @@
 //! Is a data set whole, to the last byte? Every hash and every invariant of the format is computed anew.
 
-use std::collections::HashSet;
-use std::fs;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -11,12 +11,13 @@ use serde::de::IgnoredAny;
 
 use crate::dataset::index::RowIndex;
 use crate::dataset::manifest::{Manifest, ShardRecord};
-use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, UNIT_FILE, UnitFile, WORK_FOLDER, hash_file, is_shard_name};
+use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name};
 use crate::dataset::rejects;
 use crate::dataset::view::View;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::ordered::{self, Pool, Turn};
 use crate::progress::{Counters, Stage};
+use crate::store::hash::hash;
 use crate::store::{self, Store};
 
 /// One thing that is not as it should be.
@@ -45,13 +46,19 @@ pub struct Verdict {
 
 /// Reads the data set in `out` whole.
 pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict> {
+    verify_store(&*store::open::data_set(out)?, pool, counters)
+}
+
+/// Reads the data set that `store` holds whole.
+pub fn verify_store(store: &dyn Store, pool: Pool<'_>, counters: &Counters) -> Result<Verdict> {
     let mut verdict = Verdict::default();
-    if !out.join(MANIFEST).exists() {
+    if let Err(error) = store.length(MANIFEST)
+        && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    {
         let message = "expected a data set, found no manifest.json; an unfinished build goes on when it is run again";
-        return Err(Error::shard(out, message));
+        return Err(Error::shard(&store.label(""), message));
     }
-    let store = store::open::data_set(out)?;
-    let manifest = match Manifest::open(&*store) {
+    let manifest = match Manifest::open(store) {
         Ok(manifest) => manifest,
         Err(error) => {
             verdict.problems.push(Problem {
@@ -65,7 +72,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
     verdict.rows = manifest.totals.rows;
     verdict.pictures = manifest.totals.pictures;
     let mut problems = Vec::new();
-    find_strays(out, &manifest, &mut problems);
+    find_strays(store, &manifest, &mut problems);
 
     let top = manifest.files.iter().map(|file| (String::new(), file));
     let files: Vec<(String, &FileInfo)> = top
@@ -84,7 +91,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
         |_| Turn::InOrder(0),
         Vec::new,
         |buffer, (folder, file)| {
-            let problem = check_file(&out.join(folder).join(&file.name), file, buffer);
+            let problem = check_file(store, &path_of(folder, &file.name), file, buffer);
             Counters::add(&counters.done, file.bytes);
             problem
         },
@@ -96,12 +103,10 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
                     *bytes = bytes.saturating_add(file.bytes);
                     if let Some(message) = problem {
                         damaged.insert(folder.clone());
-                        let path = if folder.is_empty() {
-                            file.name.clone()
-                        } else {
-                            format!("{folder}/{}", file.name)
-                        };
-                        problems.push(Problem { path, message });
+                        problems.push(Problem {
+                            path: path_of(folder, &file.name),
+                            message,
+                        });
                     }
                 }
                 Ok(())
@@ -109,7 +114,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
         },
     )?;
     for shard in manifest.shards.iter().filter(|shard| !damaged.contains(&shard.folder)) {
-        if let Err(message) = check_shard(&*store, &manifest, shard) {
+        if let Err(message) = check_shard(store, &manifest, shard) {
             problems.push(Problem {
                 path: shard.folder.clone(),
                 message,
@@ -117,7 +122,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
         }
     }
     if !damaged.contains("")
-        && let Err(message) = check_index(&*store, &manifest)
+        && let Err(message) = check_index(store, &manifest)
     {
         problems.push(Problem {
             path: INDEX.to_owned(),
@@ -125,7 +130,7 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
         });
     }
     if !damaged.contains("")
-        && let Err(message) = check_rejects(&*store, &manifest)
+        && let Err(message) = check_rejects(store, &manifest)
     {
         problems.push(Problem {
             path: REJECTS.to_owned(),
@@ -137,54 +142,70 @@ pub fn verify(out: &Path, pool: Pool<'_>, counters: &Counters) -> Result<Verdict
     Ok(verdict)
 }
 
+/// The name of a file within the data set; no folder: the data set's own.
+fn path_of(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
 /// What the manifest does not name.
-fn find_strays(out: &Path, manifest: &Manifest, problems: &mut Vec<Problem>) {
-    let listed = |folder: &Path| -> Vec<String> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    };
-    let mut stray = |path: String| {
-        problems.push(Problem {
-            path,
-            message: "the manifest does not name this".to_owned(),
+fn find_strays(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let shards: HashMap<&OsStr, &ShardRecord> = manifest.shards.iter().map(|shard| (OsStr::new(&shard.folder), shard)).collect();
+    let mut shards_found: Vec<&ShardRecord> = Vec::new();
+    find_strays_in(store, "", problems, &mut |name| {
+        shards_found.extend(shards.get(name));
+        shards.contains_key(name) || [MANIFEST, REJECTS, INDEX, WORK_FOLDER].iter().any(|known| name == *known)
+    });
+    for shard in shards_found {
+        find_strays_in(store, &shard.folder, problems, &mut |name| {
+            shard.files.iter().any(|file| name == file.name.as_str())
         });
-    };
-    for name in listed(out) {
-        let shard = manifest.shards.iter().find(|shard| shard.folder == name);
-        match shard {
-            Some(shard) => {
-                for file in listed(&out.join(&name)) {
-                    if !shard.files.iter().any(|known| known.name == file) {
-                        stray(format!("{name}/{file}"));
-                    }
-                }
-            }
-            None if [MANIFEST, REJECTS, INDEX, WORK_FOLDER].contains(&name.as_str()) => {}
-            None => stray(name),
+    }
+}
+
+/// What is in a folder and not known there. Names that are not UTF-8 are shown with U+FFFD.
+fn find_strays_in(store: &dyn Store, folder: &str, problems: &mut Vec<Problem>, is_known: &mut dyn FnMut(&OsStr) -> bool) {
+    match store.list(folder) {
+        Err(error) => problems.push(Problem {
+            path: if folder.is_empty() { "." } else { folder }.to_owned(),
+            message: format!("the folder cannot be listed: {error}"),
+        }),
+        Ok(entries) => {
+            let strays = entries.iter().filter(|entry| !is_known(&entry.name));
+            problems.extend(strays.map(|entry| Problem {
+                path: path_of(folder, &entry.name.to_string_lossy()),
+                message: "the manifest does not name this".to_owned(),
+            }));
         }
     }
 }
 
-fn check_file(path: &Path, expected: &FileInfo, buffer: &mut Vec<u8>) -> Option<String> {
-    match hash_file(path, buffer) {
-        Err(error) if is_missing(&error) => Some("the file is missing".to_owned()),
-        Err(error) => Some(error.to_string()),
-        Ok(found) if found.bytes != expected.bytes => Some(format!("expected {} bytes, found {}", expected.bytes, found.bytes)),
-        Ok(found) if found.blake3 != expected.blake3 => {
+/// What is wrong with a file. Its length is looked at first, and no more is read than it should hold.
+fn check_file(store: &dyn Store, path: &str, expected: &FileInfo, buffer: &mut Vec<u8>) -> Option<String> {
+    let found = store.stream(path).and_then(|(file, length)| {
+        if length != expected.bytes {
+            return Ok((length, None));
+        }
+        hash(file, length, buffer).map(|(read, hash)| (read, Some(hash)))
+    });
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Some("the file is missing".to_owned()),
+        Err(error) => Some(Error::io("read", &store.label(path), error).to_string()),
+        Ok((length, _)) if length != expected.bytes => Some(format!("expected {} bytes, found {length}", expected.bytes)),
+        Ok((_, hash)) if hash.is_none_or(|hash| hash.to_hex().as_str() != expected.blake3) => {
             Some("the bytes are not those that were written: the hash does not agree".to_owned())
         }
         Ok(_) => None,
     }
 }
 
-fn is_missing(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Io { source, .. } if source.kind() == ErrorKind::NotFound)
-}
-
 /// The invariants within a shard whose files have the right hashes.
 fn check_shard(store: &dyn Store, manifest: &Manifest, shard: &ShardRecord) -> std::result::Result<(), String> {
     let folder = store.below(&shard.folder);
-    let record = UnitFile::open(&*folder).map_err(|error| error.to_string())?;
+    let (record, _) = UnitFile::open(&*folder).map_err(|error| error.to_string())?;
     if record.format[0] != FORMAT[0] {
         return Err(format!("unit.json is of format {}.{}", record.format[0], record.format[1]));
     }

@@ -1,13 +1,16 @@
 //! Where the text of a row lies in its source, and how it is read again.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::jsonl::lines::{self, Line, read_exact};
+use crate::store::hash::hash;
 
 /// Where the text of a row lies. A new kind of source is one arm here and one [`RowSource`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,18 +97,28 @@ impl JsonLines {
 
     /// BLAKE3 of its bytes, up to the length that it had when it was opened. `buffer` is scratch.
     pub fn hash(&self, buffer: &mut Vec<u8>) -> Result<[u8; 32]> {
-        let mut hasher = blake3::Hasher::new();
-        for range in lines::ranges(self.length, HASHED_AT_ONCE) {
-            buffer.resize((range.end - range.start) as usize, 0);
-            read_exact(&self.file, &self.path, range.start, buffer)?;
-            hasher.update(buffer);
+        let from = FromStart { file: &self.file, at: 0 };
+        let (read, hash) = hash(from, self.length, buffer).map_err(|error| Error::io("read", &self.path, error))?;
+        if read < self.length {
+            return Err(lines::shorter(&self.path, read));
         }
-        Ok(*hasher.finalize().as_bytes())
+        Ok(*hash.as_bytes())
     }
 }
 
-/// How much is hashed at a time, in bytes.
-const HASHED_AT_ONCE: u64 = 1 << 20;
+/// Reads a file from its beginning on, without the position that all who use the file share.
+struct FromStart<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(into, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
 
 impl RowSource for JsonLines {
     fn read(&self, place: RowPlace, into: &mut Vec<u8>) -> Result<()> {

@@ -33,8 +33,9 @@ impl FolderStore {
 
     /// Opens a root of pictures. Without `follow_links`, links that lead out of it are as good as absent.
     pub fn open(root: &Path, follow_links: bool) -> Result<Self> {
-        let real = fs::canonicalize(root).map_err(|error| Error::io("open the folder of pictures", root, error))?;
-        if !real.is_dir() {
+        let refuse = |error| Error::io("open the folder of pictures", root, error);
+        let real = fs::canonicalize(root).map_err(refuse)?;
+        if !fs::metadata(&real).map_err(refuse)?.is_dir() {
             return Err(Error::usage(format!(
                 "{}: expected a folder of pictures, found a file",
                 root.display()
@@ -96,15 +97,13 @@ impl Store for FolderStore {
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
-        let entries = match fs::read_dir(self.root.join(folder)) {
-            Ok(entries) => entries,
-            Err(error) => return absent_if_of_the_file(Err(error)),
-        };
-        for entry in entries {
+        for entry in fs::read_dir(self.root.join(folder))? {
             let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
             let is_folder = absent_if_of_the_file(fs::metadata(entry.path()).map(|meta| meta.is_dir()))?;
-            found.push(Entry { name, is_folder });
+            found.push(Entry {
+                name: entry.file_name(),
+                is_folder,
+            });
         }
         found.sort();
         Ok(found)
@@ -138,6 +137,11 @@ impl Store for FolderStore {
         file.read_exact_at(into, range.start)
     }
 
+    fn stream(&self, name: &str) -> io::Result<(Box<dyn Read + Send>, u64)> {
+        let (file, length) = open_regular(&self.root.join(name))?;
+        Ok((Box::new(file), length))
+    }
+
     /// Shards are never changed once they are there, only replaced by rename (`docs/format.md`), so a mapping stays what it was. Somebody
     /// who cuts a file off by hand takes it from under every reader, as with any mapped file.
     fn map(&self, name: &str) -> io::Result<Region> {
@@ -164,6 +168,9 @@ impl Store for FolderStore {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -187,14 +194,38 @@ mod tests {
             store.read_range(name, 2..5, &mut bytes).unwrap();
             assert_eq!(bytes, b"234");
             assert_eq!(store.map(name).unwrap().as_slice(), b"0123456789");
+            let (mut file, length) = store.stream(name).unwrap();
+            assert_eq!((file.read_to_end(&mut bytes).unwrap(), length), (10, 10));
         }
         for name in ["pipe", "socket", "device", "folder", "loop", "nothing"] {
             assert!(store.length(name).is_err(), "{name}");
             assert!(store.read(name, 10, &mut bytes).is_err(), "{name}");
             assert!(store.map(name).is_err(), "{name}");
+            assert!(store.stream(name).is_err(), "{name}");
         }
         assert!(store.read("file", 9, &mut bytes).is_err());
         assert!(store.read_range("file", 8..11, &mut bytes).is_err());
+    }
+
+    #[test]
+    fn lists_leave_nothing_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(dir.path());
+        let odd = OsStr::from_bytes(b"odd\xff");
+        fs::write(dir.path().join(odd), b"").unwrap();
+        fs::create_dir(dir.path().join("folder")).unwrap();
+        std::os::unix::fs::symlink("nothing", dir.path().join("link")).unwrap();
+        let found: Vec<(OsString, bool)> = store
+            .list("")
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.name, entry.is_folder))
+            .collect();
+        assert_eq!(found, [("folder".into(), true), ("link".into(), false), (odd.to_owned(), false)]);
+        assert!(store.list("folder").unwrap().is_empty());
+        for name in ["nothing", "link"] {
+            assert!(store.list(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A data set that is written into a folder: shards are made in a folder within, and moved into place.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -42,12 +42,18 @@ impl Sink for FolderSink {
 
     fn publish(&self, made: &Path, name: &str) -> Result<()> {
         sync_folder(made)?;
+        self.remove(name)?;
         let target = self.out.join(name);
-        if target.exists() {
-            fs::remove_dir_all(&target).map_err(|error| Error::io("replace", &target, error))?;
-        }
         fs::rename(made, &target).map_err(|error| Error::io("move into place", &target, error))?;
         sync_folder(&self.out)
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        let target = self.out.join(name);
+        match fs::remove_dir_all(&target) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove an old shard", &target, error)),
+            _ => Ok(()),
+        }
     }
 
     fn link(&self, name: &str, into: &Path) -> Result<()> {
@@ -96,5 +102,11 @@ mod tests {
         assert!(!out.join("shard/first").exists());
         assert_eq!(fs::read_dir(&scratch).unwrap().count(), 1);
         assert!(sink.link("shard/first", &scratch.join("next/other")).is_err());
+        for _ in 0..2 {
+            sink.remove("shard").unwrap();
+            assert!(!out.join("shard").exists());
+        }
+        assert!(sink.remove("a").is_err(), "a file is no shard");
+        assert!(out.join("a").exists());
     }
 }

@@ -3,15 +3,17 @@
 //! Everything that reads a picture or a shard asks a [`Store`] for it, by a relative name. A new kind of store is one file beside
 //! `folder.rs` and one arm in `open.rs`. Everything that makes a data set writes it through a [`Sink`].
 
-mod retry;
+pub mod retry;
 pub mod folder;
 pub mod folder_sink;
+pub mod hash;
 pub mod open;
 pub mod paging;
 pub mod resolve;
 pub mod read;
 
-use std::io;
+use std::ffi::OsString;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,8 +29,8 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 /// One entry of a folder in a store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// Its name, without the folder.
-    pub name: String,
+    /// Its name, without the folder. It need not be UTF-8: nothing may be left out of a list in silence.
+    pub name: OsString,
     /// Whether it is a folder itself.
     pub is_folder: bool,
 }
@@ -41,8 +43,7 @@ pub trait Store: Send + Sync {
     /// cannot be known now.
     fn has(&self, name: &str) -> io::Result<bool>;
 
-    /// The entries of a folder (`""`: the root), by name; empty where there is no such folder, or none that may be read. Names that are not
-    /// UTF-8 are left out. An error means that they cannot be known now.
+    /// The entries of a folder (`""`: the root), by name. A folder that is not there, or may not be read, is an error.
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
 
     /// The length of a file.
@@ -53,6 +54,9 @@ pub trait Store: Send + Sync {
 
     /// Replaces `into` with some bytes of a file. It is an error if the file ends before them.
     fn read_range(&self, name: &str, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()>;
+
+    /// Opens a file, to be read from its beginning on; also its length.
+    fn stream(&self, name: &str) -> io::Result<(Box<dyn Read + Send>, u64)>;
 
     /// The bytes of a file, as memory that stays. A store that cannot map reads.
     fn map(&self, name: &str) -> io::Result<Region>;
@@ -78,6 +82,9 @@ pub trait Sink: Send + Sync {
     /// Gives a finished shard its name in the data set. `made` is its folder below [`Sink::scratch`], which is gone then; a shard that has the
     /// name already is replaced.
     fn publish(&self, made: &Path, name: &str) -> Result<()>;
+
+    /// Removes a shard that the data set does not name any more. One that is gone already is fine.
+    fn remove(&self, name: &str) -> Result<()>;
 
     /// Makes the file `name` of the data set (`shard/file`) a file of a shard under construction, too. `into` is that file's path.
     fn link(&self, name: &str, into: &Path) -> Result<()>;

@@ -41,6 +41,9 @@ impl Store for Failing {
     fn read_range(&self, name: &str, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
         self.inner.read_range(name, range, into)
     }
+    fn stream(&self, name: &str) -> io::Result<(Box<dyn io::Read + Send>, u64)> {
+        self.inner.stream(name)
+    }
     fn map(&self, name: &str) -> io::Result<Region> {
         self.inner.map(name)
     }

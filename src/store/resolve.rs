@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::finding::Code;
-use crate::store::retry::retried;
-use crate::store::{Entry, Store};
+use crate::store::Store;
+use crate::store::retry::{is_of_the_file, retried};
 
 /// The suffixes that may stand for one another.
 pub const SUFFIXES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"];
@@ -189,8 +189,8 @@ impl Listing {
     fn read(store: &dyn Store, folder: &str) -> Result<Self> {
         let mut listing = Self::default();
         for entry in list(store, folder)? {
-            let alike = listing.0.entry(entry.name.to_lowercase()).or_default();
-            alike.push((entry.name, entry.is_folder));
+            let alike = listing.0.entry(entry.0.to_lowercase()).or_default();
+            alike.push(entry);
         }
         Ok(listing)
     }
@@ -201,9 +201,17 @@ fn has(store: &dyn Store, name: &str) -> Result<bool> {
     retried(|| store.has(name)).map_err(|error| Error::io("look for", &store.label(name), error))
 }
 
-/// [`Store::list`], likewise.
-fn list(store: &dyn Store, folder: &str) -> Result<Vec<Entry>> {
-    retried(|| store.list(folder)).map_err(|error| Error::io("list", &store.label(folder), error))
+/// The entries of a folder, likewise, and whether each is a folder. There are none where the folder is not there, or may not be read.
+/// Names that are not UTF-8 are left out: no row can name them.
+fn list(store: &dyn Store, folder: &str) -> Result<Vec<(String, bool)>> {
+    let entries = match retried(|| store.list(folder)) {
+        Err(error) if is_of_the_file(&error) => Vec::new(),
+        entries => entries.map_err(|error| Error::io("list", &store.label(folder), error))?,
+    };
+    let named = entries
+        .into_iter()
+        .filter_map(|entry| Some((entry.name.into_string().ok()?, entry.is_folder)));
+    Ok(named.collect())
 }
 
 fn is_suffix(suffix: &str) -> bool {
@@ -246,9 +254,9 @@ fn descend(given: PathBuf, store: Box<dyn Store>, names: &[&str]) -> Result<Root
         }
         let mut folders = list(&*store, &at)?
             .into_iter()
-            .filter(|entry| entry.is_folder && entry.name != "__MACOSX" && !entry.name.starts_with('.'));
+            .filter(|(name, is_folder)| *is_folder && name != "__MACOSX" && !name.starts_with('.'));
         match (folders.next(), folders.next()) {
-            (Some(only), None) => chain.push(only.name),
+            (Some((only, _)), None) => chain.push(only),
             _ => break,
         }
     }
