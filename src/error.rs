@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::finding::Code;
@@ -163,6 +164,11 @@ impl Error {
     }
 }
 
+/// Runs a job. A panic of it becomes an error of ours, [`Kind::Internal`], and goes no further.
+pub fn caught<T>(job: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(job)).map_err(|payload| Error::panic(&*payload))
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
@@ -199,5 +205,23 @@ impl std::error::Error for Error {
             Kind::Io { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_caught_with_what_it_says_and_what_is_returned_passes() {
+        assert_eq!(caught(|| 7).unwrap(), 7);
+        let said = |job: fn()| {
+            let error = caught(job).unwrap_err();
+            let Kind::Internal(message) = error.kind() else { panic!("{error}") };
+            message.clone()
+        };
+        assert_eq!(said(|| panic!("on purpose")), "a worker panicked: on purpose");
+        assert_eq!(said(|| panic!("{}", 1 + 1)), "a worker panicked: 2");
+        assert_eq!(said(|| std::panic::panic_any(3)), "a worker panicked: no message");
     }
 }

@@ -24,6 +24,11 @@ impl PictureCache {
         }
     }
 
+    /// Room for `bytes` bytes of pixels, of `pictures` pictures at most; `None` where nothing would ever be kept.
+    pub fn with_room(pictures: u64, bytes: u64) -> Option<Self> {
+        (pictures > 0 && bytes > 0).then(|| Self::new(pictures, bytes))
+    }
+
     /// The pixels of a picture, if they are here.
     pub fn get(&self, picture: PictureId) -> Option<(&[u8], Shape)> {
         let (shape, pixels) = self.pictures.get(usize::try_from(picture).ok()?)?.get()?;
@@ -54,6 +59,13 @@ impl PictureCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_none_without_room() {
+        for (pictures, bytes, there_is) in [(0, 9, false), (9, 0, false), (0, 0, false), (1, 1, true)] {
+            assert_eq!(PictureCache::with_room(pictures, bytes).is_some(), there_is, "{pictures} {bytes}");
+        }
+    }
 
     #[test]
     fn what_fits_stays_and_nothing_beyond() {

@@ -13,6 +13,26 @@ pub struct Cursor {
     pub begun: bool,
 }
 
+/// The process that made something. Threads do not survive a fork, and a lock may be held in the child for ever: this is asked before one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    process: u32,
+}
+
+impl Owner {
+    /// This process.
+    pub fn this() -> Self {
+        Self {
+            process: std::process::id(),
+        }
+    }
+
+    /// Whether another process asks: a forked child.
+    pub fn is_other(self) -> bool {
+        self != Self::this()
+    }
+}
+
 /// What was handed out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {

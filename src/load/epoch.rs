@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{self, Error};
 use crate::load::batch::Batch;
-use crate::load::consumer::Consumer;
+use crate::load::consumer::{Consumer, Owner};
 use crate::load::feed::Feed;
 use crate::load::reentrant_lock::{Guard, ReentrantLock};
 
@@ -79,7 +79,7 @@ pub struct Epoch<M> {
     state: Mutex<State<M>>,
     consumer: Arc<Mutex<Consumer>>,
     turn: ReentrantLock,
-    process: u32,
+    owner: Owner,
 }
 
 enum State<M> {
@@ -134,19 +134,17 @@ impl<M: Send> Epoch<M> {
             })),
             consumer,
             turn: ReentrantLock::new(),
-            process: std::process::id(),
+            owner: Owner::this(),
         }
     }
 
     /// Hands out the next batch; `None` at the end. Waits where none is ready.
     pub fn next<H: Host<Made = M>>(&self, host: &H) -> Result<Option<H::Object>, H::Error> {
         let asked = Instant::now();
+        let unless_handed = EndsWhenDropped(self);
         let handed = self.take_turn(host).and_then(|_held| self.hand_over(host, asked));
-        if handed.is_err() {
-            // Nobody who presses Ctrl-C waits for a picture that is being decoded.
-            if let Some(feed) = self.end(false) {
-                feed.stop();
-            }
+        if handed.is_ok() {
+            std::mem::forget(unless_handed);
         }
         handed
     }
@@ -341,10 +339,22 @@ impl<M: Send> Epoch<M> {
 
     /// Refuses a forked child. A batch that is ready needs no look at the process: in a child, no feed has one.
     fn check_process<H: Host<Made = M>>(&self, host: &H) -> Result<(), H::Error> {
-        if std::process::id() == self.process {
-            Ok(())
-        } else {
+        if self.owner.is_other() {
             Err(host.refused(Refused::OtherProcess))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Ends an iteration, after an error as after a panic.
+struct EndsWhenDropped<'a, M: Send>(&'a Epoch<M>);
+
+impl<M: Send> Drop for EndsWhenDropped<'_, M> {
+    fn drop(&mut self) {
+        // Nobody who presses Ctrl-C waits for a picture that is being decoded.
+        if let Some(feed) = self.0.end(false) {
+            feed.stop();
         }
     }
 }

@@ -252,6 +252,22 @@ fn a_batch_of_a_feed_that_was_replaced_meanwhile_is_not_handed_out() {
 }
 
 #[test]
+fn a_panic_ends_an_iteration_as_an_error_does() {
+    let consumer = consumer();
+    let epoch = Epoch::new(feed(), Arc::clone(&consumer));
+    let host = Rows::default();
+    epoch.next(&host).unwrap();
+    let before = cursor(&consumer);
+    *host.meanwhile.borrow_mut() = Some(Box::new(|| panic!("on purpose")));
+    let error = error::caught(|| epoch.next(&host)).unwrap_err();
+    assert!(matches!(error.kind(), error::Kind::Internal(_)), "{error}");
+    assert!(epoch.has_ended());
+    assert_eq!((cursor(&consumer), locked(&consumer).totals().batches), (before, 1));
+    // It holds no turn and no lock.
+    assert_eq!(epoch.next(&host), Ok(None));
+}
+
+#[test]
 fn threads_that_share_an_iteration_get_every_batch_once() {
     for _ in 0..20 {
         let consumer = consumer();

@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, unbounded};
 use crate::error::{Error, Result};
 use crate::load::batch::Batch;
 use crate::load::gather::Assembler;
-use crate::load::order::{Permutation, Steps};
+use crate::load::order::{Permutation, Shuffle, Steps};
 pub use crate::load::schedule::Prefetch;
 use crate::load::schedule::{Producer, Schedule};
 use crate::load::slot::SlotPool;
@@ -24,7 +24,41 @@ pub struct Feed {
     background: Background<Arc<Batch>>,
 }
 
+/// Which batches a feed makes, and how far ahead.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedOptions {
+    /// How the samples are shuffled; `None`: they come in their own order.
+    pub shuffle: Option<Shuffle>,
+    /// The batches.
+    pub steps: Steps,
+    /// Threads that make them; 0 means 1.
+    pub threads: usize,
+    /// How far ahead of the consumer; no batches means 1.
+    pub prefetch: Prefetch,
+}
+
+/// How a consumer leaves a feed that it used in a `with` block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// At the end of the block.
+    AtTheEnd,
+    /// A generator around the block was closed.
+    ByClosing,
+    /// Something was raised.
+    ByRaising,
+}
+
 impl Feed {
+    /// Starts making the batches that `options` say.
+    pub fn open(assembler: Arc<Assembler>, pool: Arc<SlotPool>, options: &FeedOptions) -> Result<Self> {
+        let order = Permutation::of_epoch(assembler.samples.len(), options.shuffle);
+        let prefetch = Prefetch {
+            batches: options.prefetch.batches.max(1),
+            ..options.prefetch
+        };
+        Self::start(assembler, order, options.steps, pool, options.threads.max(1), prefetch)
+    }
+
     /// Starts making batches.
     pub fn start(
         assembler: Arc<Assembler>,
@@ -80,6 +114,18 @@ impl Feed {
     pub fn close(&self, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
         self.took(0);
         self.background.close(monitor)
+    }
+
+    /// Ends its threads, and waits for them; where something was raised, without waiting: nobody who presses Ctrl-C waits for a picture that
+    /// is being decoded.
+    pub fn leave(&self, left: Left, monitor: &dyn Fn() -> Result<()>) -> Result<()> {
+        match left {
+            Left::AtTheEnd | Left::ByClosing => self.close(monitor),
+            Left::ByRaising => {
+                self.stop();
+                Ok(())
+            }
+        }
     }
 
     /// Wakes the thread: so many bytes were taken.

@@ -304,3 +304,47 @@ fn a_feed_that_nobody_drains_ends_when_it_is_dropped() {
         assert_eq!(Arc::strong_count(&assembler), 1);
     }
 }
+
+#[test]
+fn options_say_the_order_and_one_thread_and_one_batch_are_the_least() {
+    let open = |shuffle| {
+        let assembler = assembler(numbers(50), None, false);
+        let options = FeedOptions {
+            shuffle,
+            steps: Steps {
+                length: 50,
+                batch: 7,
+                rank: 0,
+                world: 1,
+                uneven: Uneven::Short,
+                start: 0,
+            },
+            threads: 0,
+            prefetch: Prefetch { batches: 0, bytes: 0 },
+        };
+        let pool = SlotPool::new(Vec::new(), Arc::clone(&assembler.stats)).unwrap();
+        drain(&Feed::open(assembler, pool, &options).unwrap())
+    };
+    let shuffled = open(Some(Shuffle { seed: 3, epoch: 1 }));
+    assert_eq!(shuffled, drain(&start(&assembler(numbers(50), None, false), 7, 1, PREFETCH)));
+    let rows: Vec<u64> = open(None).into_iter().flat_map(|(rows, _)| rows).collect();
+    assert!(rows.into_iter().eq(0..50));
+}
+
+#[test]
+fn whoever_raises_does_not_wait_for_a_picture_and_all_others_do() {
+    for (left, waits) in [(Left::AtTheEnd, true), (Left::ByClosing, true), (Left::ByRaising, false)] {
+        let table = Numbers {
+            slow: Duration::from_millis(300),
+            ..numbers(50)
+        };
+        let assembler = assembler(table, None, false);
+        let feed = start(&assembler, 5, 1, PREFETCH);
+        while assembler.stats.pictures.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        feed.leave(left, &|| Ok(())).unwrap();
+        // The threads held on to it.
+        assert_eq!(Arc::strong_count(&assembler) == 1, waits, "{left:?}");
+    }
+}

@@ -15,6 +15,7 @@ use crate::load::output::{Dtype, Layout, Shape, Writer};
 use crate::load::samples::Samples;
 use crate::load::slot::{Lease, SlotPiece, SplitLease};
 use crate::load::stats::{LoadStage, Stats};
+use crate::load::table::data_set::DataSet;
 use crate::load::table::{PictureId, Table, WorkerBuffers};
 
 /// The most bytes of one batch.
@@ -68,6 +69,14 @@ pub struct BatchPlan {
     pub bytes: usize,
 }
 
+impl BatchPlan {
+    /// Height and width, where there are pictures and all have the same.
+    pub fn common_size(&self) -> Option<(u32, u32)> {
+        let (first, rest) = self.pictures.split_first()?;
+        rest.iter().all(|placement| placement.size == first.size).then_some(first.size)
+    }
+}
+
 /// One piece of the work of a batch, for any thread.
 pub enum Task {
     /// Read the rows as Arrow.
@@ -93,6 +102,25 @@ pub enum TaskResult {
 }
 
 impl Assembler {
+    /// Over a data set. `writer`, `skips`: as the fields say; `memory_bytes`: so many bytes of decoded pictures are kept, where any are of use.
+    pub fn over(
+        data: &Arc<dyn DataSet>,
+        samples: Arc<Samples>,
+        writer: Option<Writer>,
+        skips: bool,
+        memory_bytes: u64,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self {
+            cache: PictureCache::with_room(data.remembered_pictures(), memory_bytes).map(Arc::new),
+            table: Arc::clone(data) as Arc<dyn Table>,
+            samples,
+            writer,
+            skips,
+            stats,
+        }
+    }
+
     /// Plans one batch.
     pub fn plan(&self, order: &Permutation, steps: &Steps, step: u64) -> Result<BatchPlan> {
         let began = Instant::now();
@@ -268,5 +296,31 @@ impl Assembler {
     /// Whether the pictures of a batch are one array however their sizes differ.
     pub fn joins(&self) -> bool {
         self.writer.as_ref().is_some_and(|writer| writer.output().layout == Layout::Patches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_a_size_where_all_its_pictures_have() {
+        let sized = |sizes: &[(u32, u32)]| {
+            let pictures = sizes.iter().map(|size| Placement {
+                picture: 0,
+                at: 0,
+                bytes: 0,
+                size: *size,
+            });
+            let plan = BatchPlan {
+                pictures: pictures.collect(),
+                ..BatchPlan::default()
+            };
+            plan.common_size()
+        };
+        assert_eq!(sized(&[]), None);
+        assert_eq!(sized(&[(2, 3)]), Some((2, 3)));
+        assert_eq!(sized(&[(2, 3), (2, 3)]), Some((2, 3)));
+        assert_eq!(sized(&[(2, 3), (2, 3), (3, 2)]), None);
     }
 }

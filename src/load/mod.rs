@@ -31,6 +31,7 @@
 //! | [`consumer::Cursor`] | where the next batch is: epoch and position |
 
 pub mod output;
+pub mod pictures;
 pub mod order;
 pub mod stats;
 pub mod table;

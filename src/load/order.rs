@@ -70,6 +70,14 @@ impl Permutation {
         Self { length, kind }
     }
 
+    /// The order of one epoch.
+    pub fn of_epoch(length: u64, shuffle: Option<Shuffle>) -> Self {
+        match shuffle {
+            Some(Shuffle { seed, epoch }) => Self::shuffled(length, seed, epoch),
+            None => Self::identity(length),
+        }
+    }
+
     /// How many samples there are.
     pub fn len(&self) -> u64 {
         self.length
@@ -101,6 +109,24 @@ impl Permutation {
             }
         }
     }
+}
+
+/// How an epoch is shuffled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shuffle {
+    /// The seed of all epochs.
+    pub seed: u64,
+    /// The epoch.
+    pub epoch: u64,
+}
+
+/// The samples at these positions of a shuffled epoch.
+pub fn samples_at(length: u64, shuffle: Shuffle, positions: &[u64]) -> Result<Vec<u64>> {
+    if positions.iter().any(|position| *position >= length) {
+        return Err(Error::usage(format!("a position beyond {length}")));
+    }
+    let order = Permutation::of_epoch(length, Some(shuffle));
+    Ok(positions.iter().map(|position| order.at(*position)).collect())
 }
 
 /// Fisher and Yates' shuffle (Knuth, volume 2, algorithm P).
@@ -200,6 +226,11 @@ impl Steps {
     /// Samples of a batch of all ranks.
     fn global(&self) -> u64 {
         self.batch * self.world
+    }
+
+    /// These, unless they cannot be.
+    pub fn checked(self) -> Result<Self> {
+        self.check().map(|()| self)
     }
 
     /// Refuses what cannot be.

@@ -28,6 +28,52 @@ fn seeds_epochs_and_lengths_change_the_order_and_nothing_else_does() {
     }
 }
 
+#[test]
+fn samples_are_those_of_the_shuffled_order_and_none_lies_beyond_the_end() {
+    let shuffle = Shuffle { seed: 7, epoch: 1 };
+    for length in [10, 10_000] {
+        let order = Permutation::shuffled(length, 7, 1);
+        let positions = [length - 1, 0, 3, 3];
+        assert_eq!(
+            samples_at(length, shuffle, &positions).unwrap(),
+            positions.map(|position| order.at(position))
+        );
+        assert!(samples_at(length, shuffle, &[]).unwrap().is_empty());
+        for beyond in [length, u64::MAX] {
+            let error = samples_at(length, shuffle, &[0, beyond]).unwrap_err();
+            assert_eq!(error.to_string(), format!("a position beyond {length}"));
+        }
+    }
+    assert!(samples_at(0, shuffle, &[0]).is_err());
+}
+
+#[test]
+fn an_epoch_that_is_not_shuffled_comes_in_its_own_order() {
+    let order = |shuffle| {
+        let order = Permutation::of_epoch(100, shuffle);
+        (0..100).map(|position| order.at(position)).collect::<Vec<u64>>()
+    };
+    assert!(order(None).into_iter().eq(0..100));
+    let shuffled = Permutation::shuffled(100, 7, 1);
+    let shuffled = (0..100).map(|position| shuffled.at(position));
+    assert!(order(Some(Shuffle { seed: 7, epoch: 1 })).into_iter().eq(shuffled));
+}
+
+#[test]
+fn steps_that_cannot_be_are_refused_before_they_are_counted() {
+    let steps = Steps {
+        length: 10,
+        batch: 2,
+        rank: 0,
+        world: 2,
+        uneven: Uneven::Short,
+        start: 0,
+    };
+    assert_eq!(steps.checked().unwrap().count(), 3);
+    assert!(Steps { batch: 0, ..steps }.checked().is_err());
+    assert!(Steps { rank: 2, ..steps }.checked().is_err());
+}
+
 /// The seen samples of all ranks, in the order of steps and ranks.
 fn seen(length: u64, batch: u64, world: u64, uneven: Uneven, start: u64) -> Vec<u64> {
     let ranks: Vec<Steps> = (0..world)

@@ -27,6 +27,26 @@ pub struct Window {
     pub bytes: u64,
 }
 
+/// Bytes under way at most, of jobs over pictures: decoded ones and what becomes of them.
+const WINDOW_BYTES: u64 = 256 << 20;
+
+impl Window {
+    /// Of a job over pictures: so many items at most, and no more bytes than a machine can spare.
+    pub fn of(items: usize) -> Self {
+        Self {
+            items: items.max(1),
+            bytes: WINDOW_BYTES,
+        }
+    }
+}
+
+impl Default for Window {
+    /// Of a job whose caller has no number of items in mind.
+    fn default() -> Self {
+        Self::of(16)
+    }
+}
+
 /// When the result of an item is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {

@@ -160,3 +160,9 @@ fn an_error_and_a_panic_and_the_monitor_stop_everything() {
         assert!(panicked.unwrap_err().to_string().contains("a worker panicked"));
     }
 }
+
+#[test]
+fn a_window_lets_something_through() {
+    assert_eq!([0, 1, 5].map(|items| Window::of(items).items), [1, 1, 5]);
+    assert!(Window::default().items > 1);
+}

@@ -8,6 +8,7 @@
 //! Every step follows Pillow's arithmetic to the bit; the comments name the file and function followed. [`Preparer`] owns all
 //! scratch, so that a worker that keeps one allocates nothing for a picture once it has seen the largest.
 
+pub mod input;
 pub mod tokens;
 
 mod fault;

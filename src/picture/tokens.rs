@@ -1,6 +1,7 @@
 //! How many tokens a picture becomes, from its header alone.
 
 use crate::error::{Error, Result};
+use crate::picture::input::Input;
 use crate::picture::{Fault, ImageSpec, Known, Probe, Size};
 
 /// What a model's processor makes of one picture.
@@ -43,4 +44,91 @@ pub fn plan(spec: &ImageSpec, known: &Known, probe: &Probe) -> std::result::Resu
         grid,
         tokens,
     })
+}
+
+/// A picture whose tokens are planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Planned {
+    /// One that is not at hand.
+    Size {
+        /// Rows of its pixels.
+        height: u32,
+        /// Columns.
+        width: u32,
+    },
+    /// One that is.
+    File(Input),
+}
+
+impl Planned {
+    fn header(&self) -> Result<Probe> {
+        match self {
+            Self::File(input) => input.probe(),
+            Self::Size { height: 0, .. } | Self::Size { width: 0, .. } => Err(Error::usage("a picture has at least one pixel a side")),
+            Self::Size { height, width } => Ok(Probe::of_size(*height, *width)),
+        }
+    }
+}
+
+/// Plans every picture, in order. `monitor` is asked before each whether to go on.
+pub fn plan_all(spec: &ImageSpec, pictures: &[Planned], monitor: &dyn Fn() -> Result<()>) -> Result<Vec<std::result::Result<Plan, Fault>>> {
+    let known = profile(spec)?;
+    let plans = pictures.iter().map(|picture| {
+        monitor()?;
+        Ok(plan(spec, known, &picture.header()?))
+    });
+    plans.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+    use crate::finding::Code;
+    use crate::picture::PROFILES;
+
+    fn spec(name: &str) -> ImageSpec {
+        let text = format!(
+            r#"{{"kind":"profile","name":"{name}","color":"rgb","exif":false,"sixteen_bit":"reject","alpha":"drop","decode_limit":1000000,"pixels":"pillow13"}}"#
+        );
+        ImageSpec::from_json(&text).unwrap()
+    }
+
+    fn size(height: u32, width: u32) -> Planned {
+        Planned::Size { height, width }
+    }
+
+    #[test]
+    fn sizes_and_files_are_planned_in_order_and_what_a_profile_refuses_is_a_fault_of_its_own() {
+        assert!(PROFILES.iter().any(|known| known.name == "hf/qwen3_vl"));
+        let pictures = [size(512, 512), size(1, 500), size(2000, 2000)];
+        let plans = plan_all(&spec("hf/qwen3_vl"), &pictures, &|| Ok(())).unwrap();
+        let first = plans[0].as_ref().unwrap();
+        assert_eq!((first.height, first.width, first.grid, first.tokens), (512, 512, [1, 32, 32], 256));
+        assert!(plans[1].is_err());
+        assert_eq!(plans[2].as_ref().unwrap_err().code, Code::PictureTooLarge);
+    }
+
+    #[test]
+    fn a_side_of_nothing_is_wrong_use_and_so_is_a_spec_without_tokens() {
+        for none in [size(0, 3), size(3, 0)] {
+            let error = plan_all(&spec("hf/qwen3_vl"), &[size(64, 64), none], &|| Ok(())).unwrap_err();
+            assert!(matches!(error.kind(), Kind::Usage(_)), "{error}");
+        }
+        let original = ImageSpec {
+            size: Size::Original,
+            ..spec("hf/qwen3_vl")
+        };
+        assert!(matches!(plan_all(&original, &[], &|| Ok(())).unwrap_err().kind(), Kind::Usage(_)));
+    }
+
+    #[test]
+    fn the_monitor_ends_it() {
+        let stop = || Err(Error::interrupted());
+        assert!(matches!(
+            plan_all(&spec("hf/qwen3_vl"), &[size(64, 64)], &stop).unwrap_err().kind(),
+            Kind::Interrupted
+        ));
+        assert!(plan_all(&spec("hf/qwen3_vl"), &[], &stop).unwrap().is_empty());
+    }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
 use crate::error::Error;
-use crate::python::gate::raise;
+use crate::python::gate::{attached, raise};
 
 /// The rows of one batch.
 #[pyclass(frozen, module = "mmno_fast._core")]
@@ -31,12 +31,14 @@ impl Rows {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
         drop(requested_schema); // the protocol lets a producer ignore it
-        let data = StructArray::from(self.batch.clone()).into_data();
-        let (array, schema) = to_ffi(&data).map_err(|error| raise(py, &Error::internal(error.to_string())))?;
-        Ok((
-            PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
-            PyCapsule::new_with_value(py, array, c"arrow_array")?,
-        ))
+        attached(py, || {
+            let data = StructArray::from(self.batch.clone()).into_data();
+            let (array, schema) = to_ffi(&data).map_err(|error| raise(py, &Error::internal(error.to_string())))?;
+            Ok((
+                PyCapsule::new_with_value(py, schema, c"arrow_schema")?,
+                PyCapsule::new_with_value(py, array, c"arrow_array")?,
+            ))
+        })
     }
 }
 
@@ -58,8 +60,10 @@ impl Batches {
     #[pyo3(signature = (requested_schema = None))]
     fn __arrow_c_stream__<'py>(&self, py: Python<'py>, requested_schema: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema); // the protocol lets a producer ignore it
-        let batches = RecordBatchIterator::new(self.batches.clone().into_iter().map(Ok), self.schema.clone());
-        let stream = FFI_ArrowArrayStream::new(Box::new(batches));
-        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+        attached(py, || {
+            let batches = RecordBatchIterator::new(self.batches.clone().into_iter().map(Ok), self.schema.clone());
+            let stream = FFI_ArrowArrayStream::new(Box::new(batches));
+            PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+        })
     }
 }

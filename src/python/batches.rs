@@ -12,7 +12,9 @@ use pyo3::prelude::*;
 
 use crate::load::batch::Batch as CoreBatch;
 use crate::load::slot::Lease as CoreLease;
+use crate::python::arrays::copy_of;
 use crate::python::arrow::Rows;
+use crate::python::gate::attached;
 
 /// A batch, as the core hands it over.
 #[pyclass(frozen, module = "mmno_fast._core")]
@@ -40,17 +42,19 @@ impl Batch {
 impl Batch {
     /// The memory, always the same object; `None` of a batch without pixels. Whoever holds it, or this batch, keeps it from being used again.
     fn lease(&self, py: Python<'_>) -> PyResult<Option<Py<Lease>>> {
-        let mut held = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
-        let lease = match std::mem::replace(&mut *held, Held::Nothing) {
-            Held::Nothing => return Ok(None),
-            Held::Core(lease) => {
-                let bytes = self.batch.plan.bytes;
-                Py::new(py, Lease { lease, bytes })?
-            }
-            Held::Python(lease) => lease,
-        };
-        *held = Held::Python(lease.clone_ref(py));
-        Ok(Some(lease))
+        attached(py, || {
+            let mut held = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+            let lease = match std::mem::replace(&mut *held, Held::Nothing) {
+                Held::Nothing => return Ok(None),
+                Held::Core(lease) => {
+                    let bytes = self.batch.plan.bytes;
+                    Py::new(py, Lease { lease, bytes })?
+                }
+                Held::Python(lease) => lease,
+            };
+            *held = Held::Python(lease.clone_ref(py));
+            Ok(Some(lease))
+        })
     }
 
     /// The same batch, which does not hold the memory.
@@ -82,39 +86,39 @@ impl Batch {
     }
 
     #[getter]
-    fn row_numbers<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
-        PyArray1::from_slice(py, &self.batch.plan.rows)
+    fn row_numbers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
+        copy_of(py, &self.batch.plan.rows)
     }
 
     #[getter]
-    fn samples<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
-        PyArray1::from_slice(py, &self.batch.plan.samples)
+    fn samples<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
+        copy_of(py, &self.batch.plan.samples)
     }
 
     #[getter]
-    fn offsets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        PyArray1::from_slice(py, &self.batch.plan.offsets)
+    fn offsets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        copy_of(py, &self.batch.plan.offsets)
     }
 
     #[getter]
-    fn index<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
-        PyArray1::from_slice(py, &self.batch.plan.index)
+    fn index<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        copy_of(py, &self.batch.plan.index)
     }
 
     /// (byte in the slot, height, width, channels as stored) of each picture.
     #[getter]
-    fn pictures(&self) -> Vec<(usize, u32, u32, u32)> {
-        let pictures = self.batch.plan.pictures.iter().zip(&self.batch.channels);
-        pictures
-            .map(|(placement, channels)| (placement.at, placement.size.0, placement.size.1, *channels))
-            .collect()
+    fn pictures(&self, py: Python<'_>) -> PyResult<Vec<(usize, u32, u32, u32)>> {
+        attached(py, || {
+            let pictures = self.batch.plan.pictures.iter().zip(&self.batch.channels);
+            let pictures = pictures.map(|(placement, channels)| (placement.at, placement.size.0, placement.size.1, *channels));
+            Ok(pictures.collect())
+        })
     }
 
     /// (height, width) where all pictures have the same.
     #[getter]
-    fn size(&self) -> Option<(u32, u32)> {
-        let (first, rest) = self.batch.plan.pictures.split_first()?;
-        rest.iter().all(|placement| placement.size == first.size).then_some(first.size)
+    fn size(&self, py: Python<'_>) -> PyResult<Option<(u32, u32)>> {
+        attached(py, || Ok(self.batch.plan.common_size()))
     }
 
     #[getter]
@@ -124,11 +128,12 @@ impl Batch {
 
     /// (row number, source, line, code, message) of each row that was left out.
     #[getter]
-    fn skipped(&self) -> Vec<(Option<u64>, &str, u64, &str, &str)> {
-        let skipped = self.batch.skipped.iter();
-        skipped
-            .map(|row| (row.row, row.source.as_str(), row.line, row.code, row.message.as_str()))
-            .collect()
+    fn skipped(&self, py: Python<'_>) -> PyResult<Vec<(Option<u64>, &str, u64, &str, &str)>> {
+        attached(py, || {
+            let skipped = self.batch.skipped.iter();
+            let skipped = skipped.map(|row| (row.row, row.source.as_str(), row.line, row.code, row.message.as_str()));
+            Ok(skipped.collect())
+        })
     }
 }
 

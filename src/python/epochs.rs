@@ -10,18 +10,18 @@ use pyo3::types::PyDict;
 
 use crate::error::{Error, Result};
 use crate::load::batch::Batch as CoreBatch;
-use crate::load::consumer::{Consumer as CoreConsumer, WaitLimit};
+use crate::load::consumer::{Consumer as CoreConsumer, Owner, WaitLimit};
 use crate::load::epoch::{Epoch as CoreEpoch, Host, Refused};
 use crate::load::feed::Feed as CoreFeed;
 use crate::python::batches::Batch;
 use crate::python::feeds::Feed;
-use crate::python::gate::{enter, raise};
+use crate::python::gate::{attached, enter, raise};
 
 /// Where a consumer is in its epochs, what it was handed, and how long it waited for it.
 #[pyclass(frozen, module = "mmno_fast._core")]
 pub(super) struct Consumer {
     consumer: Arc<Mutex<CoreConsumer>>,
-    process: u32,
+    owner: Owner,
 }
 
 impl Consumer {
@@ -38,43 +38,45 @@ impl Consumer {
         let window = Duration::try_from_secs_f64(window).unwrap_or_default();
         Self {
             consumer: Arc::new(Mutex::new(CoreConsumer::new(WaitLimit { window, share }))),
-            process: std::process::id(),
+            owner: Owner::this(),
         }
     }
 
     /// The epoch of the next batch, its position, and whether a batch of this epoch was handed out since the cursor was set.
     #[getter]
-    fn cursor(&self) -> (u64, u64, bool) {
-        let cursor = self.lock().cursor();
-        (cursor.epoch, cursor.position, cursor.begun)
+    fn cursor(&self, py: Python<'_>) -> PyResult<(u64, u64, bool)> {
+        let cursor = attached(py, || Ok(self.lock().cursor()))?;
+        Ok((cursor.epoch, cursor.position, cursor.begun))
     }
 
     /// The next batch is there.
-    fn go_to(&self, epoch: u64, position: u64) {
-        self.lock().go_to(epoch, position);
+    fn go_to(&self, py: Python<'_>, epoch: u64, position: u64) -> PyResult<()> {
+        attached(py, || {
+            self.lock().go_to(epoch, position);
+            Ok(())
+        })
     }
 
     /// Refuses to be used in a forked child.
     fn check_process(&self) -> PyResult<()> {
-        if std::process::id() == self.process {
-            Ok(())
-        } else {
-            Err(PyRuntimeError::new_err(Refused::OtherProcess.to_string()))
+        if self.owner.is_other() {
+            return Err(PyRuntimeError::new_err(Refused::OtherProcess.to_string()));
         }
+        Ok(())
     }
 
     /// An iteration begins; at which epoch and position.
-    fn begin(&self) -> (u64, u64) {
-        let cursor = self.lock().begin();
-        (cursor.epoch, cursor.position)
+    fn begin(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        let cursor = attached(py, || Ok(self.lock().begin()))?;
+        Ok((cursor.epoch, cursor.position))
     }
 
     /// `batches`, `rows`, `pictures`, `bytes`; `elapsed` and `waited`, seconds.
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (totals, times) = {
+        let (totals, times) = attached(py, || {
             let consumer = self.lock();
-            (consumer.totals(), consumer.times())
-        };
+            Ok((consumer.totals(), consumer.times()))
+        })?;
         let dict = PyDict::new(py);
         let counts = [totals.batches, totals.rows, totals.pictures, totals.bytes];
         for (name, count) in ["batches", "rows", "pictures", "bytes"].into_iter().zip(counts) {
@@ -168,7 +170,12 @@ impl<'py> Host for Caller<'_, 'py> {
 impl Epoch {
     #[new]
     #[pyo3(signature = (feed, consumer, make, tell, *, arrive = None, collate = None, ahead = 0))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a private class; the Python layer names and documents them"
+    )]
     fn new(
+        py: Python<'_>,
         feed: &Bound<'_, Feed>,
         consumer: &Bound<'_, Consumer>,
         make: [Py<PyAny>; 3],
@@ -176,33 +183,33 @@ impl Epoch {
         arrive: Option<Py<PyAny>>,
         collate: Option<Py<PyAny>>,
         ahead: usize,
-    ) -> Self {
-        Self {
-            epoch: CoreEpoch::new(feed.get().feed(), Arc::clone(&consumer.get().consumer)),
-            calls: Calls {
-                make,
-                arrive,
-                collate,
-                tell,
-                ahead,
-            },
-        }
+    ) -> PyResult<Self> {
+        let calls = Calls {
+            make,
+            arrive,
+            collate,
+            tell,
+            ahead,
+        };
+        let (feed, consumer) = (feed.get().feed(), Arc::clone(&consumer.get().consumer));
+        let epoch = attached(py, || Ok(CoreEpoch::new(feed, consumer)))?;
+        Ok(Self { epoch, calls })
     }
 
     /// Whether the next batch, or the end, could be had without waiting.
-    fn is_ready(&self) -> bool {
-        self.epoch.is_ready()
+    fn is_ready(&self, py: Python<'_>) -> PyResult<bool> {
+        attached(py, || Ok(self.epoch.is_ready()))
     }
 
     /// Whether it hands out nothing more.
     #[getter]
-    fn ended(&self) -> bool {
-        self.epoch.has_ended()
+    fn ended(&self, py: Python<'_>) -> PyResult<bool> {
+        attached(py, || Ok(self.epoch.has_ended()))
     }
 
     /// Begins again with `feed`, from the beginning of `epoch`. Nothing where a batch was handed out already, or no more are. Whether it was done.
     fn begin_again(&self, py: Python<'_>, feed: &Bound<'_, Feed>, epoch: u64) -> PyResult<bool> {
-        let outcome = self.epoch.begin_again(feed.get().feed(), epoch);
+        let outcome = attached(py, || Ok(self.epoch.begin_again(feed.get().feed(), epoch)))?;
         let done = outcome.is_ok();
         let (Ok(unused) | Err(unused)) = outcome;
         close(py, &unused)?;
@@ -212,7 +219,8 @@ impl Epoch {
     /// Hands out nothing more, and ends its threads. `superseded`: a newer iteration begins.
     #[pyo3(signature = (*, superseded = false))]
     fn close(&self, py: Python<'_>, superseded: bool) -> PyResult<()> {
-        self.epoch.end(superseded).map_or(Ok(()), |feed| close(py, &feed))
+        let ended = attached(py, || Ok(self.epoch.end(superseded)))?;
+        ended.map_or(Ok(()), |feed| close(py, &feed))
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -220,7 +228,7 @@ impl Epoch {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.epoch.next(&Caller { py, calls: &self.calls })
+        attached(py, || self.epoch.next(&Caller { py, calls: &self.calls }))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {

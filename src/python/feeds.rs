@@ -11,16 +11,15 @@ use pyo3::exceptions::{PyBufferError, PyGeneratorExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
-use crate::error::Error;
-use crate::load::cache::PictureCache;
-use crate::load::feed::{Feed as CoreFeed, Prefetch};
+use crate::load::feed::{Feed as CoreFeed, FeedOptions, Left, Prefetch};
 use crate::load::gather::Assembler as CoreAssembler;
-use crate::load::order::{Permutation, Steps, Uneven};
+use crate::load::order::{self, Shuffle, Steps, Uneven};
 use crate::load::output::{Output, Writer};
 use crate::load::slot::{CallerMemory, SlotPool as CoreSlotPool};
 use crate::load::stats::{LoadStage, Stats as CoreStats};
+use crate::python::arrays::{array_of, numbers_of};
 use crate::python::batches::Batch;
-use crate::python::gate::{enter, raise};
+use crate::python::gate::{attached, enter, raise};
 use crate::python::samples::Samples;
 use crate::python::tables::Table;
 
@@ -41,8 +40,9 @@ impl Stats {
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = &self.stats;
         let busy = PyDict::new(py);
-        for stage in LoadStage::ALL {
-            busy.set_item(stage.name(), stats.seconds(stage))?;
+        let seconds = attached(py, || Ok(LoadStage::ALL.map(|stage| (stage.name(), stats.seconds(stage)))))?;
+        for (stage, seconds) in seconds {
+            busy.set_item(stage, seconds)?;
         }
         let dict = PyDict::new(py);
         dict.set_item("busy", busy)?;
@@ -110,7 +110,8 @@ impl SlotPool {
         for object in given {
             memory.push(Box::new(Buffer::new(&object)?));
         }
-        let pool = CoreSlotPool::new(memory, Arc::clone(&stats.get().stats)).map_err(|error| raise(py, &error))?;
+        let stats = Arc::clone(&stats.get().stats);
+        let pool = attached(py, || CoreSlotPool::new(memory, stats).map_err(|error| raise(py, &error)))?;
         Ok(Self { pool })
     }
 }
@@ -134,41 +135,32 @@ impl Assembler {
         skips: bool,
         memory_bytes: u64,
     ) -> PyResult<Self> {
-        let writer = output.map(|text| Output::from_json(text).and_then(Writer::new)).transpose();
-        let writer = writer.map_err(|error| raise(py, &error))?;
-        let pictures = table.get().picture_count();
-        let cache = (memory_bytes > 0 && pictures > 0).then(|| Arc::new(PictureCache::new(pictures, memory_bytes)));
-        Ok(Self {
-            assembler: Arc::new(CoreAssembler {
-                table: table.get().table(),
-                samples: Arc::clone(&samples.get().samples),
-                writer,
-                skips,
-                cache,
-                stats: Arc::clone(&stats.get().stats),
-            }),
+        attached(py, || {
+            let writer = output.map(|text| Output::from_json(text).and_then(Writer::new)).transpose();
+            let writer = writer.map_err(|error| raise(py, &error))?;
+            let (samples, stats) = (Arc::clone(&samples.get().samples), Arc::clone(&stats.get().stats));
+            let assembler = CoreAssembler::over(table.get().data(), samples, writer, skips, memory_bytes, stats);
+            Ok(Self {
+                assembler: Arc::new(assembler),
+            })
         })
     }
-}
-
-fn steps_of(length: u64, batch: u64, rank: u64, world: u64, uneven: &str, start: u64) -> crate::error::Result<Steps> {
-    let steps = Steps {
-        length,
-        batch,
-        rank,
-        world,
-        uneven: Uneven::from_name(uneven)?,
-        start,
-    };
-    steps.check()?;
-    Ok(steps)
 }
 
 /// How many batches a rank gets in an epoch, from a position on.
 #[pyfunction]
 pub(super) fn count_batches(py: Python<'_>, length: u64, batch: u64, rank: u64, world: u64, uneven: &str, start: u64) -> PyResult<u64> {
-    let steps = steps_of(length, batch, rank, world, uneven, start);
-    steps.map(|steps| steps.count()).map_err(|error| raise(py, &error))
+    enter(py, |_| {
+        let steps = Steps {
+            length,
+            batch,
+            rank,
+            world,
+            uneven: Uneven::from_name(uneven)?,
+            start,
+        };
+        Ok(steps.checked()?.count())
+    })
 }
 
 /// The samples at these positions of an epoch.
@@ -180,15 +172,9 @@ pub(super) fn samples_at<'py>(
     epoch: u64,
     positions: PyReadonlyArray1<'py, u64>,
 ) -> PyResult<Bound<'py, PyArray1<u64>>> {
-    let positions = positions.as_array().to_vec();
-    let samples = enter(py, |_| {
-        if positions.iter().any(|position| *position >= length) {
-            return Err(Error::usage(format!("a position beyond {length}")));
-        }
-        let order = Permutation::shuffled(length, seed, epoch);
-        Ok(positions.into_iter().map(|position| order.at(position)).collect::<Vec<u64>>())
-    })?;
-    Ok(PyArray1::from_vec(py, samples))
+    let positions = numbers_of(&positions)?;
+    let samples = enter(py, |_| order::samples_at(length, Shuffle { seed, epoch }, &positions))?;
+    array_of(py, samples)
 }
 
 /// Batches of one rank in one epoch, made ahead by threads.
@@ -229,19 +215,26 @@ impl Feed {
     ) -> PyResult<Self> {
         let assembler = Arc::clone(&assembler.get().assembler);
         let pool = Arc::clone(&pool.get().pool);
-        let length = assembler.samples.len();
-        let order = if shuffle {
-            Permutation::shuffled(length, seed, epoch)
-        } else {
-            Permutation::identity(length)
+        let open = || {
+            let options = FeedOptions {
+                shuffle: shuffle.then_some(Shuffle { seed, epoch }),
+                steps: Steps {
+                    length: assembler.samples.len(),
+                    batch,
+                    rank,
+                    world,
+                    uneven: Uneven::from_name(uneven)?,
+                    start,
+                },
+                threads,
+                prefetch: Prefetch {
+                    batches: batches_ahead,
+                    bytes: bytes_ahead,
+                },
+            };
+            CoreFeed::open(assembler, pool, &options)
         };
-        let prefetch = Prefetch {
-            batches: batches_ahead.max(1),
-            bytes: bytes_ahead,
-        };
-        let started = steps_of(length, batch, rank, world, uneven, start)
-            .and_then(|steps| CoreFeed::start(assembler, order, steps, pool, threads.max(1), prefetch));
-        let feed = started.map_err(|error| raise(py, &error))?;
+        let feed = attached(py, || open().map_err(|error| raise(py, &error)))?;
         Ok(Self { feed: Arc::new(feed) })
     }
 
@@ -260,8 +253,7 @@ impl Feed {
         slf
     }
 
-    /// Ends its threads, and waits for them; where something was raised, without waiting: nobody who presses Ctrl-C waits for a picture that
-    /// is being decoded. A generator that is left (`GeneratorExit`) waits.
+    /// Ends its threads, and waits for them unless something was raised; a generator that is closed (`GeneratorExit`) waits.
     fn __exit__(
         &self,
         py: Python<'_>,
@@ -269,11 +261,11 @@ impl Feed {
         _error: Option<&Bound<'_, PyAny>>,
         _trace: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let waits = kind.map_or(Ok(true), PyTypeMethods::is_subclass_of::<PyGeneratorExit>)?;
-        if waits {
-            return self.close(py);
-        }
-        self.feed.stop();
-        Ok(())
+        let left = match kind {
+            None => Left::AtTheEnd,
+            Some(kind) if kind.is_subclass_of::<PyGeneratorExit>()? => Left::ByClosing,
+            Some(_) => Left::ByRaising,
+        };
+        enter(py, |monitor| self.feed.leave(left, monitor))
     }
 }

@@ -1,4 +1,5 @@
-//! The one gate: detach from the interpreter, run, turn errors into exceptions, look for Ctrl-C.
+//! The one gate to the core: run, turn errors and panics into exceptions. What may take long runs by [`enter`], without the interpreter and
+//! with a look for Ctrl-C; what takes a moment runs by [`attached`].
 
 use std::cell::Cell;
 use std::io::ErrorKind;
@@ -9,7 +10,7 @@ use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyFileNotFoundError, PyKeyboardInterrupt, PyMemoryError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, caught};
 use crate::finding::Code;
 
 create_exception!(
@@ -71,13 +72,18 @@ pub(super) fn enter<T: Send>(py: Python<'_>, job: impl FnOnce(&dyn Fn() -> Resul
                 Error::interrupted()
             })
         };
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&monitor))).unwrap_or_else(|payload| Err(Error::panic(&*payload)))
+        caught(|| job(&monitor)).flatten()
     });
     let raised = raised.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcome.map_err(|error| match (error.kind(), raised) {
         (Kind::Interrupted, Some(raised)) => raised,
         _ => raise(py, &error),
     })
+}
+
+/// Runs `job` with the interpreter: it takes less than the way out and back. Nothing is spent where it does not panic.
+pub(super) fn attached<T>(py: Python<'_>, job: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    caught(job).unwrap_or_else(|error| Err(raise(py, &error)))
 }
 
 /// An error as the exception that a Python programmer expects.

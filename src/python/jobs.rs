@@ -1,6 +1,6 @@
 //! `check`, `build`, `verify`, and looking at one line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,9 +21,6 @@ use crate::scan;
 use crate::scan::model::{Depth, Run, Source};
 use crate::scan::options::ScanOptions;
 use crate::scan::report::CheckReport as CoreReport;
-
-/// Bytes under way at most: decoded pictures and what becomes of them.
-const WINDOW_BYTES: u64 = 256 << 20;
 
 /// How far a job is.
 #[pyclass(frozen, module = "mmno_fast._core")]
@@ -62,17 +59,6 @@ pub(super) fn counters(progress: Option<&Bound<'_, Progress>>) -> Arc<Counters> 
     progress.map(|progress| Arc::clone(&progress.get().counters)).unwrap_or_default()
 }
 
-pub(super) fn pool(threads: usize, window: usize, monitor: &dyn Fn() -> Result<()>) -> Pool<'_> {
-    Pool {
-        threads,
-        window: Window {
-            items: window.max(1),
-            bytes: WINDOW_BYTES,
-        },
-        monitor,
-    }
-}
-
 pub(super) fn sources_of(sources: Vec<(String, PathBuf)>) -> Vec<Source> {
     sources.into_iter().map(|(name, path)| Source { name, path }).collect()
 }
@@ -84,7 +70,11 @@ pub(super) fn run_of<'a>(
     counters: &'a Counters,
 ) -> Run<'a> {
     Run {
-        pool: pool(threads, window, monitor),
+        pool: Pool {
+            threads,
+            window: Window::of(window),
+            monitor,
+        },
         chunk_bytes,
         counters,
     }
@@ -136,11 +126,7 @@ pub(super) fn check(
     let counters = counters(progress);
     enter(py, |monitor| {
         let options = ScanOptions::from_json(scan)?;
-        let depth = match &roots {
-            None => Depth::Rows,
-            Some(roots) if decode => Depth::Pixels(roots),
-            Some(roots) => Depth::Headers(roots),
-        };
+        let depth = Depth::of(roots.as_deref(), decode);
         let run = run_of((threads, chunk_bytes, window), monitor, &counters);
         let scanned = scan::scan(sources_of(sources), depth, &options, run)?;
         Ok(CheckReport::new(CoreReport::new(scanned, options.spec)))
@@ -191,7 +177,12 @@ pub(super) fn build(
 pub(super) fn verify(py: Python<'_>, out: PathBuf, threads: usize, progress: Option<&Bound<'_, Progress>>) -> PyResult<String> {
     let counters = counters(progress);
     enter(py, |monitor| {
-        let verdict = verifier::verify(Path::new(&out), pool(threads, 16, monitor), &counters)?;
+        let pool = Pool {
+            threads,
+            window: Window::default(),
+            monitor,
+        };
+        let verdict = verifier::verify(&out, pool, &counters)?;
         serde_json::to_string(&verdict).map_err(|error| Error::internal(error.to_string()))
     })
 }

@@ -1,8 +1,9 @@
-//! The view from Python: conversion and registration, no logic. Used by nobody.
+//! The view from Python: conversion and registration, no logic. Used by nobody. Whatever may panic runs through `gate`.
 
 #![expect(clippy::needless_pass_by_value, reason = "arguments of Python functions are owned")]
 
 mod gate;
+mod arrays;
 mod arrow;
 mod values;
 mod report;

@@ -7,7 +7,7 @@ use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-use crate::python::gate::{enter, raise};
+use crate::python::gate::{attached, enter, raise};
 use crate::scan::report::CheckReport as CoreReport;
 
 /// What a check found.
@@ -25,8 +25,8 @@ impl CheckReport {
 #[pymethods]
 impl CheckReport {
     #[getter]
-    fn summary(&self) -> String {
-        self.report.summary().to_string()
+    fn summary(&self, py: Python<'_>) -> PyResult<String> {
+        attached(py, || Ok(self.report.summary().to_string()))
     }
 
     #[getter]
@@ -41,9 +41,11 @@ impl CheckReport {
     #[pyo3(signature = (requested_schema = None))]
     fn __arrow_c_stream__<'py>(&self, py: Python<'py>, requested_schema: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema); // the protocol lets a producer ignore it
-        let batch = self.report.to_arrow().map_err(|error| raise(py, &error))?;
-        let schema = batch.schema();
-        let stream = FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new(std::iter::once(Ok(batch)), schema)));
-        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+        attached(py, || {
+            let batch = self.report.to_arrow().map_err(|error| raise(py, &error))?;
+            let schema = batch.schema();
+            let stream = FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new(std::iter::once(Ok(batch)), schema)));
+            PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+        })
     }
 }

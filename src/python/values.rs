@@ -8,15 +8,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::error::Error;
-use crate::python::gate::raise;
+use crate::python::gate::{attached, raise};
 
 /// Row `row` of a batch, by the names of its columns.
 pub(super) fn row_of<'py>(py: Python<'py>, batch: &RecordBatch, row: usize) -> PyResult<Bound<'py, PyDict>> {
-    let values = PyDict::new(py);
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        values.set_item(field.name(), value_of(py, column, row)?)?;
-    }
-    Ok(values)
+    attached(py, || {
+        let values = PyDict::new(py);
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            values.set_item(field.name(), value_of(py, column, row)?)?;
+        }
+        Ok(values)
+    })
 }
 
 /// Value `at` of an array, of the types that rows and pictures have (`docs/format.md`).

@@ -32,6 +32,17 @@ pub enum Depth<'a> {
     Pixels(&'a [PathBuf]),
 }
 
+impl<'a> Depth<'a> {
+    /// As deep as `roots` let it look; at pixels only where they are to be decoded.
+    pub fn of(roots: Option<&'a [PathBuf]>, decode: bool) -> Self {
+        match roots {
+            None => Self::Rows,
+            Some(roots) if decode => Self::Pixels(roots),
+            Some(roots) => Self::Headers(roots),
+        }
+    }
+}
+
 /// How a job runs. Nothing of it changes what comes out.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
@@ -220,4 +231,19 @@ pub struct RootUse {
     pub used: String,
     /// How many folders further down that is.
     pub descended: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_looks_at_pictures_where_they_have_roots_and_decodes_them_where_asked() {
+        let roots = [PathBuf::from("pictures")];
+        assert!(matches!(Depth::of(None, false), Depth::Rows));
+        assert!(matches!(Depth::of(None, true), Depth::Rows));
+        assert!(matches!(Depth::of(Some(&roots), false), Depth::Headers(own) if own == roots));
+        assert!(matches!(Depth::of(Some(&roots), true), Depth::Pixels(own) if own == roots));
+        assert!(matches!(Depth::of(Some(&[]), true), Depth::Pixels([])));
+    }
 }

@@ -161,6 +161,14 @@ pub struct Shape {
     pub channels: usize,
 }
 
+impl Shape {
+    /// The dimensions of pixels as shards hold them: (H, W) of gray, else (H, W, 3).
+    pub fn dims(self) -> Vec<usize> {
+        let rgb = (self.channels != 1).then_some(3);
+        [self.height, self.width].into_iter().chain(rgb).collect()
+    }
+}
+
 /// Writes pictures as an [`Output`] says. Made once; any thread may use it.
 #[derive(Debug)]
 pub struct Writer {

@@ -1,12 +1,16 @@
 //! An open data set: a [`Table`] that can also be looked at as a whole. Everything that a reader asks for goes through here.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 
 use crate::dataset::rejects::RejectedRow;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::finding::Code;
 use crate::load::output::Shape;
-use crate::load::table::{PictureId, Table};
+use crate::load::stats::Stats;
+use crate::load::table::{PictureId, Table, WorkerBuffers};
 use crate::picture::ImageSpec;
 
 /// A source, as far as it identifies rows.
@@ -16,6 +20,15 @@ pub struct SourceIdentity {
     pub name: String,
     /// BLAKE3 of its bytes, 64 hex digits.
     pub blake3: String,
+}
+
+/// Pixels of one picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// They lie in memory already.
+    InPlace(Bytes),
+    /// They were made.
+    Made(Vec<u8>),
 }
 
 /// A data set that is open for reading.
@@ -43,4 +56,41 @@ pub trait DataSet: Table {
 
     /// All rows, without column `pictures`, if they lie in memory in the order of their numbers; else `None`.
     fn rows_in_place(&self) -> Result<Option<Vec<RecordBatch>>>;
+
+    /// The rows that were rejected, each with what was found; nothing where only the caller's list rejects it. Shards do not know it.
+    fn rejected_for(&self) -> Result<Vec<(RejectedRow, Vec<Code>)>>;
+
+    /// How many pictures a memory of decoded ones may hold; 0: it would be of no use.
+    fn remembered_pictures(&self) -> u64;
+
+    /// The text of `manifest.json`, where there is one.
+    fn manifest_text(&self) -> Option<&str>;
+
+    /// The same data set for a forked child, where nothing may wait for a thread that is not there any more.
+    fn after_fork(self: Arc<Self>) -> Arc<dyn DataSet>;
+
+    /// The pixels of a picture as stored: in place where they lie there, else made.
+    fn pixels(&self, picture: PictureId) -> Result<(Found, Shape)> {
+        if let Some((bytes, shape)) = self.pixels_in_place(picture)? {
+            return Ok((Found::InPlace(bytes), shape));
+        }
+        let mut made = None;
+        self.with_pixels(picture, &mut WorkerBuffers::default(), &Stats::default(), &mut |pixels, shape| {
+            made = Some((Found::Made(pixels.to_vec()), shape));
+        })?;
+        made.ok_or_else(|| Error::internal("a picture without pixels"))
+    }
+
+    /// BLAKE3 of the files of these pictures, one after the other.
+    fn hashes_of(&self, pictures: &[PictureId]) -> Result<Vec<u8>> {
+        let mut hashes = Vec::with_capacity(pictures.len() * 32);
+        for picture in pictures {
+            hashes.extend(self.hash_of(*picture)?);
+        }
+        Ok(hashes)
+    }
 }
+
+#[cfg(test)]
+#[path = "data_set_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! The numbers that a reader sees: each distinct picture once, in the order in which rows first name it.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use crate::error::Result;
 use crate::load::table::data_set::DataSet;
@@ -60,5 +61,23 @@ impl Numbering {
             self.numbers.get(start as usize..end as usize)
         };
         range().unwrap_or_default()
+    }
+}
+
+/// A numbering that is counted when it is first needed.
+#[derive(Debug, Default)]
+pub struct LazyNumbering {
+    counted: OnceLock<Numbering>,
+}
+
+impl LazyNumbering {
+    /// The numbering of `data`, which is always the same data set.
+    pub fn of(&self, data: &dyn DataSet, monitor: &dyn Fn() -> Result<()>) -> Result<&Numbering> {
+        if let Some(numbering) = self.counted.get() {
+            return Ok(numbering);
+        }
+        // Two threads may both count; one of the results stays.
+        let numbering = Numbering::of(data, monitor)?;
+        Ok(self.counted.get_or_init(|| numbering))
     }
 }

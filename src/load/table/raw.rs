@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow_array::RecordBatch;
@@ -14,6 +15,7 @@ use crate::dataset::rejects::RejectedRow;
 use crate::dataset::rows::RowsBuilder;
 
 use crate::error::{Error, Result};
+use crate::finding::Code;
 use crate::jsonl::judge::judge;
 use crate::jsonl::source::{JsonLines, RowSource, row_hash};
 use crate::load::output::Shape;
@@ -275,5 +277,25 @@ impl DataSet for Raw {
 
     fn rows_in_place(&self) -> Result<Option<Vec<RecordBatch>>> {
         Ok(None)
+    }
+
+    fn rejected_for(&self) -> Result<Vec<(RejectedRow, Vec<Code>)>> {
+        let named = self.scan.rejected().map(|(row, codes)| {
+            let source = self.scan.sources[row.source as usize].name.clone();
+            (RejectedRow { source, line: row.line }, codes)
+        });
+        Ok(named.collect())
+    }
+
+    fn remembered_pictures(&self) -> u64 {
+        self.scan.pictures.len() as u64
+    }
+
+    fn manifest_text(&self) -> Option<&str> {
+        None
+    }
+
+    fn after_fork(self: Arc<Self>) -> Arc<dyn DataSet> {
+        self
     }
 }

@@ -10,7 +10,7 @@ use crate::dataset::rows::rows_schema;
 use crate::error::{Error, Result};
 use crate::load::table::Table;
 use crate::load::table::data_set::DataSet;
-use crate::load::table::numbering::Numbering;
+use crate::load::table::numbering::{LazyNumbering, Numbering};
 
 /// Rows that are read at once.
 const BLOCK_ROWS: usize = 16_384;
@@ -19,17 +19,17 @@ const BLOCK_ROWS: usize = 16_384;
 const PICTURES: &str = "pictures";
 
 /// Which rows are asked for, and what of them.
-pub struct Query<'a> {
+struct Query<'a> {
     /// Row numbers; `None`: all rows, in order.
-    pub rows: Option<&'a [u64]>,
+    rows: Option<&'a [u64]>,
     /// Columns of `rows.arrow`, in the order wanted.
-    pub columns: SchemaRef,
+    columns: SchemaRef,
     /// Numbers of pictures; needed for the column `pictures`.
-    pub numbering: Option<&'a Numbering>,
+    numbering: Option<&'a Numbering>,
 }
 
 /// The columns of these names, in this order; `None`: all of them.
-pub fn columns(names: Option<&[String]>) -> Result<SchemaRef> {
+fn columns(names: Option<&[String]>) -> Result<SchemaRef> {
     let all = rows_schema();
     let Some(names) = names else { return Ok(all) };
     let places: std::result::Result<Vec<usize>, ArrowError> = names.iter().map(|name| all.index_of(name)).collect();
@@ -39,13 +39,30 @@ pub fn columns(names: Option<&[String]>) -> Result<SchemaRef> {
 }
 
 /// Whether column `pictures` is among them, which needs a [`Numbering`].
-pub fn needs_numbering(columns: &SchemaRef) -> bool {
+fn needs_numbering(columns: &SchemaRef) -> bool {
     columns.column_with_name(PICTURES).is_some()
+}
+
+/// These columns of these rows, or all of both, with the schema that they have. `numbering`: that of `data`, counted if it is needed.
+pub fn read(
+    data: &dyn DataSet,
+    numbering: &LazyNumbering,
+    rows: Option<&[u64]>,
+    names: Option<&[String]>,
+    monitor: &dyn Fn() -> Result<()>,
+) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let columns = columns(names)?;
+    let query = Query {
+        rows,
+        numbering: needs_numbering(&columns).then(|| numbering.of(data, monitor)).transpose()?,
+        columns: Arc::clone(&columns),
+    };
+    Ok((columns, query.read(data, monitor)?))
 }
 
 impl Query<'_> {
     /// Reads the rows, in batches. Nothing is copied where all rows are asked for and lie in order already.
-    pub fn read(&self, data: &dyn DataSet, monitor: &dyn Fn() -> Result<()>) -> Result<Vec<RecordBatch>> {
+    fn read(&self, data: &dyn DataSet, monitor: &dyn Fn() -> Result<()>) -> Result<Vec<RecordBatch>> {
         if self.rows.is_none()
             && let Some(batches) = data.rows_in_place()?
         {

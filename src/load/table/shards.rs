@@ -19,6 +19,7 @@ use crate::dataset::rejects::{self, RejectedRow};
 use crate::dataset::rows::rows_schema;
 use crate::dataset::view::View;
 use crate::error::{Error, Result};
+use crate::finding::Code;
 use crate::load::output::Shape;
 use crate::load::stats::{LoadStage, Stats};
 use crate::load::table::data_set::{DataSet, SourceIdentity};
@@ -83,11 +84,6 @@ impl Shards {
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.whole.manifest
-    }
-
-    /// The text of `manifest.json`.
-    pub fn manifest_text(&self) -> &str {
-        &self.whole.manifest_text
     }
 
     fn place(&self, row: u64) -> Result<RowPlace> {
@@ -355,5 +351,23 @@ impl DataSet for Shards {
             batches.extend(self.shard(number)?.row_batches().cloned());
         }
         Ok(Some(batches))
+    }
+
+    fn rejected_for(&self) -> Result<Vec<(RejectedRow, Vec<Code>)>> {
+        Err(Error::usage(
+            "shards hold accepted rows only; rejects.jsonl beside them has the others",
+        ))
+    }
+
+    fn remembered_pictures(&self) -> u64 {
+        0
+    }
+
+    fn manifest_text(&self) -> Option<&str> {
+        Some(&self.whole.manifest_text)
+    }
+
+    fn after_fork(self: Arc<Self>) -> Arc<dyn DataSet> {
+        Arc::new(self.unopened())
     }
 }

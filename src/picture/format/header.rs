@@ -178,6 +178,20 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// A header that says nothing but its size, as of a picture that is not at hand.
+    pub fn of_size(height: u32, width: u32) -> Self {
+        Self {
+            format: Format::Png,
+            mode: Mode::Rgb,
+            width,
+            height,
+            orientation: 1,
+            turns: Turns::default(),
+            transparent: false,
+            animated: false,
+        }
+    }
+
     /// Refuses bytes that are not those of this header: everything after it counts on its size.
     pub(super) fn check_size(&self, width: u32, height: u32) -> PictureResult<()> {
         if (self.width, self.height) == (width, height) {
