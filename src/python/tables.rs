@@ -121,11 +121,8 @@ impl Table {
 
     /// The hash of `manifest.json`, which identifies the data set; `None` for JSONL.
     #[getter]
-    fn fingerprint(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Shards(shards) => Some(&shards.manifest().manifest_blake3),
-            Kind::Raw(_) => None,
-        }
+    fn fingerprint(&self, py: Python<'_>) -> PyResult<Option<&str>> {
+        attached(py, || Ok(self.data.manifest_hash()))
     }
 
     /// The text of `manifest.json`; `None` for JSONL.

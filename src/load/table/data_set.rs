@@ -63,6 +63,9 @@ pub trait DataSet: Table {
     /// How many pictures a memory of decoded ones may hold; 0: it would be of no use.
     fn remembered_pictures(&self) -> u64;
 
+    /// The hash of `manifest.json`, 64 hex digits, where there is one.
+    fn manifest_hash(&self) -> Option<&str>;
+
     /// The text of `manifest.json`, where there is one.
     fn manifest_text(&self) -> Option<&str>;
 

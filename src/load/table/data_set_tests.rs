@@ -70,6 +70,10 @@ impl DataSet for Numbers {
         Table::rows(self)
     }
 
+    fn manifest_hash(&self) -> Option<&str> {
+        None
+    }
+
     fn manifest_text(&self) -> Option<&str> {
         None
     }

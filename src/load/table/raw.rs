@@ -291,6 +291,10 @@ impl DataSet for Raw {
         self.scan.pictures.len() as u64
     }
 
+    fn manifest_hash(&self) -> Option<&str> {
+        None
+    }
+
     fn manifest_text(&self) -> Option<&str> {
         None
     }

@@ -363,6 +363,10 @@ impl DataSet for Shards {
         0
     }
 
+    fn manifest_hash(&self) -> Option<&str> {
+        Some(&self.whole.manifest.manifest_blake3)
+    }
+
     fn manifest_text(&self) -> Option<&str> {
         Some(&self.whole.manifest_text)
     }
