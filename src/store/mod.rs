@@ -3,7 +3,7 @@
 //! Everything that reads a picture or a shard asks a [`Store`] for it, by a relative name. A new kind of store is one file beside
 //! `folder.rs` and one arm in `open.rs`. Everything that makes a data set writes it through a [`Sink`].
 
-mod retry;
+pub mod retry;
 pub mod folder;
 pub mod folder_sink;
 pub mod open;
@@ -54,8 +54,14 @@ pub trait Store: Send + Sync {
     /// Replaces `into` with some bytes of a file. It is an error if the file ends before them.
     fn read_range(&self, name: &str, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()>;
 
-    /// The bytes of a file, as memory that stays. A store that cannot map reads.
-    fn map(&self, name: &str) -> io::Result<Region>;
+    /// The bytes of a file, which must have `most` bytes at most, as memory that stays. A store that cannot map reads.
+    ///
+    /// # Safety
+    ///
+    /// While the region or a clone of it lives, nobody changes the file's bytes in place, or cuts it off. To replace the file by rename, or
+    /// to remove it, is no change of it.
+    #[expect(unsafe_code, reason = "what a mapping holds is for its caller to know")]
+    unsafe fn map(&self, name: &str, most: u64) -> io::Result<Region>;
 
     /// The same store, one folder further down.
     fn below(&self, folder: &str) -> Box<dyn Store>;

@@ -41,8 +41,10 @@ impl Store for Failing {
     fn read_range(&self, name: &str, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {
         self.inner.read_range(name, range, into)
     }
-    fn map(&self, name: &str) -> io::Result<Region> {
-        self.inner.map(name)
+    #[expect(unsafe_code, reason = "handed on")]
+    unsafe fn map(&self, name: &str, most: u64) -> io::Result<Region> {
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.map(name, most) }
     }
     fn below(&self, folder: &str) -> Box<dyn Store> {
         self.inner.below(folder)

@@ -11,7 +11,7 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(2
 ///
 /// Whatever is not known to be the file's own may be the machine's (`EIO` of a network disk, `EMFILE`, `ENOMEM`, `ESTALE`). To take that for a
 /// fault of the file would leave its rows out in silence.
-pub(super) fn is_of_the_file(error: &io::Error) -> bool {
+pub(crate) fn is_of_the_file(error: &io::Error) -> bool {
     const OF_THE_FILE: [i32; 11] = [
         libc::ENOENT,
         libc::EACCES,
