@@ -63,6 +63,8 @@ class Verdict:
         self.looks: Looks = self.ended.value or {}
         if self.ended.died:
             self._fault(f"{self.ended.died} at {self.ended.step!r} after {self.ended.seconds:.1f} s {self.ended.said[-300:]}")
+        elif self.ended.said:  # a panic that was caught is said all the same
+            self._fault(f"said {self.ended.said[:300]!r}")
         if self.ended.too_much:
             self._fault(f"took {self.ended.peak >> 20} MiB")
         for way, seen in self.looks.items():

@@ -5,7 +5,7 @@
 A mutant is one of three data sets (`tests.damage`) with one to three changes: a member of the manifest or of a record, a word of Arrow
 metadata, a number in a buffer, a field of a `.npy` header, an entry of the index, a file that is cut, swapped or gone. It is sealed or not:
 lengths and hashes agree, lengths alone, or nothing was made to agree. What must not come of it: a crash, more than 5 s, more than 1 GiB, an
-exception that is no `ShardError`, readers that disagree, and, above all, other data behind a `verify` that passed.
+exception that is no `ShardError`, a word on stderr, readers that disagree, and, above all, other data behind a `verify` that passed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ FAULTS: Final = (
     "late",
     "memory",
     "odd error",
+    "words on stderr",
     "readers disagree",
     "OTHER DATA AFTER A PASSED VERIFY",
     "verify passes, a reader refuses (not sealed)",
@@ -100,6 +101,8 @@ def judged(seed: int, sealed: bool, what: str, verdict: Verdict) -> Outcome:
     for way, seen in looks.items():
         if seen.kind == "odd":
             return outcome("odd error", f"{way}: {seen.error}")
+    if verdict.ended.said:
+        return outcome("words on stderr", verdict.ended.said)
     disagreed = [fault for fault in verdict.agreed().faults if "DISAGREE" in fault]
     if disagreed:
         return outcome("readers disagree", disagreed[0])

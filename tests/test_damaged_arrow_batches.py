@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.arrow_layout import Layout
-from tests.damage import copy, seal, shards, table_of, with_column, write_table
+from tests.damage import copy, npy_header, seal, shards, table_of, with_column, write_table
 from tests.judged import Judge, Verdict, assert_none
 
 ROWS = "rows.arrow"
@@ -51,7 +51,7 @@ def test_several_batches_are_read_as_one(judge, tmp_path, file, layout):
 @pytest.mark.parametrize("delta", [True, False])
 @pytest.mark.parametrize("file", [ROWS, PICTURES])
 def test_dictionaries_that_go_on_or_change_between_batches(judge, tmp_path, file, delta):
-    """A dictionary that goes on in a later batch is Arrow's right, one that is replaced is not that of files: read rightly, or refused."""
+    """One that goes on in a later batch is Arrow's right, but not the format's; to replace one is neither's."""
     out = copy(judge.folders["resize"], tmp_path / "copy")
     path = next(folder / file for folder in shards(out) if len(table_of(folder / file)) > 2)
     table = table_of(path)
@@ -77,7 +77,79 @@ def test_dictionaries_that_go_on_or_change_between_batches(judge, tmp_path, file
         replace_dictionary(path, name, "later")
     seal(out)
     verdict = judge("resize", out, f"{file}: dictionary of {name}, delta {delta}")
-    assert_none([verdict.same_or_refused().agreed() if delta else verdict.refused(file)])
+    assert_none([verdict.refused(file)])
+
+
+def with_additions(path: Path, name: str, count: int) -> None:
+    """Write the file of one batch anew in so many, each of which adds a value to the dictionary of a column (`later`: one more column)."""
+    table = table_of(path)
+    (batch,) = table.combine_chunks().to_batches()
+    values = [f"{i} {'x' * 5000}" for i in range(count)]
+    own = sorted({*table.column(name).to_pylist()}) if name != "later" else ["x"]
+    keys = [own.index(value) for value in table.column(name).to_pylist()] if name != "later" else [0] * len(table)
+
+    def part(rows: pa.RecordBatch, keys: list[int], end: int) -> pa.RecordBatch:
+        dictionary = pa.DictionaryArray.from_arrays(pa.array(keys, pa.int32()), pa.array([*own, *values[:end]], pa.utf8()))
+        if name == "later":
+            return rows.append_column(name, dictionary)
+        return rows.set_column(rows.schema.get_field_index(name), table.schema.field(name), dictionary)
+
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    whole = part(batch, keys, 0)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, whole.schema, options=options) as writer:
+        writer.write_batch(whole)
+        for end in range(1, count + 1):
+            writer.write_batch(part(batch.slice(0, 0), [], end))
+
+
+@pytest.mark.parametrize(("file", "name"), [(ROWS, "variant"), (PICTURES, "mode")])
+def test_a_dictionary_of_many_additions_takes_no_time(judge, tmp_path, file, name):
+    """Arrow copies the dictionary for each of them. Of a column that nobody reads, they are of no matter."""
+    for column in (name, "later"):
+        out = copy(judge.folders["resize"], tmp_path / "copy")
+        with_additions(shards(out)[0] / file, column, 1000)
+        seal(out)
+        verdict = judge("resize", out, f"{file}: {column} of 1,000 additions")
+        assert_none([verdict.refused(file) if column == name else verdict.same()])
+        assert verdict.ended.seconds < 2
+
+
+@pytest.mark.parametrize("file", [ROWS, PICTURES])
+def test_blocks_that_are_listed_twice_or_overlap_are_refused(judge, tmp_path, file):
+    """The number of rows is right, so nothing else shows it."""
+    verdicts = []
+    for ends, change in (((1, 2), 0), ((1, 2), 8), ((0, 0), 0)):
+        out = copy(judge.folders["resize"], tmp_path / "copy")
+        path = next(folder / file for folder in shards(out) if len(table_of(folder / file)) > 2)
+        write_table(path, batches_of(table_of(path), *ends))
+        data = bytearray(path.read_bytes())
+        layout = Layout(path)
+        places = {place.name: place for place in layout.blocks()}
+        for what in ("offset", "metadata length", "body length"):
+            first, second = (places[f"footer: batch {i}: {what}"] for i in (0, 1))
+            second.write(data, first.read(layout.data) + (change if what == "offset" else 0))
+        path.write_bytes(data)
+        seal(out)
+        verdicts.append(judge("resize", out, f"{file}: the second of {ends} is the first, and {change}").refused(file))
+    assert_none(verdicts)
+
+
+@pytest.mark.parametrize("layout", ["original", "encoded"])
+def test_pictures_without_pixels_are_refused(judge, tmp_path, layout):
+    """The last picture of a shard is 0 high or wide, and takes no bytes of the store: all numbers fit together."""
+    verdicts = []
+    for side in ("height", "width"):
+        out = copy(judge.folders[layout], tmp_path / "copy")
+        folder = shards(out)[0]
+        rows = table_of(folder / PICTURES).to_pylist()
+        end = 4096 + rows[-1]["offset"]
+        rows[-1].update({side: 0, "length": 0})
+        write_table(folder / PICTURES, pa.Table.from_pylist(rows, schema=table_of(folder / PICTURES).schema))
+        pixels = (folder / "pixels.npy").read_bytes()[4096:end]
+        (folder / "pixels.npy").write_bytes(npy_header("|u1", (len(pixels),)) + pixels)
+        seal(out)
+        verdicts.append(judge(layout, out, f"{layout}: {side} 0").refused(PICTURES, words=f"picture {len(rows) - 1} has no pixels"))
+    assert_none(verdicts)
 
 
 def path_of(judge: Judge, path: Path) -> Path:

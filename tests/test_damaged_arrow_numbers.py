@@ -6,6 +6,7 @@ what `verify` passes; and what points outside is refused by all.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -184,6 +185,15 @@ def test_bits_of_validity_and_numbers_that_are_others(where, judged):
     bits = in_buffers(layout, ": validity", lambda now, _: [0, now ^ 1, 0xFF])
     values = in_buffers(layout, ": numbers", lambda now, _: [0, now + 1, -1, HUGE])
     assert_none(verdict.agreed() for verdict in judged([*bits, *values]))
+
+
+def test_words_of_the_metadata_that_are_others(where, judged):
+    """Whatever stands there: nobody panics, not even where the panic is caught. `Verdict` looks at stderr."""
+    layout, _ = where
+    words = [at for _, start, end in layout.metadata() for at in range(start, end - 3, 4)]
+    rng = random.Random(0)
+    changes = [(at, new) for at in rng.sample(words, min(len(words), tries(60))) for new in (b"\x7f" * 4, b"\xff" * 4)]
+    assert_none(verdict.agreed() for verdict in judged([(f"bytes at {at}: {new!r}", [(at, new)]) for at, new in changes]))
 
 
 def test_a_file_that_is_cut_or_longer_is_refused(judge, where, tmp_path, file):

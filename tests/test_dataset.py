@@ -387,10 +387,10 @@ def test_a_file_of_another_length_is_named_when_its_shard_is_first_touched(copy,
 def test_an_index_of_another_length_is_refused_when_the_data_set_is_opened(copy):
     path = copy / "rows.index.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(mf.ShardError, match=r"rows\.index\.npy: expected the places of 87 rows, found \d+ bytes"):
+    with pytest.raises(mf.ShardError, match=r"rows\.index\.npy: expected \d+ bytes, found \d+"):
         mf.open(copy)
     path.unlink()
-    with pytest.raises(mf.ShardError, match=r"rows\.index\.npy: the index is gone"):
+    with pytest.raises(mf.ShardError, match=r"rows\.index\.npy: the file is gone"):
         mf.open(copy)
 
 

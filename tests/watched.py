@@ -43,7 +43,7 @@ class Ended(Generic[Item]):
     step: str = ""
     """What it was doing when it died, as `note` was told."""
     said: str = ""
-    """The end of what its process wrote to stderr."""
+    """The end of what its process wrote to stderr meanwhile."""
     seconds: float = 0.0
     """How long it took."""
     peak: int = 0
@@ -101,7 +101,7 @@ class Calls(Generic[Item]):
             died = "late" if late else died
             step = self._step[:].split(b"\0", 1)[0].decode(errors="replace")
             return Ended(item, died=died, step=step, said=said, seconds=time.monotonic() - began)
-        ended.item = item
+        ended.item, ended.said = item, child.said()
         return ended
 
     def close(self) -> None:
@@ -145,12 +145,19 @@ class _Child:
             _, status = os.waitpid(self._process, 0)
         code = os.waitstatus_to_exitcode(status)
         died = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        said = ""
-        with suppress(OSError):
-            os.lseek(self._stderr, max(0, os.lseek(self._stderr, 0, os.SEEK_END) - _KEPT), os.SEEK_SET)
-            said = os.read(self._stderr, _KEPT).decode(errors="replace").strip()
+        said = self.said()
         os.close(self._stderr)
         return died, said
+
+    def said(self) -> str:
+        """The end of what it has written to stderr since this was last asked."""
+        said = ""
+        with suppress(OSError):  # where there are no files in memory, nothing is kept
+            os.lseek(self._stderr, max(0, os.lseek(self._stderr, 0, os.SEEK_END) - _KEPT), os.SEEK_SET)
+            said = os.read(self._stderr, _KEPT).decode(errors="replace").strip()
+            os.lseek(self._stderr, 0, os.SEEK_SET)
+            os.ftruncate(self._stderr, 0)
+        return said
 
 
 def _serve(function: Callable[[Any], Any], requests: Connection, answers: Connection, step: mmap.mmap) -> None:

@@ -198,13 +198,18 @@ def look(folder: Path) -> Looks:
 def _try(way: Callable[[Path], Seen], folder: Path) -> Seen:
     try:
         return way(folder)
-    except (mf.ShardError, mf.DataError, OSError) as error:
+    except (mf.ShardError, OSError) as error:
         text = f"{type(error).__name__}: {error}"
-        # What the system refuses names the file. pyarrow's own complaints are of class OSError, too, and name none.
-        kind: Kind = "refused" if not isinstance(error, OSError) or str(folder) in str(error) else "odd"
-        return Seen(kind, error=text, path=str(getattr(error, "path", None) or getattr(error, "filename", None) or ""))
+        kind: Kind = "refused" if isinstance(error, mf.ShardError) or _is_documented(error, folder) else "odd"
+        return Seen(kind, error=text, path=str(getattr(error, "path", None) or ""))
     except Exception as error:  # noqa: BLE001 - the test judges
         return Seen("odd", error=f"{type(error).__name__}: {error}"[:500])
+
+
+def _is_documented(error: OSError, folder: Path) -> bool:
+    """Whether it is one of the two errors of the system that are no damage: there is no such data set, or a file may not be read."""
+    is_one = isinstance(error, PermissionError) or (isinstance(error, FileNotFoundError) and not folder.exists())
+    return is_one and str(folder) in str(error)
 
 
 def prepare() -> None:
@@ -218,7 +223,6 @@ def prepare() -> None:
     assert pyarrow.compute is not None
     warnings.simplefilter("ignore")
     datasets.disable_progress_bars()
-    gc.freeze()  # what was imported is not looked through again
     gc.freeze()  # what was imported is not looked through again
     assert pa.array([1]).to_pylist() == [1]
     assert _core.__version__

@@ -1,16 +1,15 @@
 //! `rows.index.npy`: from a row's number to its shard and its row there.
 
-use std::io::ErrorKind;
-
+use crate::dataset::files::{damaged, map};
 use crate::dataset::manifest::Manifest;
 use crate::dataset::npy::{DATA_OFFSET, header};
 use crate::dataset::record::INDEX;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::{Region, Store};
 
 /// Where a row lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RowPlace {
+pub struct IndexEntry {
     /// The shard, by its number in the manifest.
     pub shard: u32,
     /// The row in it.
@@ -26,27 +25,17 @@ pub struct RowIndex {
 impl RowIndex {
     /// Opens the index of the data set that `manifest` describes.
     pub fn open(store: &dyn Store, manifest: &Manifest) -> Result<Self> {
-        let path = store.label(INDEX);
         let rows = manifest.totals.rows;
-        let region = store.map(INDEX).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Error::shard(&path, "the index is gone; run mmno-fast verify"),
-            ErrorKind::InvalidInput => Error::shard(&path, error.to_string()),
-            _ => Error::io("open", &path, error),
-        })?;
-        let length = rows.checked_mul(8).and_then(|bytes| bytes.checked_add(DATA_OFFSET));
-        let found = region.as_slice().len() as u64;
         let listed = manifest.files.iter().find(|file| file.name == INDEX).map(|file| file.bytes);
-        if length != Some(found) || listed != Some(found) {
-            return Err(Error::shard(
-                &path,
-                format!("expected the places of {rows} rows, found {found} bytes; run mmno-fast verify"),
-            ));
-        }
+        let length = rows.checked_mul(8).and_then(|bytes| bytes.checked_add(DATA_OFFSET));
+        let Some(length) = length.filter(|length| listed == Some(*length)) else {
+            let message = format!("it has not the length that the places of {rows} rows need");
+            return Err(damaged(store, INDEX, &message));
+        };
+        let region = map(store, INDEX, length)?;
         if !region.as_slice().starts_with(&header("<u8", &[rows])) {
-            return Err(Error::shard(
-                &path,
-                format!("expected the header of {rows} numbers of 64 bits, found another; run mmno-fast verify"),
-            ));
+            let message = format!("expected the header of {rows} numbers of 64 bits, found another");
+            return Err(damaged(store, INDEX, &message));
         }
         Ok(Self { region, rows })
     }
@@ -62,11 +51,11 @@ impl RowIndex {
     }
 
     /// The place of a row, if there is such a row.
-    pub fn place(&self, row: u64) -> Option<RowPlace> {
+    pub fn place(&self, row: u64) -> Option<IndexEntry> {
         let at = usize::try_from(row).ok()?.checked_mul(8)?.checked_add(DATA_OFFSET as usize)?;
         let bytes = self.region.as_slice().get(at..)?.first_chunk::<8>()?;
         let number = u64::from_le_bytes(*bytes);
-        Some(RowPlace {
+        Some(IndexEntry {
             shard: (number >> 32) as u32,
             row: number as u32,
         })

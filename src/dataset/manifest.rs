@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::files::refused;
 use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
 use crate::jsonl::options::RowOptions;
@@ -301,8 +302,9 @@ fn absent(store: &dyn Store, error: io::Error) -> Error {
             )
         }
         io::ErrorKind::NotFound => Error::shard(&folder, "no manifest.json: not a data set"),
-        io::ErrorKind::InvalidInput => Error::shard(&path, error.to_string()),
-        _ => Error::io("read", &path, error),
+        // Reading it fails where the kernel makes up its content: no such file has a length.
+        _ if store.length(MANIFEST).is_ok_and(|length| length == 0) => Error::shard(&path, "expected a manifest, found no length"),
+        _ => refused(store, MANIFEST, error),
     }
 }
 

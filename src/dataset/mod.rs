@@ -1,5 +1,6 @@
 //! A finished data set: shards and the manifest over them (`docs/format.md`).
 
+mod files;
 pub mod npy;
 pub mod record;
 pub mod manifest;

@@ -5,64 +5,33 @@ use std::ops::Range;
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 
+use crate::dataset::files::{self, damaged};
 use crate::dataset::manifest::ShardRecord;
 use crate::dataset::npy::{DATA_OFFSET, header};
 use crate::dataset::pictures::{NULLABLE_PICTURE_COLUMNS, PixelPlace, StoredPicture, pictures_schema};
+use crate::dataset::pixels::PIXEL_FILES;
 use crate::dataset::read::read_batches;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::picture::{ImageSpec, Size};
 use crate::store::{Region, Store};
 
 /// The table of pictures.
 const TABLE: &str = "pictures.arrow";
 
-/// The files that hold pixels, in the order of [`ShardRecord`]'s counts.
-const STORES: [&str; 3] = ["gray.npy", "rgb.npy", "pixels.npy"];
-
-/// A file of a shard, as a [`ShardError`](crate::error::Kind::Shard) names it.
-pub(super) fn damaged(store: &dyn Store, name: &str, message: &str) -> Error {
-    Error::shard(&store.label(name), format!("{message}; run mmno-fast verify"))
+/// The length that the manifest says of a file of a shard.
+fn listed(store: &dyn Store, record: &ShardRecord, name: &str) -> Result<u64> {
+    let listed = record.files.iter().find(|file| file.name == name).map(|file| file.bytes);
+    listed.ok_or_else(|| damaged(store, name, "the manifest does not list this file"))
 }
 
 /// The bytes of a file of a shard, which has the length that the manifest says.
 pub(super) fn map(store: &dyn Store, record: &ShardRecord, name: &str) -> Result<Region> {
-    let listed = record.files.iter().find(|file| file.name == name);
-    let listed = listed.ok_or_else(|| damaged(store, name, "the manifest does not list this file"))?;
-    let region = open(store, name)?;
-    let found = region.as_slice().len() as u64;
-    if found == listed.bytes {
-        Ok(region)
-    } else {
-        Err(damaged(store, name, &format!("expected {} bytes, found {found}", listed.bytes)))
-    }
+    files::map(store, name, listed(store, record, name)?)
 }
 
 /// Refuses a file that has not the length that the manifest says, without reading it.
 pub(super) fn check_length(store: &dyn Store, record: &ShardRecord, name: &str) -> Result<()> {
-    let listed = record.files.iter().find(|file| file.name == name);
-    let listed = listed.ok_or_else(|| damaged(store, name, "the manifest does not list this file"))?;
-    let found = store.length(name).map_err(|error| refused(store, name, error))?;
-    if found == listed.bytes {
-        Ok(())
-    } else {
-        Err(damaged(store, name, &format!("expected {} bytes, found {found}", listed.bytes)))
-    }
-}
-
-fn open(store: &dyn Store, name: &str) -> Result<Region> {
-    store.map(name).map_err(|error| refused(store, name, error))
-}
-
-/// What to say of a file that the system does not open.
-fn refused(store: &dyn Store, name: &str, error: std::io::Error) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => Error::shard(
-            &store.label(name),
-            "the file is gone: if the data set was built anew since it was opened, open it again; else run mmno-fast verify",
-        ),
-        std::io::ErrorKind::InvalidInput => damaged(store, name, &error.to_string()),
-        _ => Error::io("open", &store.label(name), error),
-    }
+    files::check_length(store, name, listed(store, record, name)?)
 }
 
 /// Parses a table of pictures.
@@ -78,7 +47,7 @@ fn parse(store: &dyn Store, region: &Region) -> Result<(Vec<RecordBatch>, Vec<St
 
 /// The pictures of the shard that `store` holds, by its table alone: for a builder, before there is a manifest.
 pub fn read_pictures(store: &dyn Store) -> Result<Vec<StoredPicture>> {
-    Ok(parse(store, &open(store, TABLE)?)?.1)
+    Ok(parse(store, &files::map_unlisted(store, TABLE)?)?.1)
 }
 
 /// Pictures, each with its bytes in a mapped store.
@@ -156,7 +125,7 @@ impl PictureStore {
     }
 }
 
-/// Every picture has the size that the spec says, and its place follows from those before it. The bytes that `pixels.npy` must hold.
+/// Every picture has pixels, in the size that the spec says, and its place follows from those before it. The bytes that `pixels.npy` must hold.
 fn check_places(pictures: &[StoredPicture], record: &ShardRecord, spec: &ImageSpec) -> std::result::Result<u64, String> {
     let target = spec.target();
     let is_encoded = spec.size == Size::Encoded;
@@ -173,6 +142,9 @@ fn check_places(pictures: &[StoredPicture], record: &ShardRecord, spec: &ImageSp
                 (2, filled, offset, fits && target.is_none())
             }
         };
+        if picture.size.0 == 0 || picture.size.1 == 0 {
+            return Err(format!("picture {number} has no pixels: its height or width is 0"));
+        }
         if !fits {
             return Err(format!(
                 "picture {number} has another size than the manifest says, or than its place holds"
@@ -181,7 +153,7 @@ fn check_places(pictures: &[StoredPicture], record: &ShardRecord, spec: &ImageSp
         if expected != given {
             return Err(format!(
                 "picture {number} is expected at {expected} of {}, found at {given}",
-                STORES[store]
+                PIXEL_FILES[store]
             ));
         }
         found[store] += 1;
@@ -207,14 +179,14 @@ fn open_stores(store: &dyn Store, record: &ShardRecord, spec: &ImageSpec, filled
     let shapes = [vec![record.gray, height, width], vec![record.rgb, height, width, 3], vec![filled]];
     let mut stores = [None, None, None];
     for (number, (count, shape)) in counts.into_iter().zip(shapes).enumerate().filter(|(_, (count, _))| *count > 0) {
-        let name = STORES[number];
-        let region = map(store, record, name)?;
+        let name = PIXEL_FILES[number];
         let bytes = shape.iter().try_fold(1, |product: u64, side| product.checked_mul(*side));
         let length = bytes.and_then(|bytes| bytes.checked_add(DATA_OFFSET));
-        if length != Some(region.as_slice().len() as u64) {
+        if length != Some(listed(store, record, name)?) {
             let message = format!("it has not the length that {count} pictures need");
             return Err(damaged(store, name, &message));
         }
+        let region = map(store, record, name)?;
         if !region.as_slice().starts_with(&header("|u1", &shape)) {
             return Err(damaged(store, name, "its header does not say the shape that its pictures need"));
         }

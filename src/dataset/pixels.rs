@@ -8,7 +8,7 @@ use crate::dataset::npy::{DATA_OFFSET, header};
 use crate::dataset::pictures::PixelPlace;
 use crate::error::{Error, Result};
 
-/// The files that hold pixels, by the store's name.
+/// The files that hold pixels, each named by its store, in the order of a shard's counts in the manifest.
 pub const PIXEL_FILES: [&str; 3] = ["gray.npy", "rgb.npy", "pixels.npy"];
 
 /// The pixels of one shard, being written.

@@ -1,11 +1,14 @@
 //! `rejects.jsonl`: the rows that a build has rejected, read back.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::de::{Deserializer, Read};
 
+use crate::dataset::files::{damaged, map};
+use crate::dataset::manifest::Manifest;
 use crate::dataset::record::REJECTS;
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -20,20 +23,38 @@ pub struct RejectedRow {
     pub line: u64,
 }
 
-/// The rejected rows of the data set in `store`, in the order of the file.
-pub fn read(store: &dyn Store) -> Result<Vec<RejectedRow>> {
-    let path = store.label(REJECTS);
-    let region = store.map(REJECTS).map_err(|error| Error::io("read", &path, error))?;
-    parse(region.as_slice(), &path)
+/// The rejected rows of the data set in `store`, in the order of the file: its bytes are those that `manifest` describes.
+///
+/// They are part of the data set's identity, so the hash is compared as well: another number of the same length would be another identity.
+pub fn read(store: &dyn Store, manifest: &Manifest) -> Result<Vec<RejectedRow>> {
+    let listed = manifest.files.iter().find(|file| file.name == REJECTS);
+    let listed = listed.ok_or_else(|| damaged(store, REJECTS, "the manifest does not list this file"))?;
+    let region = map(store, REJECTS, listed.bytes)?;
+    if !manifest.rejects_are(region.as_slice()) {
+        return Err(damaged(
+            store,
+            REJECTS,
+            "the bytes are not those that were written: the hash does not agree",
+        ));
+    }
+    let expected = manifest.totals.rejected;
+    let rows = parse(Deserializer::from_slice(region.as_slice()), expected, &store.label(REJECTS))?;
+    if rows.len() as u64 == expected {
+        Ok(rows)
+    } else {
+        Err(damaged(
+            store,
+            REJECTS,
+            &format!("expected {expected} rejected rows, found {}", rows.len()),
+        ))
+    }
 }
 
-/// The rejected rows that the file at `path` names.
+/// The rejected rows that the file at `path` names. It is read bit by bit, so that its length takes no memory.
 pub fn read_file(path: &Path) -> Result<Vec<RejectedRow>> {
-    let refuse = |error| Error::io("read", path, error);
-    let (mut file, length) = open_regular(path).map_err(refuse)?;
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.read_to_end(&mut bytes).map_err(refuse)?;
-    parse(&bytes, path)
+    let (file, _) = open_regular(path).map_err(|error| Error::io("read", path, error))?;
+    let file = BufReader::with_capacity(1 << 18, file);
+    parse(Deserializer::from_reader(file), u64::MAX, path)
 }
 
 /// The lines of a `rejects.jsonl`, one after the other, so that a large file takes no memory.
@@ -66,22 +87,31 @@ impl Iterator for Lines {
     }
 }
 
-/// The rejected rows that the bytes of a `rejects.jsonl` name; `path` is what to call it.
-pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<RejectedRow>> {
-    let lines = bytes
-        .split(|&byte| byte == b'\n')
-        .zip(1..)
-        .filter(|(line, _)| !line.trim_ascii().is_empty());
-    lines
-        .map(|(line, number)| {
-            serde_json::from_slice(line).map_err(|error| {
-                Error::shard(
-                    path,
-                    format!("line {number}: expected a rejected row with its source and line, found {error}; run mmno-fast verify"),
-                )
-            })
-        })
-        .collect()
+/// The rejected rows of a text, `most` at most; `path` is what to call it.
+fn parse<'de, R: Read<'de>>(text: Deserializer<R>, most: u64, path: &Path) -> Result<Vec<RejectedRow>> {
+    let mut rows = Vec::new();
+    for row in text.into_iter::<RejectedRow>() {
+        let row = row.map_err(|error| {
+            if error.is_io() {
+                return Error::io("read", path, error.into());
+            }
+            let message = format!("expected a rejected row with its source and line, found {error}; run mmno-fast verify");
+            Error::shard(path, message)
+        })?;
+        if rows.len() as u64 == most {
+            let message = format!("expected {most} rejected rows, found more; run mmno-fast verify");
+            return Err(Error::shard(path, message));
+        }
+        if rows.len() == rows.capacity() {
+            let more = rows.len().max(64);
+            rows.try_reserve(more).map_err(|_| {
+                let bytes = (rows.len() + more) * size_of::<RejectedRow>();
+                Error::memory(bytes as u64, format!("{} names as many rows", path.display()))
+            })?;
+        }
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -103,9 +133,23 @@ mod tests {
             source: source.to_owned(),
             line,
         };
+        let parse = |text: &[u8], most| parse(Deserializer::from_slice(text), most, Path::new("r"));
         let text = b"{\"source\":\"a\",\"line\":3,\"codes\":[]}\n\n{\"line\":1,\"source\":\"b\"}\n";
-        assert_eq!(parse(text, Path::new("r")).unwrap(), [row("a", 3), row("b", 1)]);
-        let error = parse(b"{\"source\":\"a\",\"line\":3}\n[1]\n", Path::new("r")).unwrap_err();
+        assert_eq!(parse(text, 2).unwrap(), [row("a", 3), row("b", 1)]);
+        assert!(parse(text, 1).is_err());
+        let error = parse(b"{\"source\":\"a\",\"line\":3}\n[1]\n", 9).unwrap_err();
         assert!(error.to_string().contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn a_file_takes_no_more_memory_than_its_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rejects.jsonl");
+        std::fs::write(&path, "{\"source\":\"a\",\"line\":3}\n").unwrap();
+        assert_eq!(read_file(&path).unwrap().len(), 1);
+        // A file system may refuse so long a file.
+        let length = 1 << 43;
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+        assert!(read_file(&path).unwrap_err().to_string().contains("line 2"));
     }
 }

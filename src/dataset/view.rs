@@ -6,8 +6,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ListArray, RecordBatch};
 
+use crate::dataset::files::damaged;
 use crate::dataset::manifest::ShardRecord;
-use crate::dataset::picture_store::{PictureStore, check_length, damaged, map};
+use crate::dataset::picture_store::{PictureStore, check_length, map};
 use crate::dataset::read::read_batches;
 use crate::dataset::record::UNIT_FILE;
 use crate::dataset::rows::{NULLABLE_ROW_COLUMNS, rows_schema};

@@ -84,6 +84,16 @@ pub fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     ))
 }
 
+/// As [`open_regular`], of a file that has `most` bytes at most.
+fn open_at_most(path: &Path, most: u64) -> io::Result<(File, u64)> {
+    let (file, length) = open_regular(path)?;
+    if length > most {
+        let message = format!("the file has {length} bytes; at most {most} are read");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok((file, length))
+}
+
 impl Store for FolderStore {
     fn has(&self, name: &str) -> io::Result<bool> {
         let path = self.root.join(name);
@@ -115,12 +125,8 @@ impl Store for FolderStore {
 
     fn read(&self, name: &str, most: u64, into: &mut Vec<u8>) -> io::Result<()> {
         into.clear();
-        let (file, length) = open_regular(&self.root.join(name))?;
-        if length > most {
-            let message = format!("the file has {length} bytes; at most {most} are read");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-        }
-        into.reserve(length as usize + 1);
+        let (file, length) = open_at_most(&self.root.join(name), most)?;
+        into.try_reserve(length as usize + 1).map_err(|_| io::ErrorKind::OutOfMemory)?;
         file.take(most).read_to_end(into)?;
         Ok(())
     }
@@ -142,14 +148,12 @@ impl Store for FolderStore {
         Ok((Box::new(file), length))
     }
 
-    /// Shards are never changed once they are there, only replaced by rename (`docs/format.md`), so a mapping stays what it was. Somebody
-    /// who cuts a file off by hand takes it from under every reader, as with any mapped file.
-    fn map(&self, name: &str) -> io::Result<Region> {
-        let (file, length) = open_regular(&self.root.join(name))?;
+    unsafe fn map(&self, name: &str, most: u64) -> io::Result<Region> {
+        let (file, length) = open_at_most(&self.root.join(name), most)?;
         if length == 0 {
             return Ok(Region::read(Vec::new())); // nothing can be mapped
         }
-        // SAFETY: see above: nobody writes to a finished shard. The mapping needs no open file, so many shards take no descriptors.
+        // SAFETY: the caller promises that nobody changes the file. The mapping needs no open file, so many shards take no descriptors.
         let mapping = unsafe { Mmap::map(&file) }?;
         Ok(Region::mapped(mapping))
     }
@@ -193,17 +197,21 @@ mod tests {
             assert_eq!(bytes, b"0123456789");
             store.read_range(name, 2..5, &mut bytes).unwrap();
             assert_eq!(bytes, b"234");
-            assert_eq!(store.map(name).unwrap().as_slice(), b"0123456789");
+            // SAFETY: nobody else knows the folder.
+            assert_eq!(unsafe { store.map(name, 10) }.unwrap().as_slice(), b"0123456789");
             let (mut file, length) = store.stream(name).unwrap();
             assert_eq!((file.read_to_end(&mut bytes).unwrap(), length), (10, 10));
         }
         for name in ["pipe", "socket", "device", "folder", "loop", "nothing"] {
             assert!(store.length(name).is_err(), "{name}");
             assert!(store.read(name, 10, &mut bytes).is_err(), "{name}");
-            assert!(store.map(name).is_err(), "{name}");
             assert!(store.stream(name).is_err(), "{name}");
+            // SAFETY: there is nothing to map.
+            assert!(unsafe { store.map(name, 10) }.is_err(), "{name}");
         }
         assert!(store.read("file", 9, &mut bytes).is_err());
+        // SAFETY: nobody else knows the folder.
+        assert!(unsafe { store.map("file", 9) }.is_err());
         assert!(store.read_range("file", 8..11, &mut bytes).is_err());
     }
 

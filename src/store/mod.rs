@@ -58,8 +58,14 @@ pub trait Store: Send + Sync {
     /// Opens a file, to be read from its beginning on; also its length.
     fn stream(&self, name: &str) -> io::Result<(Box<dyn Read + Send>, u64)>;
 
-    /// The bytes of a file, as memory that stays. A store that cannot map reads.
-    fn map(&self, name: &str) -> io::Result<Region>;
+    /// The bytes of a file, which must have `most` bytes at most, as memory that stays. A store that cannot map reads.
+    ///
+    /// # Safety
+    ///
+    /// While the region or a clone of it lives, nobody changes the file's bytes in place, or cuts it off. To replace the file by rename, or
+    /// to remove it, is no change of it.
+    #[expect(unsafe_code, reason = "what a mapping holds is for its caller to know")]
+    unsafe fn map(&self, name: &str, most: u64) -> io::Result<Region>;
 
     /// The same store, one folder further down.
     fn below(&self, folder: &str) -> Box<dyn Store>;

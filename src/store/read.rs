@@ -91,6 +91,11 @@ pub fn read_known(store: &dyn Store, known: KnownFile<'_>, into: &mut Vec<u8>) -
 /// Reads a whole file. The inner error is the file's own fault, the outer one the machine's.
 fn read_whole(store: &dyn Store, file: &str, into: &mut Vec<u8>) -> Result<io::Result<()>> {
     match retried(|| store.read(file, MAX_FILE_BYTES, into)) {
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+            let path = store.label(file);
+            let message = format!("{} is as long; give the process more memory", path.display());
+            Err(Error::memory(store.length(file).unwrap_or_default(), message))
+        }
         Err(error) if !is_of_the_file(&error) => Err(Error::io("read", &store.label(file), error)),
         done => Ok(done),
     }

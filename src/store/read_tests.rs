@@ -44,8 +44,10 @@ impl Store for Failing {
     fn stream(&self, name: &str) -> io::Result<(Box<dyn io::Read + Send>, u64)> {
         self.inner.stream(name)
     }
-    fn map(&self, name: &str) -> io::Result<Region> {
-        self.inner.map(name)
+    #[expect(unsafe_code, reason = "handed on")]
+    unsafe fn map(&self, name: &str, most: u64) -> io::Result<Region> {
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.map(name, most) }
     }
     fn below(&self, folder: &str) -> Box<dyn Store> {
         self.inner.below(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -92,7 +93,11 @@ def verify(path: AnyPath, *, threads: int | None = None, progress: _core.Progres
     ...     verify(report.path).ok
     True
     """
-    Path(path).stat()  # no folder at all is another error than a folder without a data set
+    try:
+        Path(path).stat()  # no folder at all is another error than a folder without a data set
+    except OSError as error:
+        if error.errno != errno.ELOOP:  # links that lead in a circle are no data set, either
+            raise
     text = _core.verify(os.fspath(path), threads=thread_count(threads), progress=progress)
     found = json.loads(text)
     return VerifyReport(tuple(found["problems"]), found["shards"], found["rows"], found["pictures"], found["bytes"])

@@ -11,7 +11,7 @@ use arrow_schema::ArrowError;
 use arrow_select::interleave::interleave_record_batch;
 use bytes::Bytes;
 
-use crate::dataset::index::{RowIndex, RowPlace};
+use crate::dataset::index::{IndexEntry, RowIndex};
 use crate::dataset::manifest::Manifest;
 use crate::dataset::pictures::pictures_schema;
 use crate::dataset::record::INDEX;
@@ -86,7 +86,7 @@ impl Shards {
         &self.whole.manifest
     }
 
-    fn place(&self, row: u64) -> Result<RowPlace> {
+    fn place(&self, row: u64) -> Result<IndexEntry> {
         let place = self.whole.index.place(row);
         let place = place.ok_or_else(|| Error::usage(format!("row {row} of {}", self.whole.index.len())))?;
         match self.whole.manifest.shards.get(place.shard as usize) {
@@ -282,7 +282,7 @@ impl DataSet for Shards {
         if self.whole.manifest.totals.rejected == 0 {
             return Ok(Vec::new());
         }
-        let mut rejected = rejects::read(&*self.whole.store)?;
+        let mut rejected = rejects::read(&*self.whole.store, &self.whole.manifest)?;
         rejected.sort();
         Ok(rejected)
     }
@@ -342,7 +342,7 @@ impl DataSet for Shards {
     fn rows_in_place(&self) -> Result<Option<Vec<RecordBatch>>> {
         let mut numbers = 0..self.whole.index.len();
         let shards = self.whole.manifest.shards.iter().zip(0..);
-        let mut in_order = shards.flat_map(|(record, shard)| (0..record.rows as u32).map(move |row| RowPlace { shard, row }));
+        let mut in_order = shards.flat_map(|(record, shard)| (0..record.rows as u32).map(move |row| IndexEntry { shard, row }));
         if !numbers.all(|number| self.whole.index.place(number) == in_order.next()) {
             return Ok(None);
         }
