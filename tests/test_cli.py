@@ -324,7 +324,10 @@ def test_a_bug_of_ours_is_called_one(clean, tmp_path, monkeypatch):
         "error: KeyError: 'oops'",
         "this is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints",
     ]
-    assert isinstance(mmno("--traceback", *build).exception, KeyError)
+    traced = mmno("--traceback", *build)
+    assert traced.exit_code == 1
+    assert "Traceback (most recent call last)" in traced.stderr
+    assert traced.stderr.endswith("KeyError: 'oops'\n")
 
 
 def test_an_internal_fault_has_an_exit_code_of_its_own(clean, tmp_path, monkeypatch):

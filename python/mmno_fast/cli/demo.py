@@ -6,7 +6,6 @@ import filecmp
 import importlib.util
 import json
 import os
-import shlex
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from mmno_fast.jobs.progress import Counters
 from mmno_fast.jobs.verify import verify
 from mmno_fast.machine import thread_count
 from mmno_fast.report.looks import bytes_text, counted, listing
+from mmno_fast.report.visible import shell_word, visible_path
 from mmno_fast.spec.image import Resize
 
 EXAMPLES = """\
@@ -93,7 +93,7 @@ def _make_room(out: Path) -> None:
     """An empty folder; an older demo's is emptied, any other is left alone."""
     if out.is_dir() and any(out.iterdir()):
         if not (out / MARK).exists():
-            raise Stop(f"{out}: expected an empty folder or an older demo's, found other files; say --out DIR", WRONG_USE)
+            raise Stop(f"{visible_path(out)}: expected an empty folder or an older demo's, found other files; say --out DIR", WRONG_USE)
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
 
@@ -187,14 +187,15 @@ def _closing(timings: list[Timing], drawn: Drawn, report: CheckReport, out: Path
         )
     headers = [("job", "left"), ("seconds", "right"), ("rows/s", "right"), ("pictures/s", "right"), ("to the reference", "right")]
     show(listing(headers, rows))
-    sources = " ".join(shlex.quote(str(path)) for path in drawn.sources)
+    sources = " ".join(shell_word(str(path)) for path in drawn.sources)
     shards = out / "shards"
+    code = f"import mmno_fast as mf; print(mf.open({str(shards)!r})[0])"
     _say(f"{counted(report.summary['lines'], 'row')} about {counted(drawn.pictures, 'slice')}; files were in the system's cache for all")
-    _say(f"the shards lie in {shards}{os.sep}. What to type next:\n")
+    _say(f"the shards lie in {visible_path(shards)}{os.sep}. What to type next:\n")
     for line in (
-        f"mmno-fast info {shlex.quote(str(shards))}",
-        f"mmno-fast check {sources} --images {shlex.quote(str(drawn.images))}",
-        f'''python -c "import mmno_fast as mf; print(mf.open({str(shards)!r})[0])"''',
+        f"mmno-fast info {shell_word(str(shards))}",
+        f"mmno-fast check {sources} --images {shell_word(str(drawn.images))}",
+        f"python -c {shell_word(code) if set(code) & set('$`!' + chr(34) + chr(92)) else chr(34) + code + chr(34)}",
     ):
         show(Text.assemble("  ", (line, "cyan")))  # not padded: a command must stay on one line to be copied
 

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from mmno_fast import _core
-from mmno_fast.cli.consoles import stderr
+from mmno_fast.cli.consoles import StdoutError, flush, prepare, stderr
+from mmno_fast.report.visible import LINE_CHARS, visible, visible_path
 
 FAILED: Final = 1
 WRONG_USE: Final = 2
@@ -44,21 +45,21 @@ class Group(TyperGroup):
             raise
         except Exception as error:
             if ctx.params.get("traceback"):
-                raise
+                stderr().print(Text(traceback.format_exc().rstrip()), soft_wrap=True)
+                raise Stop("", FAILED) from error
             raise _explained(error) from error
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run with `args`; always ends the process with an exit code, as a script does."""
         extra["standalone_mode"] = False
+        prepare()
         try:
             code = super().main(args, prog_name, **extra)
-            sys.stdout.flush()  # now, and not when the interpreter ends and can only complain
-        except BrokenPipeError:
-            _let_stdout_go()
-            code = FAILED
+            flush()
         except typer.TyperException as error:
-            _tell(error)
-            code = error.exit_code
+            code = _tell(error)
+        except (OSError, StdoutError) as error:  # of the help, the version and the last flush; a command's are explained above
+            code = _tell(_explained(error))
         except typer.Abort:
             stderr().print(Text("interrupted"))
             code = INTERRUPTED
@@ -66,31 +67,28 @@ class Group(TyperGroup):
 
 
 def _explained(error: Exception) -> Stop:
-    if isinstance(error, BrokenPipeError):
-        _let_stdout_go()
-        return Stop("", FAILED)
+    said = visible(error, LINE_CHARS)
+    if isinstance(error, StdoutError):
+        cause = error.__cause__
+        return Stop("" if isinstance(cause, BrokenPipeError) else f"stdout: {_plain(cause or error)}", FAILED)
     if isinstance(error, _core.InternalError):
-        return Stop(str(error), INTERNAL)
+        return Stop(said, INTERNAL)
     if isinstance(error, _core.MmnoError):
-        return Stop(str(error), WRONG_USE if getattr(error, "code", None) == "source.not_lines" else FAILED)
+        return Stop(said, WRONG_USE if getattr(error, "code", None) == "source.not_lines" else FAILED)
     if isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)):
         return Stop(_plain(error), WRONG_USE)
     if isinstance(error, (OSError, ImportError)):
         return Stop(_plain(error), FAILED)
     kind = type(error).__name__
-    return Stop(f"{kind}: {error}\nthis is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints", INTERNAL)
+    return Stop(f"{kind}: {said}\nthis is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints", INTERNAL)
 
 
-def _let_stdout_go() -> None:
-    """Nobody reads it any more: what is left to flush has nowhere to go."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _plain(error: Exception) -> str:
+def _plain(error: BaseException) -> str:
     """The message without `[Errno 2]`."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
-    return str(error)
+        reason = visible(error.strerror.lower())
+        return f"{visible_path(str(error.filename))}: {reason}" if error.filename else reason
+    return visible(error, LINE_CHARS)
 
 
 def _in_our_words(message: str) -> str:
@@ -104,13 +102,15 @@ def _in_our_words(message: str) -> str:
     return text.replace(": Input should be ", ": expected a number ")
 
 
-def _tell(error: typer.TyperException) -> None:
+def _tell(error: typer.TyperException) -> int:
+    """Say `error` on stderr; its exit code."""
     message = error.format_message()
     if not message:  # the help was shown already, or there is nobody to tell
-        return
+        return error.exit_code
     ctx = getattr(error, "ctx", None)
     console = stderr()
-    text = message if isinstance(error, Stop) else _in_our_words(message)
+    text = message if isinstance(error, Stop) else visible(_in_our_words(message), LINE_CHARS)
     console.print(Text.assemble(("error: ", "bold red"), text), soft_wrap=True)
     if ctx is not None:
         console.print(Text(f"see: {ctx.command_path} --help"), soft_wrap=True)
+    return error.exit_code

@@ -13,7 +13,8 @@ from mmno_fast import _core
 from mmno_fast.cli.consoles import show
 from mmno_fast.cli.exits import WRONG_USE, Stop
 from mmno_fast.data.dataset import open as open_dataset
-from mmno_fast.report.looks import bytes_text, counted, facts, listing, visible
+from mmno_fast.report.looks import bytes_text, counted, facts, listing
+from mmno_fast.report.visible import LINE_CHARS, visible, visible_path
 from mmno_fast.spec.image import from_dict
 
 EXAMPLES = """\
@@ -46,24 +47,24 @@ def info(
 
 def manifest_table(path: Path, manifest: Mapping[str, Any]) -> RenderableType:
     """A manifest for people."""
-    totals, shards = manifest["totals"], manifest["shards"]
+    totals, shards, tool = manifest["totals"], manifest["shards"], manifest["tool"]
     size = sum(file["bytes"] for shard in shards for file in shard["files"])
     stored = {store: sum(shard[store] for shard in shards) for store in ("gray", "rgb", "pixels")}
     names = {"gray": "without colour", "rgb": "with colour", "pixels": "of their own size"}
     kinds = ", ".join(f"{count:,} {names[store]}" for store, count in stored.items() if count)
     rows = [
-        ("data set", str(path)),
-        ("format", f"{'.'.join(map(str, manifest['format']))}, written by {manifest['tool']['name']} {manifest['tool']['version']}"),
-        ("pictures are", _spec_text(manifest["spec"])),
+        ("data set", visible_path(path)),
+        ("format", f"{visible('.'.join(map(str, manifest['format'])))}, written by {visible(tool['name'])} {visible(tool['version'])}"),
+        ("pictures are", visible(_spec_text(manifest["spec"]), LINE_CHARS)),
         (
             "rows",
             f"{totals['rows']:,} accepted, {totals['rejected']:,} rejected, of {counted(totals['lines'], 'line')} that hold something",
         ),
         ("pictures", f"{totals['distinct_pictures']:,} distinct, {totals['pictures']:,} stored{f': {kinds}' if kinds else ''}"),
-        ("pictures per row", _histogram_text(manifest["pictures_per_row"])),
+        ("pictures per row", visible(_histogram_text(manifest["pictures_per_row"]), LINE_CHARS)),
         ("shards", f"{len(shards):,}, {bytes_text(size)}"),
-        ("options", ", ".join(f"{name} {value}" for name, value in manifest["options"].items() if value is not None)),
-        ("fingerprint", manifest["manifest_blake3"]),
+        ("options", ", ".join(f"{visible(name)} {visible(value)}" for name, value in manifest["options"].items() if value is not None)),
+        ("fingerprint", visible(manifest["manifest_blake3"])),
     ]
     sources = [
         [visible(each["name"]), f"{each['lines']:,}", f"{each['rows']:,}", f"{each['rejected']:,}", bytes_text(each["bytes"])]

@@ -112,11 +112,11 @@ class _Bars(Progress):
         self._start = _Moment.of(counters)
         self._ready = False  # rich draws once while it is being made
         super().__init__(
-            TextColumn("{task.description:<16}"),
+            TextColumn("{task.description:<16}", markup=False),
             BarColumn(bar_width=24),
             TaskProgressColumn(),
             _Clock(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             console=console,
             refresh_per_second=10,
         )

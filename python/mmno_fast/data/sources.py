@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mmno_fast import _core
 
@@ -62,6 +62,18 @@ def checked_roots(images: Roots) -> list[str]:
     return roots
 
 
+def exact_roots(found: Iterable[dict[str, Any]], roots: Iterable[str]) -> list[dict[str, Any]]:
+    """What the core says of each root, with paths that can be opened: its JSON has replacement characters for what is not UTF-8."""
+    exact = []
+    for each, root in zip(found, roots, strict=True):
+        given, used = each["given"], each["used"]
+        if "\ufffd" in given and used.startswith(given):
+            exact.append({**each, "given": root, "used": root + used[len(given) :]})
+        else:
+            exact.append(each)
+    return exact
+
+
 def rejected_rows(rejects: AnyPath | Iterable[tuple[str, int]] | None) -> list[tuple[str, int]]:
     """(source, line) of each rejected row: as given, or read from a ``rejects.jsonl``."""
     if rejects is None:
@@ -80,8 +92,20 @@ def _split(source: AnyPath) -> tuple[str, str]:
     name, equals, rest = path.partition("=")
     # A file whose own name has `=` in it is that file; a name never has a slash, so `a/b=c.jsonl` is a path as well.
     if isinstance(source, str) and equals and "/" not in name and not Path(path).exists():
-        return name, rest
-    return Path(path).name, path
+        return _utf8(name), rest
+    return _utf8(Path(path).name), path
+
+
+def _utf8(name: str) -> str:
+    r"""`name` as a manifest can hold it: bytes that are not UTF-8 as escapes, and all others read as UTF-8, whatever the locale says.
+
+    >>> print(_utf8("b\udcff.jsonl"))
+    b\xff.jsonl
+    """
+    try:
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte: no file has such a name
+        return name
 
 
 def _check_name(name: str) -> None:

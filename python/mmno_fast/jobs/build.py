@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from mmno_fast import _core
-from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, exact_roots, named_sources
 from mmno_fast.jobs.allowance import Allowance
 from mmno_fast.jobs.progress import Counters
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
@@ -128,6 +128,7 @@ class BuildReport(Report):
         from rich.text import Text
 
         from mmno_fast.report import looks
+        from mmno_fast.report.visible import visible_path
 
         rows = [
             ("rows", f"{self.rows:,} accepted, {self.rejected:,} rejected, of {looks.counted(self.lines, 'line')} that hold something"),
@@ -151,7 +152,7 @@ class BuildReport(Report):
             codes = [[Text(code, style="bold"), f"{count:,}"] for code, count in self.rejects.items()]
             parts.append(looks.listing([("rejected for", "left"), ("rows", "right")], codes))
         done = "unchanged: the data set is already what this command makes" if self.unchanged else "the data set is whole"
-        parts.append(Text.assemble((done, "bold green"), f": {looks.visible(str(self.path))}"))
+        parts.append(Text.assemble((done, "bold green"), f": {visible_path(self.path)}"))
         return Group(*parts)
 
 
@@ -240,7 +241,7 @@ def build(
     seconds = time.perf_counter() - began
     rejects = _in_catalogue_order(made["rejects"])
     counts = {name: made.get(name, 0) for name in _COUNTS}
-    return BuildReport(path=Path(out), rejects=rejects, roots=tuple(made["roots"]), seconds=seconds, **counts)
+    return BuildReport(path=Path(out), rejects=rejects, roots=tuple(exact_roots(made["roots"], roots)), seconds=seconds, **counts)
 
 
 def _in_catalogue_order(rows: dict[str, int]) -> dict[str, int]:

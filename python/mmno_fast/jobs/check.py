@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mmno_fast import _core
-from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, exact_roots, named_sources
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.report.base import Report
 from mmno_fast.spec.image import ImageSpec, Original
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class CheckReport(Report):
     """What `check` found. Prints as a table; `findings` has every one."""
 
-    def __init__(self, core: _core.CheckReport, sources: dict[str, str], seconds: float) -> None:
+    def __init__(self, core: _core.CheckReport, sources: dict[str, str], roots: list[str], seconds: float) -> None:
         self._core = core
+        self._roots = roots
         self.sources = sources
         """Name to path of each source."""
         self.seconds = seconds
@@ -32,7 +33,8 @@ class CheckReport(Report):
     @cached_property
     def summary(self) -> dict[str, Any]:
         """Totals: sources, lines, rows, rejected, variants, pictures, formats, modes, sizes, gray, roots, missing folders, counts."""
-        return dict(json.loads(self._core.summary))
+        summary = json.loads(self._core.summary)
+        return {**summary, "roots": exact_roots(summary["roots"], self._roots)}
 
     @property
     def counts(self) -> dict[str, dict[str, Any]]:
@@ -156,7 +158,7 @@ def check(
         window=WINDOW_PER_THREAD * workers,
         progress=progress,
     )
-    return CheckReport(core, dict(named), time.perf_counter() - began)
+    return CheckReport(core, dict(named), roots or [], time.perf_counter() - began)
 
 
 def _encoded(findings: pa.Table) -> Any:

@@ -55,6 +55,7 @@ class VerifyReport(Report):
         from rich.text import Text
 
         from mmno_fast.report import looks
+        from mmno_fast.report.visible import LINE_CHARS, visible, visible_path
 
         counts = [
             looks.counted(self.shards, "shard"),
@@ -65,7 +66,7 @@ class VerifyReport(Report):
         read = ", ".join(counts)
         if self.ok:
             return Text.assemble(("whole: ", "bold green"), f"{read}, every byte as the manifest says")
-        lines = [Text.assemble((looks.visible(each["path"]), "cyan"), ": ", looks.visible(each["message"])) for each in self.problems]
+        lines = [Text.assemble((visible_path(each["path"]), "cyan"), ": ", visible(each["message"], LINE_CHARS)) for each in self.problems]
         return Group(*lines, Text.assemble((f"damaged: {looks.counted(len(self.problems), 'problem')}", "bold red"), f" in {read}"))
 
 

@@ -71,7 +71,9 @@ class RowTable:
         used = [name for name in sources if name is not None]
         self.dictionaries = {"source": used, "variant": VARIANTS}
         self.source_index = [used.index(name) if name is not None else -1 for name in sources]
-        self.writer = pa.ipc.new_file(path, ROWS)
+        self.path = path
+        self.sink = pa.BufferOutputStream()  # pyarrow opens no file whose name is not UTF-8
+        self.writer = pa.ipc.new_file(self.sink, ROWS)
         self.rows: list[tuple[Any, ...]] = []
         self.bytes = 0
         self.batches = 0
@@ -111,6 +113,7 @@ class RowTable:
         if self.rows or not self.batches:
             self.flush()
         self.writer.close()
+        _write(self.path, self.sink)
 
 
 class PictureTable:
@@ -158,6 +161,13 @@ class PictureTable:
 
     def write(self, path: Path) -> None:
         """Write the file."""
-        with pa.ipc.new_file(path, PICTURES) as writer:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, PICTURES) as writer:
             for start in range(0, len(self.rows) or 1, BATCH_ROWS):
                 writer.write_batch(batch_of(PICTURES, self.rows[start : start + BATCH_ROWS], self.dictionaries))
+        _write(path, sink)
+
+
+def _write(path: Path, sink: pa.BufferOutputStream) -> None:
+    with path.open("wb") as file:
+        file.write(sink.getvalue())

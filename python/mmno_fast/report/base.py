@@ -6,6 +6,8 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from mmno_fast.report.visible import visible_json
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -22,8 +24,8 @@ class Report(ABC):
         """Everything that the report holds, as plain values."""
 
     def to_json(self) -> str:
-        """`to_dict` as JSON, indented by two blanks."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        """`to_dict` as JSON, indented by two blanks; what a terminal would act upon stands there as escapes of JSON."""
+        return visible_json(json.dumps(self.to_dict(), indent=2, ensure_ascii=False))
 
     def __str__(self) -> str:
         from mmno_fast.report import looks  # rich is imported when something is shown

@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mmno_fast.report.looks import counted, facts, listing, root_text, severity_text, visible
+from mmno_fast.report.looks import counted, facts, listing, root_text, severity_text
+from mmno_fast.report.visible import LINE_CHARS, visible, visible_path
 
 SHOWN_FINDINGS: Final = 3
 """Findings of each code that a report shows; all of them are in `findings`."""
@@ -48,11 +49,10 @@ def _first_findings(codes: Sequence[Mapping[str, Any]], paths: Mapping[str, str]
         head = Text.assemble((code["code"], "bold"), "  ", severity_text(code["severity"]), f"  {count:,}")
         lines = [head]
         for each in first:
-            where = f"{paths.get(each['source'], each['source'])}:{each['line']}"
-            pointer = f" {each['pointer']}" if each["pointer"] else ""
-            lines.append(
-                Text.assemble("  ", (visible(where), "cyan"), f" byte {each['byte']:,}{visible(pointer)}: ", visible(each["message"]))
-            )
+            where = f"{visible_path(paths.get(each['source'], each['source']))}:{each['line']}"
+            pointer = f" {visible(each['pointer'])}" if each["pointer"] else ""
+            message = visible(each["message"], LINE_CHARS)
+            lines.append(Text.assemble("  ", (where, "cyan"), f" byte {each['byte']:,}{pointer}: ", message))
         if count > len(first):
             lines.append(Text(f"  and {count - len(first):,} more", style="dim"))
         lines.append(Text.assemble("  ", ("what to do: ", "green"), first[0]["hint"]))

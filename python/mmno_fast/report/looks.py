@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,8 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from mmno_fast.report.visible import visible_path
 
 TEXT_WIDTH: Final = 120
 """Columns of a report as text or HTML."""
@@ -72,11 +73,6 @@ def listing(headers: Iterable[tuple[str, str]], rows: Iterable[Sequence[object]]
     return table
 
 
-def visible(text: str) -> str:
-    """`text` with everything that a terminal would act upon escaped."""
-    return text if text.isprintable() else json.dumps(text, ensure_ascii=not text.isascii())[1:-1]
-
-
 def severity_text(severity: str) -> Text:
     """E in red, W in yellow."""
     return Text(severity, style="bold red" if severity == "E" else "yellow")
@@ -85,5 +81,5 @@ def severity_text(severity: str) -> Text:
 def root_text(root: Mapping[str, Any]) -> str:
     """The folder that was used, and how it relates to the one that was given."""
     if not root["descended"]:
-        return visible(root["used"])
-    return f"{visible(root['used'])} ({root['descended']} below {visible(root['given'])}, as the names ask for)"
+        return visible_path(root["used"])
+    return f"{visible_path(root['used'])} ({root['descended']} below {visible_path(root['given'])}, as the names ask for)"
