@@ -25,6 +25,7 @@
 //! | `schedule::Producer`, `schedule::Schedule` | what the thread of a feed works with; its tasks, in order |
 //! | [`feed::Feed`] | the batches of one epoch, made ahead by threads |
 //! | [`feed::Prefetch`] | how many batches are made ahead |
+//! | [`feed::FeedOptions`], [`feed::Left`] | which batches a feed makes, and how far ahead; how its consumer leaves it |
 //! | [`epoch::Epoch`] | one iteration over one epoch: hands out the batches of a feed |
 //! | [`epoch::Host`] | the side that batches are handed to: Python |
 //! | [`consumer::Consumer`] | the cursor and the counts of one loader, over all epochs |

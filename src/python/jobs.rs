@@ -15,7 +15,7 @@ use crate::finding::CATALOGUE;
 use crate::jsonl::inspect::inspect;
 use crate::ordered::{Pool, Window};
 use crate::progress::{Counters, Stage};
-use crate::python::gate::enter;
+use crate::python::gate::{attached, enter};
 use crate::python::report::CheckReport;
 use crate::scan;
 use crate::scan::model::{Depth, Run, Source};
@@ -102,7 +102,7 @@ pub(super) fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     dict.set_item("target", env!("MMNO_TARGET"))?;
     dict.set_item("libjpeg_turbo", env!("MMNO_JPEG_VERSION"))?;
     dict.set_item("jpeg_simd", env!("MMNO_JPEG_SIMD"))?;
-    dict.set_item("resample", crate::picture::resample_path())?;
+    dict.set_item("resample", attached(py, || Ok(crate::picture::resample_path()))?)?;
     Ok(dict)
 }
 
