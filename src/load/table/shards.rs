@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::dataset::index::{IndexEntry, RowIndex};
 use crate::dataset::manifest::Manifest;
 use crate::dataset::pictures::pictures_schema;
+use crate::dataset::pixels::PIXEL_FILES;
 use crate::dataset::record::INDEX;
 use crate::dataset::rejects::{self, RejectedRow};
 use crate::dataset::rows::rows_schema;
@@ -188,7 +189,15 @@ impl Table for Shards {
             then(bytes, shape(stored.size.0, stored.size.1, stored.channels));
             return Ok(());
         };
-        let refuse = |fault: crate::picture::Fault| Error::picture(shard.folder(), fault.code, &fault.message);
+        // The build decoded it, so other bytes are damage to the shard, not a fault of the data.
+        let refuse = |fault: crate::picture::Fault| {
+            let (number, code) = (picture as u32, fault.code.name());
+            let message = format!(
+                "picture {number} cannot be decoded: {} ({code}); run mmno-fast verify",
+                fault.message
+            );
+            Error::shard(&shard.folder().join(PIXEL_FILES[2]), message)
+        };
         let header = probe(bytes).map_err(refuse)?;
         let preparer = buffers.preparer.get_or_insert_with(Preparer::new);
         let made = stats.time(LoadStage::Decode, || preparer.prepare(bytes, &header, spec, &mut buffers.pixels));
