@@ -19,8 +19,8 @@ INTERRUPTED: Final = 130
 """The exit code, as of a shell."""
 AGAIN: Final = "interrupted: the same command goes on where it stopped"
 """What a build says."""
-_GRACE_SECONDS: Final = 0.05
-"""How long the usual way may take: the core looks for signals every 40 ms."""
+_GRACE_SECONDS: Final = 0.04
+"""How long the usual way may take. The core looks for signals every 40 ms; the system needs the rest of 100 ms to take memory back."""
 _SHOW_CURSOR: Final = "\x1b[?25h"
 _over = threading.Event()
 _words = "interrupted"
