@@ -16,6 +16,7 @@ from mmno_fast.cli.demo import demo
 from mmno_fast.cli.exits import Group
 from mmno_fast.cli.info import EXAMPLES as INFO_EXAMPLES
 from mmno_fast.cli.info import info
+from mmno_fast.cli.interrupts import answer_at_once
 from mmno_fast.cli.verify import EXAMPLES as VERIFY_EXAMPLES
 from mmno_fast.cli.verify import verify
 
@@ -53,4 +54,5 @@ def _root(
 
 def main() -> None:
     """What the script ``mmno-fast`` runs."""
+    answer_at_once()
     app(prog_name="mmno-fast")

@@ -11,7 +11,8 @@ from rich.text import Text
 from mmno_fast import _core
 from mmno_fast.cli import options
 from mmno_fast.cli.consoles import show, stderr, write_json
-from mmno_fast.cli.exits import INTERRUPTED, REJECTED, WRONG_USE, Stop
+from mmno_fast.cli.exits import REJECTED, WRONG_USE, Stop
+from mmno_fast.cli.interrupts import AGAIN, INTERRUPTED, say
 from mmno_fast.cli.progress import shown
 from mmno_fast.jobs import build as job
 from mmno_fast.jobs.allowance import Allowance
@@ -122,6 +123,7 @@ def build(
         common["alpha"] = alpha
     image = _spec(size, fit, filter, fill, common, profile=profile, whole=Original if original else Encoded if encoded else None)
     counters = Counters() if engine == "reference" else _core.Progress()
+    say(AGAIN)
     try:
         with shown(counters):
             report = job.build(
@@ -138,7 +140,7 @@ def build(
                 progress=counters,
             )
     except KeyboardInterrupt as error:
-        raise Stop("interrupted: the same command goes on where it stopped", INTERRUPTED) from error
+        raise Stop(AGAIN, INTERRUPTED) from error
     if not write_json(report, json):
         show(report)
     lost = {} if allow_rejects else report.unallowed(allowed)

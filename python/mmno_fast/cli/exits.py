@@ -17,13 +17,13 @@ from typer.core import TyperGroup
 
 from mmno_fast import _core
 from mmno_fast.cli.consoles import StdoutError, flush, prepare, stderr
+from mmno_fast.cli.interrupts import INTERRUPTED, work_is_over
 from mmno_fast.report.visible import LINE_CHARS, visible, visible_path
 
 FAILED: Final = 1
 WRONG_USE: Final = 2
 REJECTED: Final = 3
 INTERNAL: Final = 70  # EX_SOFTWARE of sysexits.h
-INTERRUPTED: Final = 130
 
 
 class Stop(typer.TyperException):
@@ -48,6 +48,8 @@ class Group(TyperGroup):
                 stderr().print(Text(traceback.format_exc().rstrip()), soft_wrap=True)
                 raise Stop("", FAILED) from error
             raise _explained(error) from error
+        finally:
+            work_is_over()
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run with `args`; always ends the process with an exit code, as a script does."""
