@@ -46,6 +46,28 @@ def test_no_crash_of_very_many_does_harm(strace):
     assert said.count("25,000 states of") == 4
 
 
+def test_no_system_call_that_fails_does_harm(strace):
+    said = run("tests.crash.calls", "--count", "64", "--seed", "3", seconds=280)
+    assert said.count("8 injections into") == 8
+
+
+@pytest.mark.slow
+def test_no_system_call_of_all_that_fails_does_harm(strace):
+    said = run("tests.crash.calls", seconds=3500)
+    assert said.count(" injections into ") == 8
+
+
+def test_no_kill_does_harm(strace):
+    said = run("tests.crash.kills", "--count", "16", seconds=240)
+    assert said.count("4 kills at") == 4
+
+
+@pytest.mark.slow
+def test_no_kill_of_very_many_does_harm(strace):
+    said = run("tests.crash.kills", "--count", "1000", "--seed", "1", seconds=3500)
+    assert said.count("250 kills at") == 4
+
+
 # the model of a disk
 
 FILE, FOLDER, OTHER = 1, 2, 3

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests.building import bytes_of
 from tests.crash.jobs import Job
 from tests.crash.look import Look, look
+
+LOST: Final = "the command was done, and its data set is lost"
+FEWER_ROWS: Final = (LOST, "other rows are read, and verify passes")
+"""What is right where the command said that it left rows out."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def _fault(job: Job, seen: Look, *, done: bool) -> str:
     if not seen.rows and job.old:
         return "neither the old data set nor the new one can be read"
     if done and seen.rows != job.new:
-        return "the command was done, and its data set is lost"
+        return LOST
     return ""
 
 
