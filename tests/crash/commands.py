@@ -106,10 +106,6 @@ class Command:
         """Run it under strace, with an eye on the paths of the job alone."""
         return traced(self._run, ["-y", *(text for path in self.paths for text in ("-P", path)), *options])
 
-    def again(self) -> Traced:
-        """Run it undisturbed."""
-        return traced(self._run, ["-e", "trace=none"])
-
     def told(self, ended: Traced) -> str:
         """What it said, without what differs each time."""
         return _SECONDS.sub("N s", ended.said)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.building import bytes_of
 from tests.crash.jobs import Job
 from tests.crash.look import Look, look
 
@@ -69,21 +69,28 @@ def _after(job: Job, out: Path, details: list[str]) -> str:
         said = f"{type(error).__name__}: {error}".replace(str(out), "OUT")
         details.append(f"again: {said}")
         return f"the same command fails: {type(error).__name__}"
-    files = bytes_of(out)
-    if files != job.whole:
-        differing = sorted(name for name in {*files, *job.whole} if files.get(name) != job.whole.get(name))
-        details.append(f"again: unchanged={report.unchanged}, differs: {differing}")
-        return f"the same command {'says unchanged' if report.unchanged else 'ends'}, with other bytes"
-    left = sorted(
-        path.relative_to(out).as_posix()
-        for path in out.rglob("*")
-        if path.is_dir() and path.relative_to(out).as_posix() not in _folders(job)
-    )
-    if left:
-        details.append(f"again: left {left}")
+    files, whole = files_of(out), _with_folders(job.whole)
+    if files == whole:
+        return ""
+    differing = sorted(name for name in {*files, *whole} if files.get(name, 0) != whole.get(name, 0))
+    details.append(f"again: unchanged={report.unchanged}, differs: {differing}")
+    if all(whole.get(name, 0) == content for name, content in files.items() if content is not None) and whole.keys() <= files.keys():
         return "the same command leaves folders behind"
-    return ""
+    return f"the same command {'says unchanged' if report.unchanged else 'ends'}, with other bytes"
 
 
-def _folders(job: Job) -> set[str]:
-    return {name.rpartition("/")[0] for name in job.whole}
+def _with_folders(files: dict[str, bytes]) -> dict[str, bytes | None]:
+    return {**dict.fromkeys(name.rpartition("/")[0] for name in files if "/" in name), **files}
+
+
+def files_of(folder: str | Path, name: str = "") -> dict[str, bytes | None]:
+    """Everything below a folder, by relative path; folders are None."""
+    found: dict[str, bytes | None] = {}
+    for entry in os.scandir(folder):  # several times as fast as `Path.rglob`
+        below = f"{name}/{entry.name}" if name else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            found[below] = None
+            found.update(files_of(entry.path, below))
+        else:
+            found[below] = Path(entry.path).read_bytes()
+    return found
