@@ -26,6 +26,7 @@ PLAIN = {
     "feeds.rs": {"Stats.new", "__enter__"},
     "jobs.rs": {"Progress.new", "snapshot", "catalogue"},
     "pixels.rs": {"__len__", "__getbuffer__"},
+    "rejects.rs": {"__iter__"},
     "report.rs": {"length"},
     "samples.rs": {"all"},
 }
