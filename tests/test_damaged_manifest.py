@@ -202,10 +202,10 @@ def test_a_top_file_that_the_manifest_does_not_name(changed, name):
 
 def test_members_of_later_versions_that_python_cannot_hold_harm_nobody(tmp_path, judge):
     """A number of 5,000 digits, and JSON too deep: the rows are read, and `manifest` gives what it can."""
-    for what, text in {"digits": "7" * 5000, "depth": "[" * 120 + "]" * 120}.items():
+    for what, value in {"digits": "7" * 5000, "depth": "[" * 120 + "]" * 120}.items():
         out = copy(judge.folders["resize"], tmp_path / what)
         path = out / "manifest.json"
-        path.write_bytes(path.read_bytes().replace(b"{", b'{"later": ' + text.encode() + b",", 1))
+        path.write_bytes(path.read_bytes().replace(b"{", b'{"later": ' + value.encode() + b",", 1))
         seal_manifest(path)
         with mf.open(out) as dataset:
             assert dataset[0]["row"] == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import mmno_fast as mf
@@ -76,7 +77,8 @@ def options(n: int) -> list[str]:
 
 
 def escapes(n: int) -> list[str]:
-    return [f'{{"messages":[{{"role":"user","content":"{chr(92)}u00e9{chr(92)}n"}},{{"role":"assistant","content":"y"}}],"images":[]}}'.replace("n\"", "n" * n + '"', 1)]
+    text = "\\u00e9" * n
+    return [f'{{"messages":[{{"role":"user","content":"{text}"}},{{"role":"assistant","content":"y"}}],"images":[]}}']
 
 
 def placeholders(n: int) -> list[str]:
@@ -118,7 +120,7 @@ def grows(measure: Callable[[int], float], n: int) -> list[float]:
     while True:
         times = [min(measure(n * factor) for _ in range(2)) for factor in (1, 2, 4)]
         if times[0] >= WORTH or n > 1 << 24:
-            return [later / max(before, WORTH) for before, later in zip(times, times[1:], strict=False)]
+            return [later / max(before, WORTH) for before, later in pairwise(times)]
         n *= 2
 
 
@@ -134,6 +136,7 @@ def pictures(tmp_path_factory) -> Path:
     return write_files(tmp_path_factory.mktemp("pictures"), {"0.png": encoded(noise(1, 8, 8))})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", QUANTITIES, ids=lambda lines: lines.__name__)
 def test_rows_take_time_in_proportion(lines, pictures, tmp_path):
     def measure(n: int) -> float:
@@ -147,6 +150,7 @@ def test_rows_take_time_in_proportion(lines, pictures, tmp_path):
     assert_linear(measure, QUANTITIES[lines])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["sources", "roots"])
 def test_sources_and_roots_take_time_in_proportion(what, pictures, tmp_path):
     def measure(n: int) -> float:
