@@ -9,10 +9,11 @@ const HASHED_AT_ONCE: usize = 128 << 10;
 ///
 /// The limit keeps a file that goes on and on from being read for ever.
 pub fn hash(mut from: impl Read, length: u64, buffer: &mut Vec<u8>) -> io::Result<(u64, blake3::Hash)> {
-    buffer.resize(HASHED_AT_ONCE, 0);
+    let room = usize::try_from(length).map_or(HASHED_AT_ONCE, |length| length.min(HASHED_AT_ONCE));
+    buffer.resize(room.max(buffer.len()), 0);
     let (mut hasher, mut done) = (blake3::Hasher::new(), 0);
     while done < length {
-        let most = usize::try_from(length - done).map_or(HASHED_AT_ONCE, |left| left.min(HASHED_AT_ONCE));
+        let most = usize::try_from(length - done).map_or(room, |left| left.min(room));
         let part = buffer.get_mut(..most).unwrap_or_default();
         match from.read(part) {
             Ok(0) => break,
