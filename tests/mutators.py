@@ -179,7 +179,7 @@ def _record(rng: random.Random, out: Path) -> str:
 
 def _rejects(rng: random.Random, out: Path, whole: Path) -> str:
     path = out / "rejects.jsonl"
-    text = path.read_bytes()
+    what, text = "nothing", path.read_bytes()
     if rng.random() < 0.5:
         what, text = _other_text(rng, text + b"{}\n")
     else:
