@@ -53,7 +53,7 @@ def mutate(rng: random.Random, out: Path, whole: Path, how: Seal) -> tuple[list[
     count = rng.choice([1, 1, 1, 1, 2, 3])
     kinds = rng.choices(list(KINDS), [weight for _, weight in KINDS.values()], k=count)
     data = [kind for kind in kinds if kind not in LATE]
-    said = [KINDS[kind][0](rng, out, whole) for kind in data]
+    said = [_change(kind, rng, out, whole) for kind in data]
     if "record" in kinds:
         # What stands in the record is hashed by the manifest; the record itself says the lengths and hashes of the shard's files.
         damage.seal(out, how=how)
@@ -67,6 +67,14 @@ def mutate(rng: random.Random, out: Path, whole: Path, how: Seal) -> tuple[list[
         said.append(_kind_of_file(rng, out))
     # Where the manifest itself was changed and its own hash made to agree, it says what it likes.
     return said, how == "all" or (how == "lengths" and "manifest" in kinds)
+
+
+def _change(kind: str, rng: random.Random, out: Path, whole: Path) -> str:
+    """One change; none where an earlier one has taken its file away."""
+    try:
+        return KINDS[kind][0](rng, out, whole)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return f"{kind}: gone already"
 
 
 def _seal(out: Path, how: Seal) -> None:
