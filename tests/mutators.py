@@ -53,7 +53,9 @@ def mutate(rng: random.Random, out: Path, whole: Path, how: Seal) -> tuple[list[
     count = rng.choice([1, 1, 1, 1, 2, 3])
     kinds = rng.choices(list(KINDS), [weight for _, weight in KINDS.values()], k=count)
     data = [kind for kind in kinds if kind not in LATE]
-    said = [_change(kind, rng, out, whole) for kind in data]
+    said: list[str] = []
+    for kind in data:
+        said.append(_change(kind, rng, out, whole, first=not said))
     if "record" in kinds:
         # What stands in the record is hashed by the manifest; the record itself says the lengths and hashes of the shard's files.
         damage.seal(out, how=how)
@@ -69,12 +71,14 @@ def mutate(rng: random.Random, out: Path, whole: Path, how: Seal) -> tuple[list[
     return said, how == "all" or (how == "lengths" and "manifest" in kinds)
 
 
-def _change(kind: str, rng: random.Random, out: Path, whole: Path) -> str:
-    """One change; none where an earlier one has taken its file away."""
+def _change(kind: str, rng: random.Random, out: Path, whole: Path, *, first: bool) -> str:
+    """One change. It may be impossible after another one, which has taken its file away or left nothing in it to choose."""
     try:
         return KINDS[kind][0](rng, out, whole)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return f"{kind}: gone already"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        if first:
+            raise
+        return f"{kind}: impossible by now"
 
 
 def _seal(out: Path, how: Seal) -> None:
