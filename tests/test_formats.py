@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 from collections.abc import Iterator, Mapping
@@ -232,3 +233,11 @@ def test_damaged_gifs_are_read_as_pillow_reads_them() -> None:
         for at in rng.integers(13, len(data), int(rng.integers(1, 4))).tolist():
             damaged[at] = int(rng.integers(0, 256))
         check_refusal(bytes(damaged))
+
+
+@pytest.mark.timeout(10)
+def test_a_picture_that_is_a_pipe_or_without_end_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero"):
+        with pytest.raises(OSError, match="expected a regular file"):
+            mf.read_picture(path, mf.Original())

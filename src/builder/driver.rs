@@ -132,7 +132,7 @@ impl Build {
             self.report.unchanged = true;
             self.report.fill(before);
             self.report.rejects = rejects::count(&read(&*self.store, REJECTS)?);
-            // Left by an update that was killed behind its commit.
+            // Left by an update that was killed after its commit.
             self.report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units)?;
             self.lock.release(&self.work)?;
             return Ok(Begun::Unchanged(self.report));

@@ -1,7 +1,8 @@
 //! An Arrow file of a shard, read and checked: footer, schema, batches, offsets, dictionary keys, UTF-8, nulls.
 //!
-//! `arrow-ipc` checks offsets, lengths, keys and UTF-8 of what it decodes. Checked here, in front of it: that every block lies within the
-//! file, and every buffer within its block, none twice; and behind it: that there is no null where the format has none.
+//! `arrow-ipc` checks offsets, lengths, keys and UTF-8 of what it decodes. Before it decodes, this module checks that every block lies within
+//! the file, that every buffer lies within its block, and that none stands twice. Afterwards it checks that there is no null where the format
+//! has none.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -50,7 +50,7 @@ pub fn read(store: &dyn Store, manifest: &Manifest) -> Result<Vec<RejectedRow>> 
     }
 }
 
-/// The rejected rows that the file at `path` names. It is read bit by bit, so that its length takes no memory.
+/// The rejected rows that the file at `path` names. It is read in pieces, so a long file takes no memory by its length.
 pub fn read_file(path: &Path) -> Result<Vec<RejectedRow>> {
     let (file, _) = open_regular(path).map_err(|error| Error::io("read", path, error))?;
     let file = BufReader::with_capacity(1 << 18, file);

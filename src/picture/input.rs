@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::picture::{Fault, Probe, probe};
+use crate::store::MAX_FILE_BYTES;
+use crate::store::folder::read_at_most;
 
 /// A picture by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +18,15 @@ pub enum Input {
 }
 
 impl Input {
-    /// The bytes.
+    /// The bytes. A file must be a regular one, and as long as a picture of a data set may be.
     pub fn read(&self) -> Result<Cow<'_, [u8]>> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.into()),
-            Self::Path(path) => std::fs::read(path).map(Cow::from).map_err(|error| Error::io("read", path, error)),
+            Self::Path(path) => {
+                let mut bytes = Vec::new();
+                read_at_most(path, MAX_FILE_BYTES, &mut bytes).map_err(|error| Error::io("read", path, error))?;
+                Ok(bytes.into())
+            }
         }
     }
 

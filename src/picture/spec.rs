@@ -132,8 +132,9 @@ impl TryFrom<Wire> for ImageSpec {
         if matches!(size, Size::Profile(_)) && wire.pixels == Pixels::Torchvision {
             return Err("the `pixels` of a profile say which Pillow; `backend` says whether it is torchvision".to_owned());
         }
-        if wire.decode_limit == 0 {
-            return Err("decode_limit must be at least 1 pixel".to_owned());
+        // Arrow and Python count in signed numbers of 64 bits.
+        if wire.decode_limit == 0 || i64::try_from(wire.decode_limit).is_err() {
+            return Err("decode_limit must be at least 1 pixel, and less than 2**63".to_owned());
         }
         Ok(Self {
             size,
@@ -212,6 +213,7 @@ mod tests {
             (":448", ":0", "height"),
             (":336", ":65536", "width"),
             ("178956970", "0", "decode_limit"),
+            ("178956970", "9223372036854775808", "decode_limit"),
             ("pillow13", "pillow11", "pillow11"),
         ] {
             let error = ImageSpec::from_json(&RESIZE.replace(from, to)).unwrap_err().to_string();

@@ -122,13 +122,13 @@ impl Table {
     /// The hash of `manifest.json`, which identifies the data set; `None` for JSONL.
     #[getter]
     fn fingerprint(&self, py: Python<'_>) -> PyResult<Option<&str>> {
-        attached(py, || Ok(self.data.manifest_hash()))
+        attached(py, || Ok(self.data.manifest().map(|(manifest, _)| &*manifest.manifest_blake3)))
     }
 
     /// The text of `manifest.json`; `None` for JSONL.
     #[getter]
     fn manifest(&self, py: Python<'_>) -> PyResult<Option<&str>> {
-        attached(py, || Ok(self.data.manifest_text()))
+        attached(py, || Ok(self.data.manifest().map(|(_, text)| text)))
     }
 
     /// (name, BLAKE3) of each source, and (source, line) of each rejected row, sorted.

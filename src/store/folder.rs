@@ -94,6 +94,15 @@ fn open_at_most(path: &Path, most: u64) -> io::Result<(File, u64)> {
     Ok((file, length))
 }
 
+/// Replaces `into` with the bytes of a regular file, which must have `most` bytes at most.
+pub fn read_at_most(path: &Path, most: u64, into: &mut Vec<u8>) -> io::Result<()> {
+    into.clear();
+    let (file, length) = open_at_most(path, most)?;
+    into.try_reserve(length as usize + 1).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    file.take(most).read_to_end(into)?;
+    Ok(())
+}
+
 impl Store for FolderStore {
     fn has(&self, name: &str) -> io::Result<bool> {
         let path = self.root.join(name);
@@ -124,11 +133,7 @@ impl Store for FolderStore {
     }
 
     fn read(&self, name: &str, most: u64, into: &mut Vec<u8>) -> io::Result<()> {
-        into.clear();
-        let (file, length) = open_at_most(&self.root.join(name), most)?;
-        into.try_reserve(length as usize + 1).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        file.take(most).read_to_end(into)?;
-        Ok(())
+        read_at_most(&self.root.join(name), most, into)
     }
 
     fn read_range(&self, name: &str, range: Range<u64>, into: &mut Vec<u8>) -> io::Result<()> {

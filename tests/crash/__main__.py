@@ -18,7 +18,7 @@ from tests.crash.oracle import Verdict
 from tests.crash.recording import record
 from tests.crash.states import State, States, signature
 from tests.crash.told import Told
-from tests.crash.worker import BATCH, Item, Judges, alone, clear, scratch
+from tests.crash.worker import BATCH, Item, Judges, alone, scratch
 
 
 @dataclass
@@ -41,11 +41,8 @@ def main() -> int:
     parser.add_argument("--shown", type=int, default=3, help="states shown of each kind of fault")
     parser.add_argument("--operations", action="store_true", help="print what was recorded, and stop")
     given = parser.parse_args()
-    alone()
-    try:
+    with alone():
         return max([run(name, given) for name in NAMES if given.job in {"all", name}])
-    finally:
-        clear()
 
 
 def run(name: Name, given: argparse.Namespace) -> int:

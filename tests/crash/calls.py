@@ -22,7 +22,7 @@ from tests.crash.commands import READERS, WRITERS, Command, Place
 from tests.crash.oracle import FEWER_ROWS, judge
 from tests.crash.told import Told
 from tests.crash.traced import Traced
-from tests.crash.worker import alone, clear, scratch
+from tests.crash.worker import alone, scratch
 from tests.watched import Calls
 
 ERRORS: Final = {"EIO": EIO, "ENOSPC": ENOSPC, "EMFILE": EMFILE, "EINTR": EINTR, "EACCES": EACCES}
@@ -42,11 +42,8 @@ def main() -> int:
     parser.add_argument("--lasting", action="store_true", help="all later calls of the name fail, too")
     parser.add_argument("--shown", type=int, default=3, help="injections shown of each kind of fault")
     given = parser.parse_args()
-    alone()
-    try:
+    with alone():
         return run(given)
-    finally:
-        clear()
 
 
 def run(given: argparse.Namespace) -> int:

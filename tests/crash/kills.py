@@ -14,7 +14,7 @@ import time
 from tests.crash.commands import WRITERS, Command, Place
 from tests.crash.oracle import judge
 from tests.crash.told import Told
-from tests.crash.worker import alone, clear, scratch
+from tests.crash.worker import alone, scratch
 from tests.watched import Calls
 
 AGAIN = 0.25
@@ -29,11 +29,8 @@ def main() -> int:
     parser.add_argument("--command", choices=("all", *WRITERS), default="all")
     parser.add_argument("--shown", type=int, default=3, help="kills shown of each kind of fault")
     given = parser.parse_args()
-    alone()
-    try:
+    with alone():
         return run(given)
-    finally:
-        clear()
 
 
 def run(given: argparse.Namespace) -> int:

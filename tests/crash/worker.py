@@ -6,6 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -30,17 +32,20 @@ def scratch() -> Path:
     return Path(tempfile.mkdtemp(prefix="mmno-crash-", dir=memory()))
 
 
-def alone() -> None:
-    """Begin anew where libraries would start threads: a process that forks has none."""
+@contextmanager
+def alone() -> Iterator[None]:
+    """A process that may fork, with a scratch folder that is gone afterwards.
+
+    Where libraries would start threads, the process begins anew without them.
+    """
     if any(os.environ.get(name) != value for name, value in QUIET.items()):
         os.execve(sys.executable, sys.orig_argv, {**os.environ, **QUIET})
     assert threads() == 1, f"{threads()} threads: a fork of this process may hang"
-
-
-def clear() -> None:
-    """Remove it."""
-    shutil.rmtree(scratch(), ignore_errors=True)
-    scratch.cache_clear()
+    try:
+        yield
+    finally:
+        shutil.rmtree(scratch(), ignore_errors=True)
+        scratch.cache_clear()
 
 
 class Judges:

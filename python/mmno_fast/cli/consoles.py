@@ -149,7 +149,7 @@ def _console(file: Any) -> Console:
 
 
 def _shown(error: UnicodeError) -> tuple[str, int]:
-    """For the eye: escapes, but for the one sign that we use ourselves."""
+    """Escapes everything except the one sign that we use ourselves."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].replace("…", "...")

@@ -184,7 +184,7 @@ class Dataset(Rows):
         self._contents = None
 
     def open_contents(self) -> Contents:
-        """What is behind it; in another process, opened there.
+        """The rows and pictures themselves. In another process, they are opened there.
 
         Raises:
             ClosedError: It was closed.

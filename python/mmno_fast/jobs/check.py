@@ -67,7 +67,7 @@ class CheckReport(Report):
 
     @cached_property
     def findings(self) -> pa.Table:
-        """Every finding: code, severity, source (utf8), line, byte (uint64), pointer, message, hint (utf8). No copy but for `hint`."""
+        """Every finding: code, severity, source (utf8), line, byte (uint64), pointer, message, hint (utf8). Only `hint` is copied."""
         import pyarrow as pa  # imported when first used: it is large
 
         table = pa.table(self._core)

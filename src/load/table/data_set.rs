@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 
+use crate::dataset::manifest::Manifest;
 use crate::dataset::rejects::RejectedRow;
 use crate::error::{Error, Result};
 use crate::finding::Code;
@@ -63,11 +64,8 @@ pub trait DataSet: Table {
     /// How many pictures a memory of decoded ones may hold; 0: it would be of no use.
     fn remembered_pictures(&self) -> u64;
 
-    /// The hash of `manifest.json`, 64 hex digits, where there is one.
-    fn manifest_hash(&self) -> Option<&str>;
-
-    /// The text of `manifest.json`, where there is one.
-    fn manifest_text(&self) -> Option<&str>;
+    /// The manifest, and the text of its file, where there is one.
+    fn manifest(&self) -> Option<(&Manifest, &str)>;
 
     /// The same data set for a forked child, where nothing may wait for a thread that is not there any more.
     fn after_fork(self: Arc<Self>) -> Arc<dyn DataSet>;

@@ -70,11 +70,7 @@ impl DataSet for Numbers {
         Table::rows(self)
     }
 
-    fn manifest_hash(&self) -> Option<&str> {
-        None
-    }
-
-    fn manifest_text(&self) -> Option<&str> {
+    fn manifest(&self) -> Option<(&Manifest, &str)> {
         None
     }
 

@@ -9,6 +9,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use bytes::Bytes;
 
+use crate::dataset::manifest::Manifest;
 use crate::dataset::pictures::{KnownPicture, pictures_batch};
 use crate::dataset::record::hex;
 use crate::dataset::rejects::RejectedRow;
@@ -291,11 +292,7 @@ impl DataSet for Raw {
         self.scan.pictures.len() as u64
     }
 
-    fn manifest_hash(&self) -> Option<&str> {
-        None
-    }
-
-    fn manifest_text(&self) -> Option<&str> {
+    fn manifest(&self) -> Option<(&Manifest, &str)> {
         None
     }
 

@@ -372,12 +372,8 @@ impl DataSet for Shards {
         0
     }
 
-    fn manifest_hash(&self) -> Option<&str> {
-        Some(&self.whole.manifest.manifest_blake3)
-    }
-
-    fn manifest_text(&self) -> Option<&str> {
-        Some(&self.whole.manifest_text)
+    fn manifest(&self) -> Option<(&Manifest, &str)> {
+        Some((&self.whole.manifest, &self.whole.manifest_text))
     }
 
     fn after_fork(self: Arc<Self>) -> Arc<dyn DataSet> {
