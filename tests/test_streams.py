@@ -49,7 +49,8 @@ def words(job, made, tmp_path):
 
 def ran(job, made, tmp_path, redirection="", **environment):
     command = f"{shlex.join(words(job, made, tmp_path))} {redirection}"
-    return subprocess.run(["bash", "-c", command], capture_output=True, env={**os.environ, **environment}, timeout=120, check=False)
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # users have buffers
+    return subprocess.run(["bash", "-c", command], capture_output=True, env={**given, **environment}, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import typer
@@ -62,6 +63,8 @@ class Group(TyperGroup):
             code = _tell(error)
         except (OSError, StdoutError) as error:  # of the help, the version and the last flush; a command's are explained above
             code = _tell(_explained(error))
+            with suppress(StdoutError):  # what is left in the buffer has nowhere to go
+                flush()
         except typer.Abort:
             stderr().print(Text("interrupted"))
             code = INTERRUPTED
