@@ -63,11 +63,11 @@ class Group(TyperGroup):
             code = _tell(error)
         except (OSError, StdoutError) as error:  # of the help, the version and the last flush; a command's are explained above
             code = _tell(_explained(error))
-            with suppress(StdoutError):  # what is left in the buffer has nowhere to go
-                flush()
         except typer.Abort:
             stderr().print(Text("interrupted"))
             code = INTERRUPTED
+        with suppress(StdoutError):  # it was told; what is left in the buffer has nowhere to go
+            flush()
         sys.exit(code if isinstance(code, int) else 0)
 
 
