@@ -90,6 +90,7 @@ def core_build(corpus: Path, out: Path, spec: ImageSpec, **more: Any) -> Json:
         "shard_bytes": SHARD_BYTES,
         "shuffle_seed": None,
         "update": False,
+        "trust_previous": False,
         "threads": 2,
         "chunk_bytes": 1 << 16,
         "window": 8,
@@ -162,7 +163,7 @@ def assert_same_data_set(ours: Path, theirs: Path) -> None:
     assert files[0].keys() == files[1].keys()
     for name, path in files[0].items():
         other = files[1][name]
-        if name.endswith((".npy", "rejects.jsonl")):
+        if name.endswith((".npy", ".jsonl")):
             assert path.read_bytes() == other.read_bytes(), name
         elif name.endswith(".arrow"):
             assert pa.ipc.open_file(path).read_all().equals(pa.ipc.open_file(other).read_all()), name

@@ -117,6 +117,7 @@ fn built(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             shard_bytes: 900,
             shuffle_seed: None,
             update: false,
+            trust_previous: false,
         },
     };
     let run = Run {

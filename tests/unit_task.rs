@@ -160,6 +160,7 @@ fn corpus(folder: &Path, spec: &str) -> Request {
             shard_bytes: 900,
             shuffle_seed: Some(5),
             update: false,
+            trust_previous: false,
         },
     }
 }
@@ -202,8 +203,7 @@ fn processes_that_get_tasks_as_bytes_make_what_threads_make() {
         let unfinished = begin(&request);
         let pending = unfinished.pending();
         assert_eq!(pending.len() as u64, by_threads.shards);
-        let counters = Counters::default();
-        assert!(unfinished.commit(&counters).unwrap_err().to_string().contains("build its unit"));
+        assert!(run_with(1, |run| unfinished.commit(run)).unwrap_err().to_string().contains("build its unit"));
 
         let build = begin(&request);
         for &unit in pending.iter().rev() {
@@ -214,7 +214,7 @@ fn processes_that_get_tasks_as_bytes_make_what_threads_make() {
             copy(&made.path().join(task.folder()), &scratch);
             build.sink().publish(&scratch, task.folder()).unwrap();
         }
-        let by_processes = build.commit(&counters).unwrap();
+        let by_processes = run_with(1, |run| build.commit(run)).unwrap();
         assert_eq!((by_processes.rows, by_processes.rejects), (by_threads.rows, by_threads.rejects));
         let (threads, processes) = (tree(&folder.path().join("threads")), tree(&request.out));
         assert_eq!(threads.keys().collect::<Vec<_>>(), processes.keys().collect::<Vec<_>>());

@@ -115,6 +115,7 @@ fn built(corpus: &Corpus, out: &Path, side: usize, shard_bytes: u64) {
             shard_bytes,
             shuffle_seed: None,
             update: false,
+            trust_previous: false,
         },
     };
     black_box(build(request, run(&Counters::default())).unwrap());

@@ -384,6 +384,7 @@ def build(
     shard_bytes: int,
     shuffle_seed: int | None,
     update: bool,
+    trust_previous: bool,
     threads: int,
     chunk_bytes: int,
     window: int,

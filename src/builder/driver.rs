@@ -1,30 +1,31 @@
 //! The one who makes a data set: scans, plans, has units built by threads or by others, and commits.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::builder::commit::{self, Finished};
+use crate::builder::assemble::{self, Finished};
 use crate::builder::inputs::Inputs;
+use crate::builder::kept;
 use crate::builder::lock::{self, Lock};
 use crate::builder::options::Options;
-use crate::builder::plan::{Plan, Unit};
+use crate::builder::plan::Plan;
 use crate::builder::previous::Previous;
 use crate::builder::rejects;
 use crate::builder::report::Report;
 use crate::builder::seal::Built;
+use crate::builder::strays::{refuse_foreign, remove_strays};
 use crate::builder::task::UnitTask;
 use crate::builder::unit::{Workshop, build_units};
 use crate::dataset::manifest::Manifest;
-use crate::dataset::record::{INDEX, MANIFEST, REJECTS, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name};
+use crate::dataset::record::{REJECTS, WORK_FOLDER};
 use crate::error::{Error, Result};
-use crate::progress::{Counters, Stage};
+use crate::progress::Stage;
 use crate::scan::model::{Depth, Run, Scan, Source};
 use crate::scan::scan;
 use crate::store::folder_sink::FolderSink;
+use crate::store::own_folder::create_folder;
 use crate::store::retry::is_of_the_file;
-use crate::store::{self, MAX_FILE_BYTES, Sink, Store};
+use crate::store::{self, Sink, Store};
 
 /// What a build is made of, and where it goes.
 #[derive(Debug, Clone)]
@@ -70,7 +71,7 @@ pub fn build(request: Request, run: Run<'_>) -> Result<Report> {
         Begun::Unchanged(report) => Ok(report),
         Begun::Build(mut build) => {
             build.run(run)?;
-            build.commit(run.counters)
+            build.commit(run)
         }
     }
 }
@@ -90,21 +91,23 @@ impl Build {
             )));
         }
         let plan = Plan::new(&scan, &options)?;
-        fs::create_dir_all(&out).map_err(|error| Error::io("create the folder of shards", &out, error))?;
+        create_folder(&out)?;
         let work = out.join(WORK_FOLDER);
         let lock = Lock::take(&work)?;
         lock::clear(&work)?;
-        let built: Vec<Option<Built>> = plan.units.iter().map(|unit| kept(&*store, unit)).collect();
-        let pending = built.iter().filter(|unit| unit.is_none()).count() as u64;
+        let before = Manifest::open_if_there(&*store, options.update)?;
+        let kept = kept::find(&*store, &plan.units, before.as_ref(), options.trust_previous, run)?;
+        let pending = kept.built.iter().filter(|unit| unit.is_none()).count() as u64;
         let report = Report {
             roots: scan.roots_used(),
             stored_again: plan.units.iter().map(|unit| unit.again).sum(),
-            kept: built.len() as u64 - pending,
+            kept: kept.built.len() as u64 - pending,
             built: pending,
+            repaired: kept.damaged,
             ..Report::default()
         };
         Self {
-            before: Manifest::open_if_there(&*store)?,
+            before,
             inputs: Inputs::of_build(plan.setting())?,
             sink: FolderSink::new(&out, &work),
             store,
@@ -113,7 +116,7 @@ impl Build {
             options,
             scan,
             plan,
-            built,
+            built: kept.built,
             report,
         }
         .unless_unchanged()
@@ -124,25 +127,49 @@ impl Build {
         let Some(before) = &self.before else {
             return Ok(Begun::Build(Box::new(self)));
         };
-        let same = commit::describes(before, &self.scan, &self.plan, &self.options);
-        let all: Option<Vec<Built>> = self.built.iter().cloned().collect();
-        if let Some(all) = all.filter(|_| same)
-            && before.rejects_are(&rejects::rejects(&self.scan, &all, &self.inputs)?)
-        {
-            self.report.unchanged = true;
-            self.report.fill(before);
-            self.report.rejects = rejects::count(&read(&*self.store, REJECTS)?);
-            // Left by an update that was killed after its commit.
-            self.report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units)?;
-            self.lock.release(&self.work)?;
-            return Ok(Begun::Unchanged(self.report));
-        }
-        if !same && !self.options.update {
+        let same_rows = assemble::is_of_the_same_rows(before, &self.scan, &self.options);
+        let same = same_rows && assemble::has_shards_of(before, &self.plan);
+        if !same && !self.options.update && !(same_rows && self.has_passed(before)?) {
             self.lock.release(&self.work)?;
             let message = "holds a data set of other rows, pictures or settings; say --update to replace it, or name another folder";
             return Err(Error::usage(format!("{}: {message}", self.store.label("").display())));
         }
-        Ok(Begun::Build(Box::new(self)))
+        let all: Option<Vec<Built>> = self.built.iter().cloned().collect();
+        let Some(all) = all.filter(|_| same) else {
+            return Ok(Begun::Build(Box::new(self)));
+        };
+        let made = self.finished(&all).assemble(&self.inputs, &*self.store, before.trusted_previous)?;
+        if !before.is_of_the_same_data(&made.manifest) {
+            return Ok(Begun::Build(Box::new(self)));
+        }
+        self.report.repaired.extend(made.mend(before, &*self.store, &self.sink)?);
+        self.report.unchanged = self.report.repaired.is_empty();
+        self.report.fill(before);
+        self.report.rejects = made.rejected();
+        // Left by an update that was killed after its commit.
+        self.report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units, before)?;
+        self.lock.release(&self.work)?;
+        Ok(Begun::Unchanged(self.report))
+    }
+
+    /// Whether rows of the data set before were rejected for pictures that could not be had then, and are not rejected for that any more.
+    fn has_passed(&self, before: &Manifest) -> Result<bool> {
+        let (name, mut rejects) = (before.name_of(REJECTS), Vec::new());
+        let most = before.file(REJECTS).map_or(0, |file| file.bytes);
+        match self.store.read(name, most, &mut rejects) {
+            Err(error) if is_of_the_file(&error) => return Ok(false),
+            read => read.map_err(|error| Error::io("read", &self.store.label(name), error))?,
+        }
+        Ok(before.rejects_are(&rejects) && rejects::has_passed(&rejects, &self.scan))
+    }
+
+    fn finished<'a>(&'a self, built: &'a [Built]) -> Finished<'a> {
+        Finished {
+            scan: &self.scan,
+            plan: &self.plan,
+            built,
+            options: &self.options,
+        }
     }
 
     /// The units whose shards are not there yet, by number.
@@ -165,7 +192,8 @@ impl Build {
         let pending = self.pending();
         let pictures = pending.iter().map(|&unit| self.plan.units[unit].pictures.len() as u64);
         run.counters.enter(Stage::Build, pictures.sum());
-        let previous = Previous::open(&*self.store, self.before.as_ref(), &self.options.scan.spec);
+        let spec = &self.options.scan.spec;
+        let previous = Previous::open(&*self.store, self.before.as_ref(), spec, self.options.trust_previous)?;
         let workshop = Workshop {
             inputs: &self.inputs,
             sink: &self.sink,
@@ -181,100 +209,40 @@ impl Build {
         self.report.decoded += tally.decoded;
         self.report.copied += tally.copied;
         self.report.linked += tally.linked;
+        let known: HashSet<String> = self.report.repaired.iter().cloned().collect();
+        let more = previous.damaged().filter(|name| !known.contains(*name));
+        self.report.repaired.extend(more.map(str::to_owned));
         Ok(())
     }
 
     /// Makes the shards a data set. All must be there, whoever has built them.
-    pub fn commit(self, counters: &Counters) -> Result<Report> {
-        counters.enter(Stage::Commit, 1);
-        let mut report = self.report;
+    pub fn commit(mut self, run: Run<'_>) -> Result<Report> {
         let mut built = Vec::with_capacity(self.built.len());
-        for (unit, known) in self.plan.units.iter().zip(self.built) {
-            let unit = known.or_else(|| kept(&*self.store, unit)).ok_or_else(|| {
-                let path = self.store.label(&unit.folder);
-                Error::shard(&path, "expected a whole shard, found none; build its unit before the commit")
-            })?;
+        for (unit, known) in self.plan.units.iter().zip(std::mem::take(&mut self.built)) {
+            let unit = match known {
+                Some(known) => known,
+                None => kept::find_one(&*self.store, unit, self.options.trust_previous, run)?.ok_or_else(|| {
+                    let path = self.store.label(&unit.folder);
+                    Error::shard(&path, "expected a whole shard, found none; build its unit before the commit")
+                })?,
+            };
             built.push(unit);
         }
-        let finished = Finished {
-            scan: &self.scan,
-            plan: &self.plan,
-            built: &built,
-            options: &self.options,
-        };
-        let (manifest, rejects) = finished.commit(&self.inputs, &*self.store, &self.sink)?;
-        report.fill(&manifest);
-        report.rejects = rejects;
-        report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units)?;
+        run.counters.enter(Stage::Commit, 1);
+        let made = self.finished(&built).assemble(&self.inputs, &*self.store, self.is_trusting())?;
+        made.publish(&self.sink)?;
+        let mut report = self.report;
+        report.fill(&made.manifest);
+        report.rejects = made.rejected();
+        report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units, &made.manifest)?;
         self.lock.release(&self.work)?;
         Ok(report)
     }
-}
 
-fn read(store: &dyn Store, name: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    store
-        .read(name, MAX_FILE_BYTES, &mut bytes)
-        .map_err(|error| Error::io("read", &store.label(name), error))?;
-    Ok(bytes)
-}
-
-/// A unit's shard, if it is there and whole. What its files hold is the business of `verify`. One that cannot be read is built anew.
-fn kept(store: &dyn Store, unit: &Unit) -> Option<Built> {
-    let shard = store.below(&unit.folder);
-    let (record, own) = UnitFile::open(&*shard).ok()?;
-    let is_whole = record
-        .files
-        .iter()
-        .all(|file| shard.length(&file.name).is_ok_and(|length| length == file.bytes));
-    (record.fingerprint == unit.fingerprint && is_whole).then_some(Built { record, own })
-}
-
-/// A folder with anything in it that is not ours is left alone.
-fn refuse_foreign(store: &dyn Store) -> Result<()> {
-    let entries = match store.list("") {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|error| Error::io("open the folder of shards", &store.label(""), error))?,
-    };
-    for entry in entries {
-        let name = entry.name.to_str();
-        let ours = match name {
-            Some(MANIFEST | REJECTS | INDEX | WORK_FOLDER) => true,
-            Some(name) => is_shard_name(name) && is_shard(store, name)?,
-            None => false,
-        };
-        if !ours {
-            let message = format!(
-                "{}: expected an empty folder or shards, found {:?}; name another folder",
-                store.label("").display(),
-                entry.name.to_string_lossy()
-            );
-            return Err(Error::usage(message));
-        }
+    /// Whether something was taken over whose hash nobody has compared: in this build, or in the one that it takes over from.
+    fn is_trusting(&self) -> bool {
+        let report = &self.report;
+        let takes_over = report.kept > 0 || report.linked > 0 || report.copied > 0;
+        takes_over && (self.options.trust_previous || self.before.as_ref().is_some_and(|before| before.trusted_previous))
     }
-    Ok(())
-}
-
-/// Whether a folder with the name of a shard holds the record of one. Not to know is an error.
-fn is_shard(store: &dyn Store, name: &str) -> Result<bool> {
-    let record = format!("{name}/{UNIT_FILE}");
-    match store.length(&record) {
-        Ok(_) => Ok(true),
-        Err(error) if is_of_the_file(&error) && error.kind() != ErrorKind::PermissionDenied => Ok(false),
-        Err(error) => Err(Error::io("open", &store.label(&record), error)),
-    }
-}
-
-/// Removes shards that the data set does not name (of an older plan, say).
-fn remove_strays(store: &dyn Store, sink: &dyn Sink, units: &[Unit]) -> Result<u64> {
-    let named: HashSet<&str> = units.iter().map(|unit| unit.folder.as_str()).collect();
-    let entries = store.list("");
-    let mut removed = 0;
-    for entry in entries.map_err(|error| Error::io("look for old shards in", &store.label(""), error))? {
-        if let Some(name) = entry.name.to_str().filter(|name| is_shard_name(name) && !named.contains(name)) {
-            sink.remove(name)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
 }

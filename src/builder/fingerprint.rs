@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::dataset::record::{FORMAT, hex};
+use crate::dataset::record::{SHARD_FORMAT, hex};
 use crate::error::{Error, Result};
 use crate::picture::{ImageSpec, PIXELS_VERSION};
 
@@ -28,7 +28,7 @@ pub(super) fn fingerprint<'a>(
     rows: impl Iterator<Item = Row<'a>>,
 ) -> Result<String> {
     let input = Input {
-        format: FORMAT,
+        format: SHARD_FORMAT,
         pixels_version: PIXELS_VERSION,
         spec,
         pictures: pictures.map(|(hash, names)| (hex(hash), names)).collect(),

@@ -14,6 +14,8 @@ pub struct Options {
     pub shuffle_seed: Option<u64>,
     /// Whether a finished data set of another plan may be replaced.
     pub update: bool,
+    /// Whether what was written earlier is taken over by its length alone: its hash is not compared.
+    pub trust_previous: bool,
 }
 
 impl Options {

@@ -1,6 +1,6 @@
 //! `rejects.jsonl`: every rejected row, as it stood in its source.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::Engine;
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,33 @@ fn body(row: &RowEntry, codes: &[&str], inputs: &Inputs, line: &mut Vec<u8>) -> 
 #[derive(Deserialize)]
 struct Codes {
     codes: Vec<String>,
+}
+
+/// A rejected row as the file holds it, its text aside.
+#[derive(Deserialize)]
+struct Known {
+    source: String,
+    line: u64,
+    codes: Vec<String>,
+}
+
+/// Whether the fault may lie outside the data: the picture's file is not there, or may not be read, at this moment.
+fn may_pass(code: &str) -> bool {
+    [Code::ImagesMissing, Code::PictureUnreadable].iter().any(|passing| passing.name() == code)
+}
+
+/// Whether a row of a `rejects.jsonl` whose picture could not be had is not rejected for that any more.
+///
+/// Then the same command goes on: nothing that the user gave has changed.
+pub fn has_passed(rejects: &[u8], scan: &Scan) -> bool {
+    let now: HashSet<(&str, u64)> = scan
+        .rejected()
+        .filter(|(_, codes)| codes.iter().any(|code| may_pass(code.name())))
+        .map(|(row, _)| (scan.sources[row.source as usize].name.as_str(), row.line))
+        .collect();
+    let rows = rejects.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Known>(line).ok());
+    rows.filter(|row| row.codes.iter().any(|code| may_pass(code)))
+        .any(|row| !now.contains(&(row.source.as_str(), row.line)))
 }
 
 /// The rows of a `rejects.jsonl` by code.

@@ -40,6 +40,8 @@ pub struct Report {
     pub copied: u64,
     /// Shards of the data set before that are gone.
     pub removed: u64,
+    /// Shards, and files beside them, that were there and damaged; they were made anew.
+    pub repaired: Vec<String>,
     /// Whether the data set was there already, whole.
     pub unchanged: bool,
     /// The roots as used.

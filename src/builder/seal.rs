@@ -7,7 +7,7 @@ use crate::builder::inputs::Inputs;
 use crate::builder::task::{TaskRow, UnitTask};
 use crate::dataset::pictures::{KnownPicture, PixelPlace, write_pictures};
 use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
-use crate::dataset::record::{FORMAT, FileInfo, UNIT_FILE, UnitFile, UnitReject};
+use crate::dataset::record::{FileInfo, SHARD_FORMAT, UNIT_FILE, UnitFile, UnitReject};
 use crate::dataset::rows::RowsWriter;
 use crate::error::{Error, Result};
 use crate::finding::Code;
@@ -15,7 +15,7 @@ use crate::jsonl::judge::judge;
 use crate::jsonl::source::{RowSource, row_hash};
 use crate::picture::Fault;
 use crate::store::folder::FolderStore;
-use crate::store::folder_sink::write_file;
+use crate::store::own_folder::write_file;
 use crate::store::hash::hash;
 use crate::store::{Sink, Store};
 
@@ -96,7 +96,7 @@ impl Sealing {
             .collect::<Result<Vec<_>>>()?;
         let [gray, rgb, pixels] = counts;
         let record = UnitFile {
-            format: FORMAT,
+            format: SHARD_FORMAT,
             fingerprint: task.fingerprint().to_owned(),
             rows,
             pictures: pictures.len() as u64,

@@ -105,8 +105,14 @@ pub fn build_units(
                         open = Some(shard);
                     }
                 }
-                Done::Sealed { number, built, linked } => {
-                    tally.linked += u64::from(linked);
+                Done::Sealed {
+                    number,
+                    built,
+                    tally: more,
+                } => {
+                    tally.decoded += more.decoded;
+                    tally.copied += more.copied;
+                    tally.linked += more.linked;
                     Counters::add(&counters.rejects, built.record.rejects.len() as u64);
                     done(number, *built)?;
                 }
@@ -126,7 +132,7 @@ struct Unit {
 enum Item {
     /// A picture of a unit, by its position there.
     Picture(Arc<Unit>, usize),
-    /// A unit that has no pictures, or all of whose pictures are linked.
+    /// A unit that has no pictures, or all of whose pictures can be linked where the shard that holds them is whole.
     Whole(Arc<Unit>),
     /// A unit whose pictures are all there.
     Seal(usize, Box<Sealing>),
@@ -155,7 +161,7 @@ impl Item {
 
 enum Done {
     Picture(Made),
-    Sealed { number: usize, built: Box<Built>, linked: bool },
+    Sealed { number: usize, built: Box<Built>, tally: Tally },
 }
 
 /// A picture on its way into its shard.
@@ -189,7 +195,7 @@ impl Job<'_> {
             Err(error) => refused = Some(Item::Refused(error)),
             Ok(task) => {
                 let count = task.pictures().len();
-                let is_whole = count == 0 || self.workshop.previous.same_pictures(task.pictures()).is_some();
+                let is_whole = count == 0 || self.workshop.previous.has_same_pictures(task.pictures());
                 let unit = Arc::new(Unit {
                     number,
                     task: Arc::new(task),
@@ -234,12 +240,20 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// A shard that no picture has to be made for; whether its pixel files are linked from the data set before, which has just these pictures.
-    fn open_whole(&self, task: &Arc<UnitTask>) -> Result<(Sealing, bool)> {
+    /// A shard with all its pictures: linked from the data set before, which has just these. Where its shard is damaged they are made here.
+    fn open_whole(&self, scratch: &mut Scratch, unit: &Arc<Unit>) -> Result<(Sealing, Tally)> {
+        let (task, mut tally) = (&unit.task, Tally::default());
         let mut sealing = self.open(task)?;
-        let Some(shard) = self.workshop.previous.same_pictures(task.pictures()) else {
-            return Ok((sealing, false));
+        let Some(shard) = self.workshop.previous.same_pictures(task.pictures(), &mut scratch.file)? else {
+            for position in 0..task.pictures().len() {
+                let picture = self.picture(scratch, Arc::clone(unit), position)?;
+                let counter = if picture.copied { &mut tally.copied } else { &mut tally.decoded };
+                *counter += 1;
+                self.append(&mut sealing, picture)?;
+            }
+            return Ok((sealing, tally));
         };
+        tally.linked = 1;
         sealing.pixels = None;
         for picture in shard.pictures.all() {
             sealing.outcomes.push(Ok(Stored {
@@ -256,25 +270,25 @@ impl Job<'_> {
                     .link(&format!("{}/{name}", shard.name), &sealing.folder.join(name))?;
             }
         }
-        Ok((sealing, true))
+        Ok((sealing, tally))
     }
 
     fn work(&self, scratch: &mut Scratch, item: Item) -> Result<Done> {
-        let seal = |number, sealing: Sealing, linked, scratch: &mut Scratch| {
+        let seal = |number, sealing: Sealing, tally, scratch: &mut Scratch| {
             let built = sealing.seal(self.workshop.inputs, self.workshop.sink, &mut scratch.file)?;
             Ok(Done::Sealed {
                 number,
                 built: Box::new(built),
-                linked,
+                tally,
             })
         };
         match item {
             Item::Picture(unit, position) => Ok(Done::Picture(self.picture(scratch, unit, position)?)),
             Item::Whole(unit) => {
-                let (sealing, linked) = self.open_whole(&unit.task)?;
-                seal(unit.number, sealing, linked, scratch)
+                let (sealing, tally) = self.open_whole(scratch, &unit)?;
+                seal(unit.number, sealing, tally, scratch)
             }
-            Item::Seal(number, sealing) => seal(number, *sealing, false, scratch),
+            Item::Seal(number, sealing) => seal(number, *sealing, Tally::default(), scratch),
             Item::Refused(error) => Err(error),
         }
     }
@@ -287,7 +301,7 @@ impl Job<'_> {
             .get(position)
             .ok_or_else(|| Error::internal("a picture that its unit has not"))?;
         let mut bytes = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        if let Some((stored, held)) = self.workshop.previous.find(&picture.hash) {
+        if let Some((stored, held)) = self.workshop.previous.find(&picture.hash, &mut scratch.file)? {
             bytes.clear();
             bytes.extend_from_slice(held);
             return Ok(Made {

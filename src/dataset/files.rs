@@ -4,6 +4,7 @@
 
 use std::io::{self, ErrorKind};
 
+use crate::dataset::record::FileInfo;
 use crate::error::{Error, Result};
 use crate::store::retry::is_of_the_file;
 use crate::store::{Region, Store};
@@ -66,12 +67,25 @@ pub(super) fn map_unlisted(store: &dyn Store, name: &str) -> Result<Region> {
     region(store, name, u64::MAX).map_err(|error| refused(store, name, error))
 }
 
-/// Refuses a file that has not this length, without reading it.
-pub(super) fn check_length(store: &dyn Store, name: &str, length: u64) -> Result<()> {
-    match store.length(name).map_err(|error| refused(store, name, error))? {
-        found if found == length => Ok(()),
-        found => Err(other_length(store, name, length, found)),
+/// Refuses a file whose length or hash is another than the one that is listed. Its bytes are read; a longer file's are not.
+pub(super) fn check_small(store: &dyn Store, listed: &FileInfo) -> Result<()> {
+    let (name, mut bytes) = (&*listed.name, Vec::new());
+    store
+        .read(name, listed.bytes, &mut bytes)
+        .map_err(|error| match (error.kind(), store.length(name)) {
+            (ErrorKind::FileTooLarge, Ok(found)) => other_length(store, name, listed.bytes, found),
+            _ => refused(store, name, error),
+        })?;
+    let found = FileInfo::of(name, &bytes);
+    if found.bytes != listed.bytes {
+        return Err(other_length(store, name, listed.bytes, found.bytes));
     }
+    if found == *listed {
+        return Ok(());
+    }
+    let message = "these are other bytes than the manifest lists: if the data set was built anew since it was opened, open it again; \
+                   else run mmno-fast verify";
+    Err(Error::shard(&store.label(name), message))
 }
 
 #[cfg(test)]
@@ -118,14 +132,21 @@ mod tests {
         let store = FolderStore::new(dir.path());
         assert_eq!(map(&store, "file", 4).unwrap().as_slice(), b"0123");
         assert_eq!(map_unlisted(&store, "file").unwrap().as_slice(), b"0123");
-        assert!(check_length(&store, "long", 1 << 43).is_ok());
+        assert!(check_small(&store, &FileInfo::of("file", b"0123")).is_ok());
+        let error = check_small(&store, &FileInfo::of("file", b"0124")).unwrap_err();
+        assert!(error.to_string().contains("open it again"), "{error}");
         for (name, length, said) in [("file", 5, "found 4"), ("file", 3, "found 4"), ("long", 4, "expected 4 bytes")] {
             let error = map(&store, name, length).err().unwrap();
             assert!(
                 matches!(error.kind(), Kind::Shard { .. }) && error.to_string().contains(said),
                 "{error}"
             );
-            assert!(check_length(&store, name, length).is_err());
+            let listed = FileInfo {
+                name: name.to_owned(),
+                bytes: length,
+                ..FileInfo::default()
+            };
+            assert!(check_small(&store, &listed).is_err());
         }
     }
 }

@@ -26,16 +26,22 @@ impl RowIndex {
     /// Opens the index of the data set that `manifest` describes.
     pub fn open(store: &dyn Store, manifest: &Manifest) -> Result<Self> {
         let rows = manifest.totals.rows;
-        let listed = manifest.files.iter().find(|file| file.name == INDEX).map(|file| file.bytes);
+        let (name, listed) = (manifest.name_of(INDEX), manifest.file(INDEX));
         let length = rows.checked_mul(8).and_then(|bytes| bytes.checked_add(DATA_OFFSET));
-        let Some(length) = length.filter(|length| listed == Some(*length)) else {
+        let Some(length) = length.filter(|length| listed.is_some_and(|file| file.bytes == *length)) else {
             let message = format!("it has not the length that the places of {rows} rows need");
-            return Err(damaged(store, INDEX, &message));
+            return Err(damaged(store, name, &message));
         };
-        let region = map(store, INDEX, length)?;
+        let region = map(store, name, length)?;
         if !region.as_slice().starts_with(&header("<u8", &[rows])) {
             let message = format!("expected the header of {rows} numbers of 64 bits, found another");
-            return Err(damaged(store, INDEX, &message));
+            return Err(damaged(store, name, &message));
+        }
+        // From 1.1 on the name follows from the bytes. Before, an update that died between two renames left the index of other rows.
+        let is_of_this = || listed.is_some_and(|file| blake3::hash(region.as_slice()).to_hex().as_str() == file.blake3);
+        if manifest.format == [1, 0] && !is_of_this() {
+            let message = "it is not the index that the manifest describes: run the build of this data set again, which mends it";
+            return Err(damaged(store, name, message));
         }
         Ok(Self { region, rows })
     }

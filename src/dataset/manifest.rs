@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::files::refused;
-use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, WORK_FOLDER, is_shard_name};
+use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS, TOP_FILES, TopFile, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
 use crate::jsonl::options::RowOptions;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
@@ -108,6 +108,9 @@ pub struct Manifest {
     pub pixels_version: u32,
     /// What else shaped the data set.
     pub options: ManifestOptions,
+    /// Whether something was taken over from an earlier build and its hash was not compared. Written only where it is true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted_previous: bool,
     /// In the order given.
     pub sources: Vec<SourceRecord>,
     /// In the order of their units.
@@ -116,7 +119,7 @@ pub struct Manifest {
     pub totals: Totals,
     /// How many pictures rows have.
     pub pictures_per_row: PicturesPerRow,
-    /// `rejects.jsonl` and `rows.index.npy`.
+    /// The rejects and the index of rows, under the names that [`TopFile::name`] gives them.
     pub files: Vec<FileInfo>,
     /// BLAKE3 of the file with these digits as zeros.
     pub manifest_blake3: String,
@@ -130,11 +133,21 @@ impl Manifest {
         bytes
     }
 
-    /// Reads and checks the one in a store, if there is one. One that cannot be read is an error.
-    pub fn open_if_there(store: &dyn Store) -> Result<Option<Self>> {
-        match store.length(MANIFEST) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            _ => Self::open(store).map(Some),
+    /// Reads and checks the one in a store, if there is one. One that cannot be read is an error, unless it may be replaced: one that is damaged
+    /// is then as good as absent. One that a newer program wrote never is.
+    pub fn open_if_there(store: &dyn Store, replace_damaged: bool) -> Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        match store.read(MANIFEST, MAX_MANIFEST_BYTES, &mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| absent(store, error))?,
+        }
+        let is_damaged = || {
+            let found = serde_json::from_slice::<Version>(&bytes);
+            !found.is_ok_and(|found| hash_agrees(&bytes, &found.manifest_blake3))
+        };
+        match Self::parse(&bytes, &store.label(MANIFEST)) {
+            Err(_) if replace_damaged && is_damaged() => Ok(None),
+            parsed => parsed.map(Some),
         }
     }
 
@@ -173,7 +186,7 @@ impl Manifest {
                 ),
             ));
         }
-        let damaged = |what: &str| Error::shard(path, format!("the manifest is damaged: {what}; run mmno-fast verify"));
+        let damaged = |what: &str| Error::shard(path, format!("the manifest is damaged: {what}; the build of this data set makes it anew, with --update"));
         if !hash_agrees(bytes, &found.manifest_blake3) {
             return Err(damaged("its own hash does not agree"));
         }
@@ -243,19 +256,38 @@ impl Manifest {
             check_files(&shard.files)?;
         }
         check_files(&self.files)?;
-        match [INDEX, REJECTS]
-            .iter()
-            .find(|name| !self.files.iter().any(|file| file.name == **name))
-        {
-            Some(name) => Err(format!("it does not list {name}")),
+        match TOP_FILES.into_iter().find(|kind| self.file(*kind).is_none()) {
+            Some(kind) => Err(format!("it does not list {} under the name that format 1.{} gives it", kind.plain, self.format[1])),
             None => Ok(()),
         }
     }
 
-    /// Whether these are the bytes of its `rejects.jsonl`.
+    /// The entry of a file over all shards. Every manifest that was read has it.
+    pub fn file(&self, kind: TopFile) -> Option<&FileInfo> {
+        self.files.iter().find(|file| file.name == kind.name(self.format, &file.blake3))
+    }
+
+    /// The name of a file over all shards; the plain one where the manifest lists none.
+    pub fn name_of(&self, kind: TopFile) -> &str {
+        self.file(kind).map_or(kind.plain, |file| &file.name)
+    }
+
+    /// Whether these are the bytes of its rejects.
     pub fn rejects_are(&self, bytes: &[u8]) -> bool {
-        let hash = blake3::hash(bytes).to_hex();
-        self.files.iter().any(|file| file.name == REJECTS && file.blake3 == hash.as_str())
+        self.file(REJECTS).is_some_and(|file| file.blake3 == blake3::hash(bytes).to_hex().as_str())
+    }
+
+    /// Whether the other one describes the same rows and pixels in the same bytes. Who wrote it, and in which minor format, does not matter.
+    pub fn is_of_the_same_data(&self, other: &Self) -> bool {
+        let hashes = |manifest: &Self| TOP_FILES.map(|kind| manifest.file(kind).map(|file| file.blake3.clone()));
+        self.spec == other.spec
+            && self.pixels_version == other.pixels_version
+            && self.options == other.options
+            && self.sources == other.sources
+            && self.shards == other.shards
+            && self.totals == other.totals
+            && self.pictures_per_row == other.pictures_per_row
+            && hashes(self) == hashes(other)
     }
 }
 

@@ -1,8 +1,9 @@
 //! A finished data set: shards and the manifest over them (`docs/format.md`).
 
-mod files;
 pub mod npy;
 pub mod record;
+mod files;
+pub mod compare;
 pub mod manifest;
 pub mod rejects;
 pub mod index;

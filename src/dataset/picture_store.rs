@@ -11,6 +11,7 @@ use crate::dataset::npy::{DATA_OFFSET, header};
 use crate::dataset::pictures::{NULLABLE_PICTURE_COLUMNS, PixelPlace, StoredPicture, pictures_schema};
 use crate::dataset::pixels::PIXEL_FILES;
 use crate::dataset::read::read_batches;
+use crate::dataset::record::UNIT_FILE;
 use crate::error::Result;
 use crate::picture::{ImageSpec, Size};
 use crate::store::{Region, Store};
@@ -29,9 +30,11 @@ pub(super) fn map(store: &dyn Store, record: &ShardRecord, name: &str) -> Result
     files::map(store, name, listed(store, record, name)?)
 }
 
-/// Refuses a file that has not the length that the manifest says, without reading it.
-pub(super) fn check_length(store: &dyn Store, record: &ShardRecord, name: &str) -> Result<()> {
-    files::check_length(store, name, listed(store, record, name)?)
+/// Refuses a shard whose own record is not the one that the manifest means.
+pub(super) fn check_record(store: &dyn Store, record: &ShardRecord) -> Result<()> {
+    let listed = record.files.iter().find(|file| file.name == UNIT_FILE);
+    let listed = listed.ok_or_else(|| damaged(store, UNIT_FILE, "the manifest does not list this file"))?;
+    files::check_small(store, listed)
 }
 
 /// Parses a table of pictures.

@@ -6,16 +6,59 @@ use crate::error::{Error, Result};
 use crate::store::Store;
 
 /// The format that this version writes: major, minor.
-pub const FORMAT: [u32; 2] = [1, 0];
+pub const FORMAT: [u32; 2] = [1, 1];
+
+/// The format of a shard. It is part of each fingerprint, so it does not move with the format of what stands around the shards.
+pub const SHARD_FORMAT: [u32; 2] = [1, 0];
 
 /// The file that makes a folder of shards a data set.
 pub const MANIFEST: &str = "manifest.json";
 
+/// A file over all shards.
+///
+/// Its bytes lie under a name that follows from them, so a manifest never finds those of another data set. A copy under the plain name is for
+/// people, and for readers of format 1.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopFile {
+    /// The name of the copy, and of the file itself in format 1.0.
+    pub plain: &'static str,
+    stem: &'static str,
+    suffix: &'static str,
+}
+
 /// One line per rejected row.
-pub const REJECTS: &str = "rejects.jsonl";
+pub const REJECTS: TopFile = TopFile {
+    plain: "rejects.jsonl",
+    stem: "rejects-",
+    suffix: ".jsonl",
+};
 
 /// Row number to shard and row in shard.
-pub const INDEX: &str = "rows.index.npy";
+pub const INDEX: TopFile = TopFile {
+    plain: "rows.index.npy",
+    stem: "rows.index-",
+    suffix: ".npy",
+};
+
+/// The files over all shards, in the order of the manifest.
+pub const TOP_FILES: [TopFile; 2] = [REJECTS, INDEX];
+
+impl TopFile {
+    /// The name of such a file in a data set of this format; `hash` is the BLAKE3 hash of its bytes in hex.
+    pub fn name(self, format: [u32; 2], hash: &str) -> String {
+        if format == [1, 0] {
+            return self.plain.to_owned();
+        }
+        format!("{}{}{}", self.stem, hash.get(..16).unwrap_or(hash), self.suffix)
+    }
+
+    /// Whether a name could be that of such a file, the plain one aside.
+    pub fn is_named(self, name: &str) -> bool {
+        name.strip_prefix(self.stem)
+            .and_then(|name| name.strip_suffix(self.suffix))
+            .is_some_and(is_shard_name)
+    }
+}
 
 /// Where a builder works; never part of a finished data set.
 pub const WORK_FOLDER: &str = ".build";

@@ -27,24 +27,25 @@ pub struct RejectedRow {
 ///
 /// They are part of the data set's identity, so the hash is compared as well: another number of the same length would be another identity.
 pub fn read(store: &dyn Store, manifest: &Manifest) -> Result<Vec<RejectedRow>> {
-    let listed = manifest.files.iter().find(|file| file.name == REJECTS);
-    let listed = listed.ok_or_else(|| damaged(store, REJECTS, "the manifest does not list this file"))?;
-    let region = map(store, REJECTS, listed.bytes)?;
+    let name = manifest.name_of(REJECTS);
+    let listed = manifest.file(REJECTS);
+    let listed = listed.ok_or_else(|| damaged(store, name, "the manifest does not list this file"))?;
+    let region = map(store, name, listed.bytes)?;
     if !manifest.rejects_are(region.as_slice()) {
         return Err(damaged(
             store,
-            REJECTS,
+            name,
             "the bytes are not those that were written: the hash does not agree",
         ));
     }
     let expected = manifest.totals.rejected;
-    let rows = parse(Deserializer::from_slice(region.as_slice()), expected, &store.label(REJECTS))?;
+    let rows = parse(Deserializer::from_slice(region.as_slice()), expected, &store.label(name))?;
     if rows.len() as u64 == expected {
         Ok(rows)
     } else {
         Err(damaged(
             store,
-            REJECTS,
+            name,
             &format!("expected {expected} rejected rows, found {}", rows.len()),
         ))
     }

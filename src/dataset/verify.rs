@@ -9,15 +9,15 @@ use arrow_array::cast::AsArray;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use crate::dataset::compare::difference;
 use crate::dataset::index::RowIndex;
 use crate::dataset::manifest::{Manifest, ShardRecord};
-use crate::dataset::record::{FORMAT, FileInfo, INDEX, MANIFEST, REJECTS, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name};
+use crate::dataset::record::{FileInfo, INDEX, MANIFEST, REJECTS, SHARD_FORMAT, TOP_FILES, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name};
 use crate::dataset::rejects;
 use crate::dataset::view::View;
 use crate::error::{Error, Result};
 use crate::ordered::{self, Pool, Turn};
 use crate::progress::{Counters, Stage};
-use crate::store::hash::hash;
 use crate::store::{self, Store};
 
 /// One thing that is not as it should be.
@@ -42,6 +42,8 @@ pub struct Verdict {
     pub pictures: u64,
     /// Bytes read.
     pub bytes: u64,
+    /// Whether a builder is at work in the folder, or was stopped there. Shards that the manifest does not name are then its business.
+    pub unfinished: bool,
 }
 
 /// Reads the data set in `out` whole.
@@ -72,7 +74,7 @@ pub fn verify_store(store: &dyn Store, pool: Pool<'_>, counters: &Counters) -> R
     verdict.rows = manifest.totals.rows;
     verdict.pictures = manifest.totals.pictures;
     let mut problems = Vec::new();
-    find_strays(store, &manifest, &mut problems);
+    verdict.unfinished = find_strays(store, &manifest, &mut problems);
 
     let top = manifest.files.iter().map(|file| (String::new(), file));
     let files: Vec<(String, &FileInfo)> = top
@@ -121,11 +123,14 @@ pub fn verify_store(store: &dyn Store, pool: Pool<'_>, counters: &Counters) -> R
             });
         }
     }
+    if !verdict.unfinished {
+        check_copies(store, &manifest, &mut problems);
+    }
     if !damaged.contains("")
         && let Err(message) = check_index(store, &manifest)
     {
         problems.push(Problem {
-            path: INDEX.to_owned(),
+            path: manifest.name_of(INDEX).to_owned(),
             message,
         });
     }
@@ -133,7 +138,7 @@ pub fn verify_store(store: &dyn Store, pool: Pool<'_>, counters: &Counters) -> R
         && let Err(error) = rejects::read(store, &manifest)
     {
         problems.push(Problem {
-            path: REJECTS.to_owned(),
+            path: manifest.name_of(REJECTS).to_owned(),
             message: error.to_string(),
         });
     }
@@ -151,18 +156,46 @@ fn path_of(folder: &str, name: &str) -> String {
     }
 }
 
-/// What the manifest does not name.
-fn find_strays(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Problem>) {
+/// What the manifest does not name. Whether there is the folder of a builder.
+///
+/// What an update adds before its commit, or has not yet removed after it, is no damage to the data set that stands.
+fn find_strays(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Problem>) -> bool {
     let shards: HashMap<&OsStr, &ShardRecord> = manifest.shards.iter().map(|shard| (OsStr::new(&shard.folder), shard)).collect();
+    let known: HashSet<&str> = manifest
+        .files
+        .iter()
+        .map(|file| &*file.name)
+        .chain(TOP_FILES.map(|kind| kind.plain))
+        .chain([MANIFEST, WORK_FOLDER])
+        .collect();
+    let unfinished = store.list("").is_ok_and(|entries| entries.iter().any(|entry| entry.name == WORK_FOLDER));
+    let of_a_builder = |name: &str| is_shard_name(name) || TOP_FILES.iter().any(|kind| kind.is_named(name));
     let mut shards_found: Vec<&ShardRecord> = Vec::new();
     find_strays_in(store, "", problems, &mut |name| {
         shards_found.extend(shards.get(name));
-        shards.contains_key(name) || [MANIFEST, REJECTS, INDEX, WORK_FOLDER].iter().any(|known| name == *known)
+        shards.contains_key(name) || name.to_str().is_some_and(|name| known.contains(name) || unfinished && of_a_builder(name))
     });
     for shard in shards_found {
         find_strays_in(store, &shard.folder, problems, &mut |name| {
             shard.files.iter().any(|file| name == file.name.as_str())
         });
+    }
+    unfinished
+}
+
+/// The copies under plain names hold what the manifest names. An update that is not finished may have left the ones of the data set before.
+fn check_copies(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Problem>) {
+    let mut scratch = Vec::new();
+    for kind in TOP_FILES {
+        let Some(listed) = manifest.file(kind).filter(|file| file.name != kind.plain) else {
+            continue;
+        };
+        if let Some(message) = check_file(store, kind.plain, listed, &mut scratch) {
+            problems.push(Problem {
+                path: kind.plain.to_owned(),
+                message: format!("{message}; it should be a copy of {}: run the same build again, which mends it", listed.name),
+            });
+        }
     }
 }
 
@@ -183,22 +216,11 @@ fn find_strays_in(store: &dyn Store, folder: &str, problems: &mut Vec<Problem>, 
     }
 }
 
-/// What is wrong with a file. Its length is looked at first, and no more is read than it should hold.
+/// What is wrong with a file.
 fn check_file(store: &dyn Store, path: &str, expected: &FileInfo, buffer: &mut Vec<u8>) -> Option<String> {
-    let found = store.stream(path).and_then(|(file, length)| {
-        if length != expected.bytes {
-            return Ok((length, None));
-        }
-        hash(file, length, buffer).map(|(read, hash)| (read, Some(hash)))
-    });
-    match found {
-        Err(error) if error.kind() == ErrorKind::NotFound => Some("the file is missing".to_owned()),
+    match difference(store, path, expected, true, buffer) {
         Err(error) => Some(Error::io("read", &store.label(path), error).to_string()),
-        Ok((length, _)) if length != expected.bytes => Some(format!("expected {} bytes, found {length}", expected.bytes)),
-        Ok((_, hash)) if hash.is_none_or(|hash| hash.to_hex().as_str() != expected.blake3) => {
-            Some("the bytes are not those that were written: the hash does not agree".to_owned())
-        }
-        Ok(_) => None,
+        Ok(differs) => differs,
     }
 }
 
@@ -206,7 +228,7 @@ fn check_file(store: &dyn Store, path: &str, expected: &FileInfo, buffer: &mut V
 fn check_shard(store: &dyn Store, manifest: &Manifest, shard: &ShardRecord) -> std::result::Result<(), String> {
     let folder = store.below(&shard.folder);
     let (record, _) = UnitFile::open(&*folder).map_err(|error| error.to_string())?;
-    if record.format[0] != FORMAT[0] {
+    if record.format[0] != SHARD_FORMAT[0] {
         return Err(format!("unit.json is of format {}.{}", record.format[0], record.format[1]));
     }
     if !is_shard_name(&shard.folder) || !record.fingerprint.starts_with(&shard.folder) {

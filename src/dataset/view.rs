@@ -8,9 +8,8 @@ use arrow_array::{ListArray, RecordBatch};
 
 use crate::dataset::files::damaged;
 use crate::dataset::manifest::ShardRecord;
-use crate::dataset::picture_store::{PictureStore, check_length, map};
+use crate::dataset::picture_store::{PictureStore, check_record, map};
 use crate::dataset::read::read_batches;
-use crate::dataset::record::UNIT_FILE;
 use crate::dataset::rows::{NULLABLE_ROW_COLUMNS, rows_schema};
 use crate::error::Result;
 use crate::picture::ImageSpec;
@@ -37,12 +36,12 @@ pub struct View {
 impl View {
     /// Opens the shard that `store` holds and `record` describes, of a data set with this spec.
     ///
-    /// Checked are the lengths of its files, the structure of its tables, the headers of its stores, and that all numbers fit together.
-    /// Not checked are hashes: that would read every byte.
+    /// Checked are the hash of its record, so that it is the shard that the manifest means and not one that was built since; the lengths of its files, the structure of its tables, the headers of its stores, and that all numbers fit together.
+    /// Not checked are the hashes of the other files: that would read every byte.
     pub fn open(store: &dyn Store, record: &ShardRecord, spec: &ImageSpec) -> Result<Self> {
+        check_record(store, record)?;
         let rows = open_rows(store, record)?;
         let pictures = PictureStore::open(store, record, spec)?;
-        check_length(store, record, UNIT_FILE)?;
         let count = pictures.all().len();
         for part in &rows {
             let numbers = part.pictures.values().as_primitive::<UInt32Type>();

@@ -134,7 +134,7 @@ pub(super) fn check(
 }
 
 #[pyfunction]
-#[pyo3(signature = (sources, roots, out, *, scan, shard_bytes, shuffle_seed, update, threads, chunk_bytes, window, progress))]
+#[pyo3(signature = (sources, roots, out, *, scan, shard_bytes, shuffle_seed, update, trust_previous, threads, chunk_bytes, window, progress))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments of a private function; the Python layer names and documents them"
@@ -148,6 +148,7 @@ pub(super) fn build(
     shard_bytes: u64,
     shuffle_seed: Option<u64>,
     update: bool,
+    trust_previous: bool,
     threads: usize,
     chunk_bytes: u64,
     window: usize,
@@ -160,6 +161,7 @@ pub(super) fn build(
             shard_bytes,
             shuffle_seed,
             update,
+            trust_previous,
         };
         let request = Request {
             sources: sources_of(sources),

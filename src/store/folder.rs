@@ -12,7 +12,7 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 use crate::store::retry::is_of_the_file;
-use crate::store::{Entry, Region, Store};
+use crate::store::{Entry, Region, Store, own_folder};
 
 /// A folder on a file system.
 #[derive(Debug, Clone)]
@@ -116,13 +116,11 @@ impl Store for FolderStore {
 
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(self.root.join(folder))? {
-            let entry = entry?;
-            let is_folder = absent_if_of_the_file(fs::metadata(entry.path()).map(|meta| meta.is_dir()))?;
-            found.push(Entry {
-                name: entry.file_name(),
-                is_folder,
-            });
+        let folder = self.root.join(folder);
+        for (name, is_folder) in own_folder::entries(&folder)? {
+            // A link to a folder counts as one.
+            let is_folder = is_folder || absent_if_of_the_file(fs::metadata(folder.join(&name)).map(|meta| meta.is_dir()))?;
+            found.push(Entry { name, is_folder });
         }
         found.sort();
         Ok(found)

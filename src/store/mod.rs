@@ -4,6 +4,7 @@
 //! `folder.rs` and one arm in `open.rs`. Everything that makes a data set writes it through a [`Sink`].
 
 pub mod retry;
+pub mod own_folder;
 pub mod folder;
 pub mod folder_sink;
 pub mod hash;
@@ -83,16 +84,20 @@ pub trait Sink: Send + Sync {
 
     /// Writes small files of the data set, and makes them last. Readers see each whole or not at all. They appear in the order given, as close
     /// together as can be: those in front are whole when the last one appears.
-    fn put(&self, files: &[(&str, Vec<u8>)]) -> Result<()>;
+    fn put(&self, files: &[(&str, &[u8])]) -> Result<()>;
 
     /// Gives a finished shard its name in the data set. `made` is its folder below [`Sink::scratch`], which is gone then; a shard that has the
     /// name already is replaced.
     fn publish(&self, made: &Path, name: &str) -> Result<()>;
 
-    /// Removes a shard that the data set does not name any more. One that is gone already is fine.
+    /// Removes a shard, or a file beside the shards, that the data set does not name any more. One that is gone already is fine.
+    ///
+    /// A shard goes as a whole: it is never seen without some of its files.
     fn remove(&self, name: &str) -> Result<()>;
 
     /// Makes the file `name` of the data set (`shard/file`) a file of a shard under construction, too. `into` is that file's path.
+    ///
+    /// The bytes are shared where the store can do that, else copied.
     fn link(&self, name: &str, into: &Path) -> Result<()>;
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn is_of_the_file(error: &io::Error) -> bool {
 }
 
 /// Does `work` again a few times where the machine is at fault.
-pub(super) fn retried<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn retried<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for pause in PAUSES {
         match work() {
             Err(error) if !is_of_the_file(&error) => sleep(pause),

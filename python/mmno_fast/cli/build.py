@@ -92,6 +92,12 @@ def build(
         bool,
         typer.Option("--update", help="Bring a finished data set up to date; decode only what is new.", rich_help_panel=options.OUTPUT),
     ] = False,
+    trust_previous: Annotated[
+        bool,
+        typer.Option(
+            "--trust-previous", help="Do not hash what was written earlier; the manifest says so.", rich_help_panel=options.OUTPUT
+        ),
+    ] = False,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -134,6 +140,7 @@ def build(
                 shard_bytes=shard_bytes,
                 shuffle_seed=shuffle_seed,
                 update=update,
+                trust_previous=trust_previous,
                 **scan.keywords(),
                 threads=threads,
                 engine=engine,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mmno_fast.spec.image import ImageSpec
 
 Engine: TypeAlias = Literal["core", "reference"]
+SHOWN: Final = 5
+"""Names of repaired shards that a report shows."""
 SHARD_BYTES: Final = 256 * 2**20
 """Pixels of one shard at most, in bytes, counted at three channels, by default."""
 _COUNTS: Final = (
@@ -81,8 +83,10 @@ class BuildReport(Report):
     """Pictures stored in a second shard, because a row has several."""
     removed: int
     """Shards removed, because nothing names them any more."""
+    repaired: tuple[str, ...]
+    """Shards, and files beside them, that were there and damaged. This run made them anew."""
     unchanged: bool
-    """Whether the folder held this very data set already."""
+    """Whether the folder held this very data set already, every byte of it."""
     roots: tuple[dict[str, Any], ...]
     """Each root as `given`, the folder `used`, and how many levels it `descended`."""
     seconds: float
@@ -121,14 +125,14 @@ class BuildReport(Report):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that the report holds, as plain values; `to_json` gives it as text."""
-        return {**asdict(self), "path": str(self.path), "roots": list(self.roots)}
+        return {**asdict(self), "path": str(self.path), "roots": list(self.roots), "repaired": list(self.repaired)}
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group  # rich is imported when something is shown
         from rich.text import Text
 
         from mmno_fast.report import looks
-        from mmno_fast.report.visible import visible_path
+        from mmno_fast.report.visible import visible, visible_path
 
         rows = [
             ("rows", f"{self.rows:,} accepted, {self.rejected:,} rejected, of {looks.counted(self.lines, 'line')} that hold something"),
@@ -145,6 +149,10 @@ class BuildReport(Report):
             )
         if self.removed:
             rows.append(("removed", looks.counted(self.removed, "shard that is no longer needed", "shards that are no longer needed")))
+        if self.repaired:
+            names = ", ".join(visible(name) for name in self.repaired[:SHOWN])
+            more = f", and {len(self.repaired) - SHOWN:,} more" if len(self.repaired) > SHOWN else ""
+            rows.append(("repaired", f"{names}{more}: damaged, and made anew"))
         if self.seconds:
             rows.append(("time", f"{self.seconds:.1f} s"))
         parts: list[RenderableType] = [looks.facts(rows)]
@@ -165,6 +173,7 @@ def build(
     shard_bytes: int = SHARD_BYTES,
     shuffle_seed: int | None = None,
     update: bool = False,
+    trust_previous: bool = False,
     placeholders: Placeholders = "required",
     strip_prefix: str | None = None,
     follow_links: bool = True,
@@ -175,7 +184,8 @@ def build(
 ) -> BuildReport:
     """Turn rows and their pictures into a folder of shards.
 
-    A build that was killed goes on where it stopped when it is called again; on a finished, unchanged data set nothing is done.
+    A build that was killed goes on where it stopped when it is called again. Of a finished data set that has not changed, every byte is read
+    and nothing is written; what is damaged is made anew.
     Neither threads, nor the time, nor where the folder lies change a byte.
 
     Args:
@@ -186,6 +196,8 @@ def build(
         shard_bytes: Pixels of one shard at most [bytes, counted at three channels]. Default: 256 MiB.
         shuffle_seed: Store pictures in an order that follows from this number. Default: the order in which rows name them.
         update: Bring a finished data set up to date, decoding only what is new.
+        trust_previous: Take over what was written earlier by its length alone. Default: every byte is hashed first, and what is damaged
+            is made anew. The manifest says so where something was taken over unread.
         placeholders: ``"required"`` (default): one ``<image>`` per picture; ``"optional"``: none at all is fine too.
         strip_prefix: Cut from the front of names of pictures before they are looked for.
         follow_links: Whether links may lead out of a root. Default: yes.
@@ -221,8 +233,8 @@ def build(
         raise ValueError(f"engine: expected 'core' or 'reference', found {engine!r}")
     began = time.perf_counter()
     if engine == "reference":
-        if update:
-            raise ValueError("the reference engine builds from scratch only: leave out update (--update)")
+        if update or trust_previous:
+            raise ValueError("the reference engine builds from scratch only: leave out update (--update) and trust_previous")
         made = _build_by_reference(named, roots, os.fspath(out), image, progress, {"options": scan, **shared})
     else:
         text = _core.build(
@@ -235,13 +247,16 @@ def build(
             chunk_bytes=CHUNK_BYTES,
             window=WINDOW_PER_THREAD * workers,
             progress=_of_core(progress),
+            trust_previous=trust_previous,
             **shared,
         )
         made = json.loads(text)
     seconds = time.perf_counter() - began
     rejects = _in_catalogue_order(made["rejects"])
     counts = {name: made.get(name, 0) for name in _COUNTS}
-    return BuildReport(path=Path(out), rejects=rejects, roots=tuple(exact_roots(made["roots"], roots)), seconds=seconds, **counts)
+    repaired = tuple(made.get("repaired", ()))
+    used = tuple(exact_roots(made["roots"], roots))
+    return BuildReport(path=Path(out), rejects=rejects, repaired=repaired, roots=used, seconds=seconds, **counts)
 
 
 def _in_catalogue_order(rows: dict[str, int]) -> dict[str, int]:

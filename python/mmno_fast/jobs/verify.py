@@ -33,6 +33,8 @@ class VerifyReport(Report):
     """Pictures read, as stored."""
     bytes: int
     """Bytes read."""
+    unfinished: bool = False
+    """Whether a builder is at work in the folder, or was stopped there. What it has written so far is no fault."""
 
     @property
     def ok(self) -> bool:
@@ -48,6 +50,7 @@ class VerifyReport(Report):
             "rows": self.rows,
             "pictures": self.pictures,
             "bytes": self.bytes,
+            "unfinished": self.unfinished,
         }
 
     def __rich__(self) -> RenderableType:
@@ -64,6 +67,9 @@ class VerifyReport(Report):
             looks.bytes_text(self.bytes),
         ]
         read = ", ".join(counts)
+        if self.ok and self.unfinished:
+            more = "; a build is at work here, or was stopped: run the same build again, it goes on where it stopped"
+            return Text.assemble(("whole: ", "bold green"), f"{read}, every byte as the manifest says{more}")
         if self.ok:
             return Text.assemble(("whole: ", "bold green"), f"{read}, every byte as the manifest says")
         lines = [Text.assemble((visible_path(each["path"]), "cyan"), ": ", visible(each["message"], LINE_CHARS)) for each in self.problems]
@@ -101,4 +107,4 @@ def verify(path: AnyPath, *, threads: int | None = None, progress: _core.Progres
             raise
     text = _core.verify(os.fspath(path), threads=thread_count(threads), progress=progress)
     found = json.loads(text)
-    return VerifyReport(tuple(found["problems"]), found["shards"], found["rows"], found["pictures"], found["bytes"])
+    return VerifyReport(tuple(found["problems"]), found["shards"], found["rows"], found["pictures"], found["bytes"], found["unfinished"])

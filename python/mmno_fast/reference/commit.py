@@ -1,6 +1,7 @@
 """What makes a folder of shards a data set: rejects, the index of rows, and the manifest, which is written last."""
 
 import base64
+import shutil
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,11 +12,12 @@ from blake3 import blake3
 
 from mmno_fast.reference.codes import ERRORS, in_order
 from mmno_fast.reference.npy import write_npy
-from mmno_fast.reference.plan import FORMAT, compact_json
+from mmno_fast.reference.plan import compact_json
 from mmno_fast.reference.scan import LINE_HASH_BYTES, Row, Scan
 from mmno_fast.reference.shards import Shard, entry, write_json
 
 NO_HASH = "0" * 64
+DATA_SET_FORMAT = [1, 1]
 
 
 def commit(scan: Scan, shards: list[Shard], out: Path, spec: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -24,11 +26,12 @@ def commit(scan: Scan, shards: list[Shard], out: Path, spec: dict[str, Any], opt
     rejected |= {(row.source, row.line): in_order(row.codes) for row in scan.rows if row.codes}
     write_rejects(scan, rejected, out / "rejects.jsonl")
     write_index(shards, out / "rows.index.npy")
+    files = [named_by_content(out / "rejects.jsonl"), named_by_content(out / "rows.index.npy")]
     by_source = Counter(source for source, _ in rejected)
     pictures_per_row = Counter(len(row.pictures) for shard in shards for row in shard.kept)
     lines = sum(source.lines for source in scan.sources)
     manifest = {
-        "format": FORMAT,
+        "format": DATA_SET_FORMAT,
         "tool": {"name": "mmno_fast.reference", "version": tool_version()},
         "spec": spec,
         "options": options,
@@ -55,11 +58,19 @@ def commit(scan: Scan, shards: list[Shard], out: Path, spec: dict[str, Any], opt
             "largest": max(pictures_per_row, default=0),
             "histogram": {str(count): rows for count, rows in sorted(pictures_per_row.items())},
         },
-        "files": [entry(out / "rejects.jsonl"), entry(out / "rows.index.npy")],
+        "files": files,
         "manifest_blake3": NO_HASH,
     }
     write_manifest(manifest, out / "manifest.json")
     return manifest | {"rejects": count_codes(rejected)}
+
+
+def named_by_content(path: Path) -> dict[str, Any]:
+    """The entry of a file over all shards, which gets a copy under a name that follows from its bytes."""
+    known = entry(path)
+    copy = path.with_name(f"{path.stem}-{known['blake3'][:16]}{path.suffix}")
+    shutil.copyfile(path, copy)
+    return entry(copy)
 
 
 def count_codes(rejected: dict[tuple[int, int], list[str]]) -> dict[str, int]:

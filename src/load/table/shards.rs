@@ -93,7 +93,7 @@ impl Shards {
         match self.whole.manifest.shards.get(place.shard as usize) {
             Some(record) if u64::from(place.row) < record.rows => Ok(place),
             _ => Err(Error::shard(
-                &self.whole.store.label(INDEX),
+                &self.whole.store.label(self.whole.manifest.name_of(INDEX)),
                 format!(
                     "row {row} points to row {} of shard {}, which is not there; run mmno-fast verify",
                     place.row, place.shard
@@ -105,7 +105,7 @@ impl Shards {
     fn shard(&self, number: u32) -> Result<&View> {
         let (Some(record), Some(slot)) = (self.whole.manifest.shards.get(number as usize), self.open.get(number as usize)) else {
             return Err(Error::shard(
-                &self.whole.store.label(INDEX),
+                &self.whole.store.label(self.whole.manifest.name_of(INDEX)),
                 format!("a row points to shard {number} of {}; run mmno-fast verify", self.open.len()),
             ));
         };

@@ -1,0 +1,59 @@
+//! A file and its entry in a record: do they agree?
+
+use std::io::{self, ErrorKind};
+
+use crate::dataset::record::FileInfo;
+use crate::store::Store;
+use crate::store::hash::hash;
+use crate::store::retry::{is_of_the_file, retried};
+
+/// How a file differs from its entry, if it does. Its length is looked at first, and no more is read than it should hold. With `hashed` its
+/// bytes are compared, too.
+///
+/// A file that is gone, or is no regular one, differs. What may be the machine's fault is an error, and so is a refused permission.
+pub fn difference(store: &dyn Store, path: &str, listed: &FileInfo, hashed: bool, scratch: &mut Vec<u8>) -> io::Result<Option<String>> {
+    let found = retried(|| {
+        let (file, length) = store.stream(path)?;
+        if length != listed.bytes || !hashed {
+            return Ok((length, None));
+        }
+        hash(file, length, scratch).map(|(read, hash)| (read, Some(hash)))
+    });
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some("the file is missing".to_owned())),
+        Err(error) if error.kind() != ErrorKind::PermissionDenied && is_of_the_file(&error) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+        Ok((length, _)) if length != listed.bytes => Ok(Some(format!("expected {} bytes, found {length}", listed.bytes))),
+        Ok((_, Some(hash))) if hash.to_hex().as_str() != listed.blake3 => Ok(Some(
+            "the bytes are not those that were written: the hash does not agree".to_owned(),
+        )),
+        Ok(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::folder::FolderStore;
+
+    #[test]
+    fn every_other_byte_is_found_and_lengths_alone_where_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(dir.path());
+        let listed = FileInfo::of("file", b"0123");
+        let differs = |hashed| difference(&store, "file", &listed, hashed, &mut Vec::new()).unwrap();
+        assert_eq!(differs(true).unwrap(), "the file is missing");
+        fs::write(dir.path().join("file"), b"0123").unwrap();
+        assert_eq!(differs(true), None);
+        fs::write(dir.path().join("file"), b"0124").unwrap();
+        assert!(differs(true).unwrap().contains("the hash does not agree"));
+        assert_eq!(differs(false), None);
+        fs::write(dir.path().join("file"), b"01234").unwrap();
+        assert_eq!(differs(false).unwrap(), "expected 4 bytes, found 5");
+        fs::remove_file(dir.path().join("file")).unwrap();
+        fs::create_dir(dir.path().join("file")).unwrap();
+        assert!(differs(true).unwrap().contains("found a folder"));
+    }
+}
