@@ -13,7 +13,7 @@ use crate::ordered::{self, Turn};
 use crate::progress::{Counters, Stage};
 use crate::scan::model::Run;
 use crate::store::Store;
-use crate::store::retry::is_of_the_file;
+use crate::store::fault::is_of_the_file;
 
 /// What became of the units of a plan.
 pub(super) struct Kept {

@@ -12,7 +12,7 @@ use crate::dataset::record::UNIT_FILE;
 use crate::error::{Error, Kind, Result};
 use crate::picture::{ImageSpec, PIXELS_VERSION};
 use crate::store::Store;
-use crate::store::retry::is_of_the_file;
+use crate::store::fault::is_of_the_file;
 
 /// The pictures of the data set before, if its pixels are what this build would make.
 #[derive(Default)]

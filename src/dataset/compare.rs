@@ -5,15 +5,14 @@ use std::io::{self, ErrorKind};
 use crate::dataset::record::FileInfo;
 use crate::store::Store;
 use crate::store::hash::hash;
-use crate::store::retry::{is_of_the_file, retried};
+use crate::store::fault::is_of_the_file;
 
 /// How a file differs from its entry, if it does. Its length is looked at first, and no more is read than it should hold. With `hashed` its
 /// bytes are compared, too.
 ///
 /// A file that is gone, or is no regular one, differs. What may be the machine's fault is an error, and so is a refused permission.
 pub fn difference(store: &dyn Store, path: &str, listed: &FileInfo, hashed: bool, scratch: &mut Vec<u8>) -> io::Result<Option<String>> {
-    let found = retried(|| {
-        let (file, length) = store.stream(path)?;
+    let found = store.stream(path).and_then(|(file, length)| {
         if length != listed.bytes || !hashed {
             return Ok((length, None));
         }

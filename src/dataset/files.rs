@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 
 use crate::dataset::record::FileInfo;
 use crate::error::{Error, Result};
-use crate::store::retry::is_of_the_file;
+use crate::store::fault::is_of_the_file;
 use crate::store::{Region, Store};
 
 /// A file of a data set, as a [`ShardError`](crate::error::Kind::Shard) names it.

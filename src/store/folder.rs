@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
-use crate::store::retry::is_of_the_file;
+use crate::store::fault::is_of_the_file;
 use crate::store::{Entry, Region, Store, own_folder};
 
 /// A folder on a file system.

@@ -3,7 +3,7 @@
 //! Everything that reads a picture or a shard asks a [`Store`] for it, by a relative name. A new kind of store is one file beside
 //! `folder.rs` and one arm in `open.rs`. Everything that makes a data set writes it through a [`Sink`].
 
-pub mod retry;
+pub mod fault;
 pub mod own_folder;
 pub mod folder;
 pub mod folder_sink;

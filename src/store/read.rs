@@ -1,7 +1,7 @@
 //! The one place that reads a picture's file: resolve its name, read, hash, compare.
 //!
 //! One policy holds for errors. What is the file's own (it is gone, may not be read, is no regular file, is too long) is a fault of that picture.
-//! What may be the machine's is tried again, and then ends the job: it must never leave rows out in silence.
+//! What may be the machine's ends the job: it must never leave rows out in silence.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::store::resolve::{Resolved, Resolver};
-use crate::store::retry::{is_of_the_file, retried};
+use crate::store::fault::is_of_the_file;
 use crate::store::{MAX_FILE_BYTES, Store};
 
 /// A file that a name stands for; its bytes were read.
@@ -90,7 +90,7 @@ pub fn read_known(store: &dyn Store, known: KnownFile<'_>, into: &mut Vec<u8>) -
 
 /// Reads a whole file. The inner error is the file's own fault, the outer one the machine's.
 fn read_whole(store: &dyn Store, file: &str, into: &mut Vec<u8>) -> Result<io::Result<()>> {
-    match retried(|| store.read(file, MAX_FILE_BYTES, into)) {
+    match store.read(file, MAX_FILE_BYTES, into) {
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
             let path = store.label(file);
             let message = format!("{} is as long; give the process more memory", path.display());

@@ -113,17 +113,10 @@ fn a_file_that_is_known_must_be_there_and_the_same() {
 }
 
 #[test]
-fn a_fault_of_the_machine_is_waited_out_or_ends_the_job() {
+fn a_fault_of_the_machine_ends_the_job() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.png"), b"bytes").unwrap();
-    // 0: nothing fails; 1 and 2: the name is looked for again; 9: it never comes.
-    for (name, failures, works) in [
-        ("a.png", 0, true),
-        ("a.png", 1, true),
-        ("a.jpg", 2, true),
-        ("a.png", 9, false),
-        ("b.png", 9, false),
-    ] {
+    for (name, failures, works) in [("a.png", 0, true), ("a.png", 1, false), ("a.jpg", 1, false), ("b.png", 9, false)] {
         let left = Arc::new(AtomicUsize::new(0));
         let store = Failing {
             inner: FolderStore::open(dir.path(), true).unwrap(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Error, Result};
 use crate::finding::Code;
 use crate::store::Store;
-use crate::store::retry::{is_of_the_file, retried};
+use crate::store::fault::is_of_the_file;
 
 /// The suffixes that may stand for one another.
 pub const SUFFIXES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"];
@@ -198,13 +198,13 @@ impl Listing {
 
 /// [`Store::has`], tried again where the machine is at fault.
 fn has(store: &dyn Store, name: &str) -> Result<bool> {
-    retried(|| store.has(name)).map_err(|error| Error::io("look for", &store.label(name), error))
+    store.has(name).map_err(|error| Error::io("look for", &store.label(name), error))
 }
 
 /// The entries of a folder, likewise, and whether each is a folder. There are none where the folder is not there, or may not be read.
 /// Names that are not UTF-8 are left out: no row can name them.
 fn list(store: &dyn Store, folder: &str) -> Result<Vec<(String, bool)>> {
-    let entries = match retried(|| store.list(folder)) {
+    let entries = match store.list(folder) {
         Err(error) if is_of_the_file(&error) => Vec::new(),
         entries => entries.map_err(|error| Error::io("list", &store.label(folder), error))?,
     };

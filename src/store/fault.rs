@@ -1,11 +1,6 @@
-//! Which errors say something about a file, and which about the machine; the latter are waited out.
+//! Which errors say something about a file, and which about the machine; the latter end the job.
 
 use std::io::{self, ErrorKind};
-use std::thread::sleep;
-use std::time::Duration;
-
-/// How long is waited before each further try. Together they stay near the 100 ms within which Ctrl-C must work.
-const PAUSES: [Duration; 3] = [Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(80)];
 
 /// Whether an error says something about this very file: it is gone, may not be read, is no regular file, is too long.
 ///
@@ -40,36 +35,13 @@ pub(crate) fn is_of_the_file(error: &io::Error) -> bool {
     }
 }
 
-/// Does `work` again a few times where the machine is at fault.
-pub(crate) fn retried<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for pause in PAUSES {
-        match work() {
-            Err(error) if !is_of_the_file(&error) => sleep(pause),
-            done => return done,
-        }
-    }
-    work()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_machine_gets_another_try_and_the_file_does_not() {
-        let mut tries = 0;
-        let mut failing = |number: i32, times: usize| {
-            tries = 0;
-            let done = retried(|| {
-                tries += 1;
-                if tries <= times {
-                    Err(io::Error::from_raw_os_error(number))
-                } else {
-                    Ok(())
-                }
-            });
-            (done.is_ok(), tries)
-        };
+    fn what_may_be_the_machine_s_is_not_the_file_s() {
+        let is_of_the_file = |number: i32| is_of_the_file(&io::Error::from_raw_os_error(number));
         for number in [
             libc::EIO,
             libc::EMFILE,
@@ -80,14 +52,13 @@ mod tests {
             libc::EAGAIN,
             libc::ETIMEDOUT,
         ] {
-            assert_eq!(failing(number, 1), (true, 2));
-            assert_eq!(failing(number, 9), (false, 4));
+            assert!(!is_of_the_file(number), "{number}");
         }
         for number in [libc::ENOENT, libc::EACCES, libc::ELOOP, libc::EISDIR] {
-            assert_eq!(failing(number, 1), (false, 1));
+            assert!(is_of_the_file(number), "{number}");
         }
-        assert!(is_of_the_file(&io::Error::new(ErrorKind::InvalidInput, "a pipe")));
-        assert!(!is_of_the_file(&io::Error::from(ErrorKind::TimedOut)));
-        assert!(!is_of_the_file(&io::Error::other("anything")));
+        assert!(super::is_of_the_file(&io::Error::new(ErrorKind::InvalidInput, "a pipe")));
+        assert!(!super::is_of_the_file(&io::Error::from(ErrorKind::TimedOut)));
+        assert!(!super::is_of_the_file(&io::Error::other("anything")));
     }
 }
