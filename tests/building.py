@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,13 @@ def manifest_of(out: Path) -> Json:
     """The manifest."""
     manifest: Json = json.loads((out / "manifest.json").read_bytes())
     return manifest
+
+
+def top_file(out: Path, plain: str) -> Path:
+    """Where the bytes of ``rejects.jsonl`` or ``rows.index.npy`` lie: under the name that the manifest gives; the plain one is a copy's."""
+    stem, _, suffix = plain.rpartition(".")
+    names = (file["name"] for file in manifest_of(out)["files"])
+    return out / next((name for name in names if re.fullmatch(rf"{re.escape(stem)}(-[0-9a-f]{{16}})?\.{suffix}", name)), plain)
 
 
 def rows_of(path: Path) -> list[Json]:

@@ -15,12 +15,14 @@ import mmno_fast as mf
 import numpy as np
 import pyarrow as pa
 
-from tests.building import Json, about, chat, encoded, noise, write_files, write_rows
+from tests.building import Json, about, chat, encoded, noise, top_file, write_files, write_rows
 
 Seal = Literal["no", "lengths", "all"]
 """What agrees with the damage: nothing; lengths of files, but not their hashes; all, so that structure alone shows it."""
 SPECS: Final[dict[str, mf.ImageSpec]] = {"resize": mf.Resize(16, fit="stretch"), "original": mf.Original(), "encoded": mf.Encoded()}
 """One data set of each."""
+TOP: Final = ("rejects.jsonl", "rows.index.npy")
+"""The files over all shards, by their plain names."""
 _OWN_HASH: Final = re.compile(rb'("manifest_blake3": ")([0-9a-f]{64})(")')
 
 
@@ -95,6 +97,8 @@ def shards(out: Path) -> list[Path]:
 
 def file_of(out: Path, name: str) -> Path:
     """A file of the data set, or of the first shard that has it."""
+    if name in TOP:
+        return top_file(out, name)
     if (out / name).exists():
         return out / name
     return next(folder / name for folder in shards(out) if (folder / name).exists())
@@ -119,7 +123,8 @@ def seal(
                 record(unit)
             write_json(folder / "unit.json", unit)
         refresh(folder, shard["files"], how)
-    refresh(out, manifest["files"], how)
+        refresh(folder, [file for file in shard["files"] if file["name"] == "unit.json"], "all")  # looked at before anything else
+    refresh_top(out, manifest["files"], how)
     if change:
         change(manifest)
     write_json(out / "manifest.json", manifest)
@@ -135,6 +140,20 @@ def refresh(folder: Path, files: list[Json], how: Seal) -> None:
         file["bytes"] = path.stat().st_size
         if path.is_file() and how == "all":
             file["blake3"] = _hash(path)
+
+
+def refresh_top(out: Path, files: list[Json], how: Seal) -> None:
+    """The same of the files over all shards, whose names follow from their hashes, and of which there are copies."""
+    refresh(out, files, how)
+    for file in files:
+        path = out / file["name"]
+        stem, _, suffix = file["name"].rpartition(".")
+        plain = f"{stem.rpartition('-')[0] or stem}.{suffix}"
+        if how == "all" and plain in TOP and path.is_file():
+            file["name"] = f"{plain.removesuffix(f'.{suffix}')}-{file['blake3'][:16]}.{suffix}"
+            path = path.rename(out / file["name"])
+            (out / plain).unlink(missing_ok=True)
+            (out / plain).hardlink_to(path)
 
 
 def _hash(path: Path) -> str:

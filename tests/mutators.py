@@ -93,7 +93,7 @@ def _seal(out: Path, how: Seal) -> None:
             damage.refresh(unit.parent, record["files"], how)
             damage.write_json(unit, record)
         damage.refresh(unit.parent, shard["files"], how)
-    damage.refresh(out, manifest["files"], how)
+    damage.refresh_top(out, manifest["files"], how)
     damage.write_json(out / "manifest.json", manifest)
     damage.seal_manifest(out / "manifest.json")
 
@@ -190,7 +190,7 @@ def _record(rng: random.Random, out: Path) -> str:
 
 
 def _rejects(rng: random.Random, out: Path, whole: Path) -> str:
-    path = out / "rejects.jsonl"
+    path = damage.file_of(out, "rejects.jsonl")
     what, text = "nothing", path.read_bytes()
     if rng.random() < 0.5:
         what, text = _other_text(rng, text + b"{}\n")
@@ -322,7 +322,7 @@ def _npy_header(rng: random.Random, out: Path, whole: Path) -> str:
 
 def _npy(rng: random.Random, out: Path) -> Path | None:
     names = [path for folder in damage.shards(out) for path in sorted(folder.glob("*.npy"))]
-    return rng.choice([*names, out / "rows.index.npy"]) if names else None
+    return rng.choice([*names, damage.file_of(out, "rows.index.npy")]) if names else None
 
 
 def _npy_data(rng: random.Random, out: Path, whole: Path) -> str:
@@ -335,7 +335,7 @@ def _npy_data(rng: random.Random, out: Path, whole: Path) -> str:
 
 
 def _index(rng: random.Random, out: Path, whole: Path) -> str:
-    path = out / "rows.index.npy"
+    path = damage.file_of(out, "rows.index.npy")
     data = path.read_bytes()
     entries = (len(data) - 4096) // 8
     if entries < 1:

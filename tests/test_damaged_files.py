@@ -122,8 +122,9 @@ def test_what_is_no_file_is_refused_at_once(replaced, layout, name, kind):
 def test_rejects_that_wait_keep_no_loader(judge, tmp_path):
     """Who asks a data set for the identity of its rows reads `rejects.jsonl`, too."""
     out = copy(judge.folders["resize"], tmp_path / "copy")
-    (out / "rejects.jsonl").unlink()
-    os.mkfifo(out / "rejects.jsonl")
+    path = file_of(out, "rejects.jsonl")
+    path.unlink()
+    os.mkfifo(path)
     seal_lengths(out)
     assert_none([judge("resize", out, "rejects.jsonl").refused("rejects.jsonl", ("Loader", "Loader, grouped"))])
 

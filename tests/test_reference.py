@@ -143,7 +143,9 @@ def test_files_are_as_the_format_says(tmp_path: Path, pictures: Path) -> None:
             assert (len(content), blake3(content).hexdigest()) == (file["bytes"], file["blake3"])
     whole = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     inside = {f"{shard.name}/{name}" for name in ("unit.json", "rows.arrow", "pictures.arrow", "gray.npy", "rgb.npy")}
-    assert whole == {"manifest.json", "rejects.jsonl", "rows.index.npy"} | inside
+    named = {file["name"] for file in manifest["files"]}
+    assert whole == {"manifest.json", "rejects.jsonl", "rows.index.npy"} | named | inside
+    assert len(named) == 2
     assert report["bytes"] == sum((out / name).stat().st_size for name in whole)
     content = (tmp_path / "train.jsonl").read_bytes()
     at = [content.index(start) for start in (b'{"bad"', b"\xfe", b"[[")]

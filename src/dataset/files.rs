@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 use crate::dataset::record::FileInfo;
 use crate::error::{Error, Result};
 use crate::store::fault::is_of_the_file;
+use crate::store::hash::hash;
 use crate::store::{Region, Store};
 
 /// A file of a data set, as a [`ShardError`](crate::error::Kind::Shard) names it.
@@ -69,18 +70,13 @@ pub(super) fn map_unlisted(store: &dyn Store, name: &str) -> Result<Region> {
 
 /// Refuses a file whose length or hash is another than the one that is listed. Its bytes are read; a longer file's are not.
 pub(super) fn check_small(store: &dyn Store, listed: &FileInfo) -> Result<()> {
-    let (name, mut bytes) = (&*listed.name, Vec::new());
-    store
-        .read(name, listed.bytes, &mut bytes)
-        .map_err(|error| match (error.kind(), store.length(name)) {
-            (ErrorKind::FileTooLarge, Ok(found)) => other_length(store, name, listed.bytes, found),
-            _ => refused(store, name, error),
-        })?;
-    let found = FileInfo::of(name, &bytes);
-    if found.bytes != listed.bytes {
-        return Err(other_length(store, name, listed.bytes, found.bytes));
+    let name = &*listed.name;
+    let (file, length) = store.stream(name).map_err(|error| refused(store, name, error))?;
+    if length != listed.bytes {
+        return Err(other_length(store, name, listed.bytes, length));
     }
-    if found == *listed {
+    let (found, hash) = hash(file, length, &mut Vec::new()).map_err(|error| refused(store, name, error))?;
+    if found == length && hash.to_hex().as_str() == listed.blake3 {
         return Ok(());
     }
     let message = "these are other bytes than the manifest lists: if the data set was built anew since it was opened, open it again; \
