@@ -55,7 +55,7 @@ class _Recorder:
 
     def __init__(self, base: Path, tree: Tree) -> None:
         self.base, self.tree = f"{base}/", tree
-        self._open: dict[int, _File] = {}
+        self._files: dict[int, _File] = {}
         self._next = max([*tree.entries.values(), 0]) + 1
 
     def take(self, call: Call) -> Operation | None:
@@ -108,8 +108,13 @@ class _Recorder:
     # opening
 
     def _openat(self, call: Call) -> list[Change]:
-        self._open.pop(call.result, None)
-        path, flags = self._path(call, 1, 0), call.flags(2)
+        return self._opened(call, self._path(call, 1, 0), call.flags(2))
+
+    def _open(self, call: Call) -> list[Change]:
+        return self._opened(call, self._path(call, 0), call.flags(1))
+
+    def _opened(self, call: Call, path: str | None, flags: set[str]) -> list[Change]:
+        self._files.pop(call.result, None)
         if path is None:
             return []
         if "O_TMPFILE" in flags:
@@ -121,24 +126,24 @@ class _Recorder:
             changes = [Name(((self._entry(path), number),)), Write(number, 0, None)]
         elif "O_TRUNC" in flags and self.tree.contents.get(number):
             changes = [Write(number, 0, None)]
-        self._open[call.result] = _File(number, appends="O_APPEND" in flags)
+        self._files[call.result] = _File(number, appends="O_APPEND" in flags)
         return changes
 
     def _dup(self, call: Call) -> None:
-        self._open.pop(call.result, None)
-        if file := self._open.get(call.number(0)):
-            self._open[call.result] = file
+        self._files.pop(call.result, None)
+        if file := self._files.get(call.number(0)):
+            self._files[call.result] = file
 
     _dup2 = _dup3 = _dup
 
     # bytes
 
     def _lseek(self, call: Call) -> None:
-        if file := self._open.get(call.number(0)):
+        if file := self._files.get(call.number(0)):
             file.at = call.result
 
     def _write(self, call: Call) -> list[Change]:
-        file = self._open.get(call.number(0))
+        file = self._files.get(call.number(0))
         if file is None:
             return []
         at = len(self.tree.contents[file.number]) if file.appends else file.at
@@ -146,11 +151,11 @@ class _Recorder:
         return [Write(file.number, at, call.arguments[1][: call.result])]
 
     def _pwrite64(self, call: Call) -> list[Change]:
-        file = self._open.get(call.number(0))
+        file = self._files.get(call.number(0))
         return [Write(file.number, call.number(3), call.arguments[1][: call.result])] if file else []
 
     def _ftruncate(self, call: Call) -> list[Change]:
-        file = self._open.get(call.number(0))
+        file = self._files.get(call.number(0))
         return [Write(file.number, call.number(1), None)] if file else []
 
     def _copy_file_range(self, call: Call) -> list[Change]:
@@ -160,7 +165,7 @@ class _Recorder:
         return self._copied(call, call.number(1), call.number(0), call.arguments[2], b"NULL")
 
     def _copied(self, call: Call, source: int, target: int, *places: bytes) -> list[Change]:
-        taken, given = self._open.get(source), self._open.get(target)
+        taken, given = self._files.get(source), self._files.get(target)
         if given is None:
             return []
         if taken is None or set(places) != {b"NULL"}:
@@ -238,7 +243,7 @@ class _Recorder:
     # what lasts
 
     def _fsync(self, call: Call) -> list[Change]:
-        file = self._open.get(call.number(0))
+        file = self._files.get(call.number(0))
         return [Sync(file.number)] if file else []
 
     _fdatasync = _fsync
