@@ -175,7 +175,7 @@ fn a_data_set_in_memory_is_verified() {
     }
     let closed = problems(&files, Some(""));
     assert!(
-        closed.len() == 1 && closed[0].0 == "." && closed[0].1.contains("cannot be listed"),
+        closed.len() == 1 && closed[0].0 == "." && closed[0].1.contains("cannot list"),
         "{closed:?}"
     );
 }

@@ -95,11 +95,18 @@ impl Build {
         let work = out.join(WORK_FOLDER);
         let lock = Lock::take(&work)?;
         lock::clear(&work)?;
-        let before = Manifest::open_if_there(&*store, options.update)?;
+        let before = match Manifest::open_if_there(&*store, options.update) {
+            Err(error) => {
+                lock.release(&work)?;
+                return Err(error);
+            }
+            before => before?,
+        };
         let kept = kept::find(&*store, &plan.units, before.as_ref(), options.trust_previous, run)?;
         let pending = kept.built.iter().filter(|unit| unit.is_none()).count() as u64;
         let report = Report {
             roots: scan.roots_used(),
+            examples: scan.examples(),
             stored_again: plan.units.iter().map(|unit| unit.again).sum(),
             kept: kept.built.len() as u64 - pending,
             built: pending,

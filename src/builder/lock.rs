@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::own_folder::{entries, remove_tree};
 
 const LOCK_FILE: &str = "lock";
@@ -70,7 +70,11 @@ impl Lock {
 
     /// Removes the folder with the lock in it, and lets go.
     pub fn release(self, work: &Path) -> Result<()> {
-        remove_tree(work).map_err(|error| Error::io("remove", work, error))
+        match remove_tree(work) {
+            // The next builder is at work here already.
+            Err(error) if matches!(error.kind(), Kind::Io { source, .. } if source.kind() == io::ErrorKind::DirectoryNotEmpty) => Ok(()),
+            done => done,
+        }
     }
 }
 
@@ -108,10 +112,9 @@ fn no_lock(path: &Path, error: io::Error) -> Error {
 
 /// Removes what a killed builder has left, the lock aside.
 pub fn clear(work: &Path) -> Result<()> {
-    let refuse = |error| Error::io("clear", work, error);
-    for (name, _) in entries(work).map_err(refuse)? {
+    for (name, _) in entries(work).map_err(|error| Error::io("clear", work, error))? {
         if name != LOCK_FILE {
-            remove_tree(&work.join(name)).map_err(refuse)?;
+            remove_tree(&work.join(name))?;
         }
     }
     Ok(())

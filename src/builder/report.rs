@@ -28,6 +28,8 @@ pub struct Report {
     pub bytes: u64,
     /// Rejected rows by code (a row with two codes counts for both).
     pub rejects: BTreeMap<String, u64>,
+    /// Of each code for which the scan rejects, the first row: where it stands, and what was found.
+    pub examples: BTreeMap<String, String>,
     /// Pictures stored in a further shard, because rows there need them.
     pub stored_again: u64,
     /// Shards built by this run.

@@ -204,7 +204,7 @@ fn find_strays_in(store: &dyn Store, folder: &str, problems: &mut Vec<Problem>, 
     match store.list(folder) {
         Err(error) => problems.push(Problem {
             path: if folder.is_empty() { "." } else { folder }.to_owned(),
-            message: format!("the folder cannot be listed: {error}"),
+            message: Error::io("list", &store.label(folder), error).to_string(),
         }),
         Ok(entries) => {
             let strays = entries.iter().filter(|entry| !is_known(&entry.name));

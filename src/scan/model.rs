@@ -1,5 +1,6 @@
 //! What a scan reads, how it runs, and what it finds.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -207,6 +208,17 @@ impl Scan {
             }
             (row, codes)
         })
+    }
+
+    /// Of each code that rejects, the first finding: where it stands, and what was found.
+    pub fn examples(&self) -> BTreeMap<String, String> {
+        let mut examples = BTreeMap::new();
+        for located in self.findings.iter().filter(|located| located.finding.code.rejects()) {
+            let source = self.sources.get(located.source as usize).map_or("", |source| &source.name);
+            let said = || format!("{source}:{}: {}", located.line, located.finding.message);
+            examples.entry(located.finding.code.name().to_owned()).or_insert_with(said);
+        }
+        examples
     }
 
     /// The roots as given and as used.

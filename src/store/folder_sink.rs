@@ -52,7 +52,7 @@ impl Sink for FolderSink {
 
     fn remove(&self, name: &str) -> Result<()> {
         let aside = self.set_aside(name)?;
-        remove_tree(&aside).map_err(|error| Error::io("remove", &aside, error))
+        remove_tree(&aside)
     }
 
     fn link(&self, name: &str, into: &Path) -> Result<()> {
@@ -70,7 +70,7 @@ impl FolderSink {
     /// Takes an old shard or file out of the data set, as a whole: where it lies now. It is then removed bit by bit, or with the scratch folder.
     fn set_aside(&self, name: &str) -> Result<PathBuf> {
         let (target, aside) = (self.out.join(name), self.scratch.join(format!("old-{name}")));
-        remove_tree(&aside).map_err(|error| Error::io("remove", &aside, error))?;
+        remove_tree(&aside)?;
         match fs::rename(&target, &aside) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("take away", &target, error)),
             _ => Ok(aside),

@@ -34,13 +34,14 @@ pub fn entries(folder: &Path) -> io::Result<Vec<(OsString, bool)>> {
 }
 
 /// Removes a folder with all that is in it, or a file. What a link points to stays. What is gone already is fine.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
+pub fn remove_tree(path: &Path) -> Result<()> {
+    let refuse = |error| Error::io("remove", path, error);
     let is_folder = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        found => found?.is_dir(),
+        found => found.map_err(refuse)?.is_dir(),
     };
     let removed = if is_folder {
-        for (name, _) in entries(path)? {
+        for (name, _) in entries(path).map_err(refuse)? {
             remove_tree(&path.join(name))?;
         }
         fs::remove_dir(path)
@@ -49,7 +50,7 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     };
     match removed {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        done => done,
+        done => done.map_err(refuse),
     }
 }
 

@@ -44,7 +44,11 @@ pub fn find(resolver: &Resolver, name: &str, into: &mut Vec<u8>) -> Result<std::
             .store(root)
             .ok_or_else(|| Error::internal("a name was found in a root that is not there"))?;
         if let Err(error) = read_whole(store, &file, into)? {
-            return Ok(Err((Code::PictureUnreadable, format!("{file:?}: {error}"))));
+            let code = match error.kind() {
+                io::ErrorKind::NotFound => Code::ImagesMissing, // it was there a moment ago
+                _ => Code::PictureUnreadable,
+            };
+            return Ok(Err((code, format!("{file:?}: cannot be read: {error}"))));
         }
         read += into.len() as u64;
         let found = *blake3::hash(into).as_bytes();

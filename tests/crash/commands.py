@@ -34,6 +34,8 @@ CALLS: Final = (
     "copy_file_range,sendfile,mmap,msync,statx,newfstatat,fstat,getdents64,close,flock,lseek,symlink,symlinkat,readlink,readlinkat,ioctl"
 )
 """What fails."""
+LEFT_OUT: Final = "rows are left out:"
+"""What a raw reader's program says of the rows that its data set rejects."""
 _SECONDS: Final = re.compile(r"\d+\.\d+ s\b|\d+ ms\b")
 
 
@@ -88,7 +90,7 @@ class Command:
             return lambda: epoch(mf.open(out))
         if self.name == "raw":
             image = mf.Resize(jobs.SIDE, fit="stretch")
-            return lambda: epoch(mf.open(rows, images, image=image, threads=1))
+            return lambda: epoch(mf.open(rows, images, image=image, threads=1), raw=True)
         return lambda: main_of(arguments.get(self.name) or self.job.arguments())
 
     def _places(self) -> list[Place]:
@@ -139,12 +141,15 @@ def main_of(arguments: list[str]) -> None:
     main()
 
 
-def epoch(dataset: mf.Dataset) -> None:
+def epoch(dataset: mf.Dataset, *, raw: bool = False) -> None:
     """One epoch in order, and a digest of what came."""
     parts = []
     with mf.Loader(dataset, batch_size=3, shuffle=False, threads=1) as loader:
         parts = [digest(batch.images, batch.rows.to_pylist()) for batch in loader]
     print(digest(parts), flush=True)
+    if raw and dataset.rejected:
+        print(LEFT_OUT, dataset.rejected, flush=True)
+        sys.exit(REJECTED)
 
 
 def _paths(trace: str, base: Path) -> set[str]:

@@ -18,7 +18,7 @@ from mmno_fast.jobs import build as job
 from mmno_fast.jobs.allowance import Allowance
 from mmno_fast.jobs.progress import Counters
 from mmno_fast.report.looks import counted
-from mmno_fast.report.visible import visible_path
+from mmno_fast.report.visible import LINE_CHARS, visible, visible_path
 from mmno_fast.spec.image import DECODE_LIMIT, Alpha, Arithmetic, Color, Encoded, Filter, Fit, ImageSpec, Original, Resize, SixteenBit
 from mmno_fast.spec.scan import ScanOptions
 
@@ -186,5 +186,8 @@ def _tell_losses(lost: dict[str, int], report: job.BuildReport) -> None:
     codes = ", ".join(f"{code} {count:,}" for code, count in lost.items())
     console = stderr()
     console.print(Text.assemble(("rejected: ", "bold yellow"), f"{counted(report.rejected, 'row')}, not allowed: {codes}"), soft_wrap=True)
+    for code in lost:
+        if code in report.examples:
+            console.print(Text(f"{code}, first: {visible(report.examples[code], LINE_CHARS)}"), soft_wrap=True)
     advice = "mend them and build with --update, or say --allow CODE[:GLOB] or --allow-rejects"
     console.print(Text(f"they stand in {visible_path(report.rejects_path)}; {advice}"), soft_wrap=True)

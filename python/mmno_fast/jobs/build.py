@@ -61,6 +61,8 @@ class BuildReport(Report):
     """Rows rejected; each stands in ``rejects.jsonl``."""
     rejects: dict[str, int]
     """Rejected rows by code; a row with two codes counts under both."""
+    examples: dict[str, str]
+    """Of each code, the first row that it rejects before pictures are decoded: where the row stands, and what was found."""
     pictures: int
     """Pictures stored."""
     distinct_pictures: int
@@ -256,7 +258,8 @@ def build(
     counts = {name: made.get(name, 0) for name in _COUNTS}
     repaired = tuple(made.get("repaired", ()))
     used = tuple(exact_roots(made["roots"], roots))
-    return BuildReport(path=Path(out), rejects=rejects, repaired=repaired, roots=used, seconds=seconds, **counts)
+    examples = made.get("examples", {})
+    return BuildReport(path=Path(out), rejects=rejects, examples=examples, repaired=repaired, roots=used, seconds=seconds, **counts)
 
 
 def _in_catalogue_order(rows: dict[str, int]) -> dict[str, int]:
