@@ -165,7 +165,11 @@ fn a_data_set_in_memory_is_verified() {
         assert_eq!(problems(&damaged, None)[0].0, *name);
         if name != "manifest.json" {
             damaged.remove(name);
-            assert_eq!(problems(&damaged, None), [(name.clone(), "the file is missing".to_owned())]);
+            let found = problems(&damaged, None);
+            assert!(
+                found.len() == 1 && found[0].0 == *name && found[0].1.starts_with("the file is missing"),
+                "{found:?}"
+            );
         }
     }
     for name in ["stray", "0123456789abcdef/stray"] {

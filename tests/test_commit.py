@@ -31,8 +31,10 @@ class Work:
     def write(self, numbers: range | list[int]) -> None:
         write_rows(self.folder / "rows.jsonl", [*(about(f"{i}.png", n=i) for i in numbers), about("missing.png")])
 
-    def build(self, **more: object) -> mf.BuildReport:
-        return mf.build(self.folder / "rows.jsonl", self.images, self.out, SPEC, shard_bytes=2 * 16 * 16 * 3, threads=1, **more)
+    def build(self, *, out: Path | None = None, update: bool = False, trust: bool = False) -> mf.BuildReport:
+        size = 2 * 16 * 16 * 3
+        rows, out = self.folder / "rows.jsonl", out or self.out
+        return mf.build(rows, self.images, out, SPEC, shard_bytes=size, threads=1, update=update, trust_previous=trust)
 
 
 @pytest.fixture
@@ -133,7 +135,9 @@ def test_an_update_leaves_nothing_of_the_data_set_before(work: Work) -> None:
 
 def test_what_is_open_goes_on_with_what_it_opened_or_says_that_it_is_gone(work: Work) -> None:
     """Two readers and twenty updates that turn the order of rows: no row is one of another data set."""
-    stop, faults, read = threading.Event(), [], []
+    stop = threading.Event()
+    faults: list[object] = []
+    read: list[list[int]] = []
 
     def reading() -> None:
         while not stop.is_set():

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import mmno_fast as mf
 import pytest
@@ -39,11 +37,10 @@ def rot(path: Path, at: int = -1) -> None:
 
 def fresh(work: Work) -> dict[str, bytes]:
     """What a build into an empty folder makes."""
-    again = Work.__new__(Work)
-    again.__dict__.update(work.__dict__, out=work.folder / "fresh")
-    shutil.rmtree(again.out, ignore_errors=True)
-    again.build()
-    return bytes_of(again.out)
+    again = work.folder / "fresh"
+    shutil.rmtree(again, ignore_errors=True)
+    work.build(out=again)
+    return bytes_of(again)
 
 
 @pytest.mark.parametrize("at", [0, 5, 4100, -1])
@@ -81,7 +78,7 @@ def test_trust_takes_over_unread_and_the_manifest_says_so(work: Work) -> None:
     path = shard_files(work.out, "gray.npy")[0]
     rot(path, 4200)
     rotten = path.read_bytes()
-    report = work.build(update=True, trust_previous=True)
+    report = work.build(update=True, trust=True)
     assert (report.repaired, report.decoded) == ((), 0)
     assert manifest_of(work.out)["trusted_previous"] is True
     assert list(manifest_of(work.out))[5] == "trusted_previous"
@@ -134,17 +131,15 @@ def test_a_picture_that_is_there_again_is_taken_in_by_the_same_command(tmp_path:
     assert bytes_of(work.out) == fresh(work)
 
 
-CHANGES: dict[str, Callable[[Work], Any]] = {
-    "another picture": lambda work: write_files(work.images, {"3.png": encoded(noise(99, 12, 12))}),
-    "a row less": lambda work: work.write(range(5)),
-    "a picture less": lambda work: (work.images / "3.png").unlink(),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", ["another picture", "a row less", "a picture less"])
 def test_what_the_user_has_changed_still_needs_an_update(work: Work, change: str) -> None:
     before = bytes_of(work.out)
-    CHANGES[change](work)
+    if change == "another picture":
+        write_files(work.images, {"3.png": encoded(noise(99, 12, 12))})
+    elif change == "a row less":
+        work.write(range(5))
+    else:
+        (work.images / "3.png").unlink()
     with pytest.raises(ValueError, match="say --update"):
         work.build()
     assert bytes_of(work.out) == before
@@ -153,24 +148,49 @@ def test_what_the_user_has_changed_still_needs_an_update(work: Work, change: str
 # folders of our own
 
 
-LINKS: dict[str, Callable[[Path, Path], Any]] = {
-    ".build is a link": lambda out, user: (out / ".build").symlink_to(user),
-    "the lock is a link": lambda out, user: ((out / ".build").mkdir(), (out / ".build/lock").symlink_to(user / "thesis")),
-    "the lock has two names": lambda out, user: ((out / ".build").mkdir(), (out / ".build/lock").hardlink_to(user / "thesis")),
-    "the lock is a pipe": lambda out, user: ((out / ".build").mkdir(), os.mkfifo(out / ".build/lock")),
-    ".build is a file": lambda out, user: (out / ".build").write_text("mine"),
-    "what .build holds is a link": lambda out, user: ((out / ".build").mkdir(), (out / ".build/old").symlink_to(user)),
-    "the manifest is a link": lambda out, user: ((out / "manifest.json").unlink(), (out / "manifest.json").symlink_to(user / "thesis")),
-    "the rejects are a link": lambda out, user: ((out / "rejects.jsonl").unlink(), (out / "rejects.jsonl").symlink_to(user / "thesis")),
-    "an old shard is a link": lambda out, user: (out / "0123456789abcdef").symlink_to(user / "shard"),
-}
+LINKS = [
+    ".build is a link",
+    ".build is a file",
+    "the lock is a link",
+    "the lock has two names",
+    "the lock is a pipe",
+    "what .build holds is a link",
+    "the manifest is a link",
+    "the rejects are a link",
+    "an old shard is a link",
+]
+
+
+def lay(kind: str, out: Path, user: Path) -> None:
+    """Something of the user's, or something else, where only something of our own may be."""
+    work = out / ".build"
+    if kind in {"the lock is a link", "the lock has two names", "the lock is a pipe", "what .build holds is a link"}:
+        work.mkdir()
+    if kind == ".build is a link":
+        work.symlink_to(user)
+    elif kind == ".build is a file":
+        work.write_text("mine")
+    elif kind == "the lock is a link":
+        (work / "lock").symlink_to(user / "thesis")
+    elif kind == "the lock has two names":
+        (work / "lock").hardlink_to(user / "thesis")
+    elif kind == "the lock is a pipe":
+        os.mkfifo(work / "lock")
+    elif kind == "what .build holds is a link":
+        (work / "old").symlink_to(user)
+    elif kind == "an old shard is a link":
+        (out / "0123456789abcdef").symlink_to(user / "shard")
+    else:
+        name = "manifest.json" if "manifest" in kind else "rejects.jsonl"
+        (out / name).unlink()
+        (out / name).symlink_to(user / "thesis")
 
 
 @pytest.mark.parametrize("kind", LINKS)
 def test_nothing_of_the_user_s_is_emptied_or_written(work: Work, kind: str) -> None:
     user = write_files(work.folder / "user", {"thesis": b"years of work", "deep/more": b"and more", "shard/unit.json": b"{}"})
     before = bytes_of(user)
-    LINKS[kind](work.out, user)
+    lay(kind, work.out, user)
     try:
         work.build(update=True)
     except (ValueError, OSError, mf.ShardError) as error:

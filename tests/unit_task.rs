@@ -203,7 +203,12 @@ fn processes_that_get_tasks_as_bytes_make_what_threads_make() {
         let unfinished = begin(&request);
         let pending = unfinished.pending();
         assert_eq!(pending.len() as u64, by_threads.shards);
-        assert!(run_with(1, |run| unfinished.commit(run)).unwrap_err().to_string().contains("build its unit"));
+        assert!(
+            run_with(1, |run| unfinished.commit(run))
+                .unwrap_err()
+                .to_string()
+                .contains("build its unit")
+        );
 
         let build = begin(&request);
         for &unit in pending.iter().rev() {

@@ -22,9 +22,9 @@ use crate::error::{Error, Result};
 use crate::progress::Stage;
 use crate::scan::model::{Depth, Run, Scan, Source};
 use crate::scan::scan;
+use crate::store::fault::is_of_the_file;
 use crate::store::folder_sink::FolderSink;
 use crate::store::own_folder::create_folder;
-use crate::store::fault::is_of_the_file;
 use crate::store::{self, Sink, Store};
 
 /// What a build is made of, and where it goes.

@@ -74,7 +74,8 @@ fn compare(
     is_damaged: &mut [bool],
 ) -> Result<()> {
     if !files.is_empty() {
-        run.counters.enter(Stage::Verify, files.iter().fold(0, |sum, (_, file)| sum.saturating_add(file.bytes)));
+        run.counters
+            .enter(Stage::Verify, files.iter().fold(0, |sum, (_, file)| sum.saturating_add(file.bytes)));
     }
     let mut numbers = files.iter().map(|(number, _)| *number);
     ordered::map(

@@ -33,7 +33,9 @@ impl Lock {
             let mut file = match opened {
                 // The builder before us has removed the folder in between.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => return Err(foreign(&path, "the lock of a builder")),
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => {
+                    return Err(foreign(&path, "the lock of a builder"));
+                }
                 opened => opened.map_err(refuse)?,
             };
             let ours = file.metadata().map_err(refuse)?;

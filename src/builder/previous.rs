@@ -44,7 +44,9 @@ impl Shard {
         let mut found = true;
         for file in self.record.files.iter().filter(|file| file.name != UNIT_FILE) {
             let differs = difference(&*self.store, &file.name, file, true, scratch);
-            found &= differs.map_err(|error| Error::io("read", &self.store.label(&file.name), error))?.is_none();
+            found &= differs
+                .map_err(|error| Error::io("read", &self.store.label(&file.name), error))?
+                .is_none();
         }
         *whole = Some(found);
         Ok(found)

@@ -88,7 +88,9 @@ struct Known {
 
 /// Whether the fault may lie outside the data: the picture's file is not there, or may not be read, at this moment.
 fn may_pass(code: &str) -> bool {
-    [Code::ImagesMissing, Code::PictureUnreadable].iter().any(|passing| passing.name() == code)
+    [Code::ImagesMissing, Code::PictureUnreadable]
+        .iter()
+        .any(|passing| passing.name() == code)
 }
 
 /// Whether a row of a `rejects.jsonl` whose picture could not be had is not rejected for that any more.
@@ -100,7 +102,9 @@ pub fn has_passed(rejects: &[u8], scan: &Scan) -> bool {
         .filter(|(_, codes)| codes.iter().any(|code| may_pass(code.name())))
         .map(|(row, _)| (scan.sources[row.source as usize].name.as_str(), row.line))
         .collect();
-    let rows = rejects.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Known>(line).ok());
+    let rows = rejects
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Known>(line).ok());
     rows.filter(|row| row.codes.iter().any(|code| may_pass(code)))
         .any(|row| !now.contains(&(row.source.as_str(), row.line)))
 }

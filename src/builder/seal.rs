@@ -15,8 +15,8 @@ use crate::jsonl::judge::judge;
 use crate::jsonl::source::{RowSource, row_hash};
 use crate::picture::Fault;
 use crate::store::folder::FolderStore;
-use crate::store::own_folder::write_file;
 use crate::store::hash::hash;
+use crate::store::own_folder::write_file;
 use crate::store::{Sink, Store};
 
 /// A picture of a unit as its shard holds it, or why it does not.

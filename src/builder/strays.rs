@@ -91,7 +91,13 @@ mod tests {
         let shard = dir.path().join("0123456789abcdef");
         let refused = || refuse_foreign(&store).is_err();
         assert!(!refused());
-        for name in ["manifest.json", "rejects.jsonl", "rows.index.npy", "rejects-0123456789abcdef.jsonl", "rows.index-0123456789abcdef.npy"] {
+        for name in [
+            "manifest.json",
+            "rejects.jsonl",
+            "rows.index.npy",
+            "rejects-0123456789abcdef.jsonl",
+            "rows.index-0123456789abcdef.npy",
+        ] {
             fs::write(dir.path().join(name), b"").unwrap();
             assert!(!refused(), "{name}");
         }
@@ -103,7 +109,12 @@ mod tests {
         assert!(refused());
         fs::write(shard.join("unit.json"), b"").unwrap();
         assert!(!refused());
-        for name in ["rejects-0123456789abcdeg.jsonl", "rejects-.jsonl", "0123456789abcdeg", "fedcba9876543210"] {
+        for name in [
+            "rejects-0123456789abcdeg.jsonl",
+            "rejects-.jsonl",
+            "0123456789abcdeg",
+            "fedcba9876543210",
+        ] {
             fs::write(dir.path().join(name), b"").unwrap();
             assert!(refused(), "{name}");
             fs::remove_file(dir.path().join(name)).unwrap();

@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 
 use crate::dataset::record::FileInfo;
 use crate::store::Store;
-use crate::store::hash::hash;
 use crate::store::fault::is_of_the_file;
+use crate::store::hash::hash;
 
 /// How a file differs from its entry, if it does. Its length is looked at first, and no more is read than it should hold. With `hashed` its
 /// bytes are compared, too.

@@ -186,7 +186,12 @@ impl Manifest {
                 ),
             ));
         }
-        let damaged = |what: &str| Error::shard(path, format!("the manifest is damaged: {what}; the build of this data set makes it anew, with --update"));
+        let damaged = |what: &str| {
+            Error::shard(
+                path,
+                format!("the manifest is damaged: {what}; the build of this data set makes it anew, with --update"),
+            )
+        };
         if !hash_agrees(bytes, &found.manifest_blake3) {
             return Err(damaged("its own hash does not agree"));
         }
@@ -257,7 +262,10 @@ impl Manifest {
         }
         check_files(&self.files)?;
         match TOP_FILES.into_iter().find(|kind| self.file(*kind).is_none()) {
-            Some(kind) => Err(format!("it does not list {} under the name that format 1.{} gives it", kind.plain, self.format[1])),
+            Some(kind) => Err(format!(
+                "it does not list {} under the name that format 1.{} gives it",
+                kind.plain, self.format[1]
+            )),
             None => Ok(()),
         }
     }
@@ -274,7 +282,8 @@ impl Manifest {
 
     /// Whether these are the bytes of its rejects.
     pub fn rejects_are(&self, bytes: &[u8]) -> bool {
-        self.file(REJECTS).is_some_and(|file| file.blake3 == blake3::hash(bytes).to_hex().as_str())
+        self.file(REJECTS)
+            .is_some_and(|file| file.blake3 == blake3::hash(bytes).to_hex().as_str())
     }
 
     /// Whether the other one describes the same rows and pixels in the same bytes. Who wrote it, and in which minor format, does not matter.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::dataset::record::INDEX;
 use crate::jsonl::options::RowOptions;
 
 /// A manifest of one shard whose numbers fit together.
@@ -24,6 +25,7 @@ fn whole() -> Manifest {
             shuffle_seed: None,
             rows: RowOptions::default(),
         },
+        trusted_previous: false,
         sources: vec![SourceRecord {
             name: "a.jsonl".to_owned(),
             bytes: 1,
@@ -52,7 +54,7 @@ fn whole() -> Manifest {
             largest: 1,
             histogram: BTreeMap::from([(0, 1), (1, 2)]),
         },
-        files: vec![file(REJECTS), file(INDEX)],
+        files: TOP_FILES.map(|kind| file(&kind.name(FORMAT, &"0".repeat(64)))).to_vec(),
         manifest_blake3: "0".repeat(64),
     }
 }
@@ -113,17 +115,47 @@ fn versions_names_and_sums_are_checked_behind_the_hash() {
     let mut newer = whole();
     newer.format = [1, 7];
     assert!(parsed(&sealed(&newer)).is_ok());
+    let mut older = whole();
+    older.format = [1, 0];
+    assert!(
+        parsed(&sealed(&older))
+            .unwrap_err()
+            .contains("under the name that format 1.0 gives it")
+    );
+    for (file, kind) in older.files.iter_mut().zip(TOP_FILES) {
+        file.name = kind.plain.to_owned();
+    }
+    assert!(parsed(&sealed(&older)).is_ok());
+    assert!(older.is_of_the_same_data(&whole()));
+    older.files[0].blake3 = "1".repeat(64);
+    assert!(!older.is_of_the_same_data(&whole()));
+}
+
+#[test]
+fn names_follow_from_content() {
+    let hash = "0123456789abcdef".repeat(4);
+    assert_eq!(INDEX.name(FORMAT, &hash), "rows.index-0123456789abcdef.npy");
+    assert_eq!(INDEX.name([1, 0], &hash), INDEX.plain);
+    assert!(INDEX.is_named("rows.index-0123456789abcdef.npy"));
+    for name in [
+        INDEX.plain,
+        "rows.index-.npy",
+        "rows.index-0123456789abcdeg.npy",
+        "rejects-0123456789abcdef.jsonl",
+    ] {
+        assert!(!INDEX.is_named(name), "{name}");
+    }
 }
 
 #[test]
 fn a_manifest_that_cannot_be_read_is_not_taken_for_none() {
     let dir = tempfile::tempdir().unwrap();
     let store = crate::store::folder::FolderStore::new(dir.path());
-    assert_eq!(Manifest::open_if_there(&store).unwrap(), None);
+    assert_eq!(Manifest::open_if_there(&store, false).unwrap(), None);
     let path = dir.path().join(MANIFEST);
     std::os::unix::fs::symlink(MANIFEST, &path).unwrap();
-    assert!(Manifest::open_if_there(&store).is_err(), "a link to itself");
+    assert!(Manifest::open_if_there(&store, false).is_err(), "a link to itself");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert!(Manifest::open_if_there(&store).is_err(), "a folder");
+    assert!(Manifest::open_if_there(&store, false).is_err(), "a folder");
 }

@@ -12,7 +12,9 @@ use serde::de::IgnoredAny;
 use crate::dataset::compare::difference;
 use crate::dataset::index::RowIndex;
 use crate::dataset::manifest::{Manifest, ShardRecord};
-use crate::dataset::record::{FileInfo, INDEX, MANIFEST, REJECTS, SHARD_FORMAT, TOP_FILES, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name};
+use crate::dataset::record::{
+    FileInfo, INDEX, MANIFEST, REJECTS, SHARD_FORMAT, TOP_FILES, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name,
+};
 use crate::dataset::rejects;
 use crate::dataset::view::View;
 use crate::error::{Error, Result};
@@ -168,12 +170,17 @@ fn find_strays(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Proble
         .chain(TOP_FILES.map(|kind| kind.plain))
         .chain([MANIFEST, WORK_FOLDER])
         .collect();
-    let unfinished = store.list("").is_ok_and(|entries| entries.iter().any(|entry| entry.name == WORK_FOLDER));
+    let unfinished = store
+        .list("")
+        .is_ok_and(|entries| entries.iter().any(|entry| entry.name == WORK_FOLDER));
     let of_a_builder = |name: &str| is_shard_name(name) || TOP_FILES.iter().any(|kind| kind.is_named(name));
     let mut shards_found: Vec<&ShardRecord> = Vec::new();
     find_strays_in(store, "", problems, &mut |name| {
         shards_found.extend(shards.get(name));
-        shards.contains_key(name) || name.to_str().is_some_and(|name| known.contains(name) || unfinished && of_a_builder(name))
+        shards.contains_key(name)
+            || name
+                .to_str()
+                .is_some_and(|name| known.contains(name) || unfinished && of_a_builder(name))
     });
     for shard in shards_found {
         find_strays_in(store, &shard.folder, problems, &mut |name| {
@@ -193,7 +200,10 @@ fn check_copies(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Probl
         if let Some(message) = check_file(store, kind.plain, listed, &mut scratch) {
             problems.push(Problem {
                 path: kind.plain.to_owned(),
-                message: format!("{message}; it should be a copy of {}: run the same build again, which mends it", listed.name),
+                message: format!(
+                    "{message}; it should be a copy of {}: run the same build again, which mends it",
+                    listed.name
+                ),
             });
         }
     }

@@ -69,7 +69,10 @@ pub fn create_folder(path: &Path) -> Result<()> {
             if fs::metadata(path).map_err(refuse)?.is_dir() {
                 Ok(())
             } else {
-                Err(Error::usage(format!("{}: expected a folder, found a file; name another one", path.display())))
+                Err(Error::usage(format!(
+                    "{}: expected a folder, found a file; name another one",
+                    path.display()
+                )))
             }
         }
         (done, _) => done.map_err(refuse),
@@ -130,7 +133,12 @@ mod tests {
             create_folder(&dir.path().join(name)).unwrap();
         }
         assert!(dir.path().join("real/d").is_dir());
-        assert!(create_folder(&dir.path().join("file")).unwrap_err().to_string().contains("found a file"));
+        assert!(
+            create_folder(&dir.path().join("file"))
+                .unwrap_err()
+                .to_string()
+                .contains("found a file")
+        );
         assert!(create_folder(&dir.path().join("file/x")).is_err());
     }
 }

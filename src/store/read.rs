@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::finding::Code;
-use crate::store::resolve::{Resolved, Resolver};
 use crate::store::fault::is_of_the_file;
+use crate::store::resolve::{Resolved, Resolver};
 use crate::store::{MAX_FILE_BYTES, Store};
 
 /// A file that a name stands for; its bytes were read.

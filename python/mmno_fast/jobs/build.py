@@ -186,8 +186,8 @@ def build(
 ) -> BuildReport:
     """Turn rows and their pictures into a folder of shards.
 
-    A build that was killed goes on where it stopped when it is called again. Of a finished data set that has not changed, every byte is read
-    and nothing is written; what is damaged is made anew.
+    A build that was killed goes on where it stopped when it is called again. Of a finished data set that has not changed, every
+    byte is read and nothing is written; what is damaged is made anew.
     Neither threads, nor the time, nor where the folder lies change a byte.
 
     Args:
