@@ -34,7 +34,7 @@ SIMD = $(if $(or $(CI),$(if $(X86),,yes),$(shell command -v nasm || true)),requi
 # What the installed extension is made of.
 CORE := Cargo.toml Cargo.lock build.rs pyproject.toml $(shell find src -name '*.rs' -o -name '*.c' -o -name '*.h')
 
-.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy api api-write deny format bench bench-loading bench-kernels instructions instructions-base instructions-write valgrind figures wheel docs parity parity-check fuzz nightly clean
+.PHONY: help setup develop demo test test-torch lint lint-rust lint-python clippy api api-write deny format bench bench-loading bench-kernels instructions instructions-base instructions-write valgrind strace figures wheel docs parity parity-check fuzz nightly clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-18s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,7 @@ define APT
 endef
 NO_NASM := JPEG decodes without SIMD, several times slower. \
 Install it (Debian: apt-get install nasm; Fedora: dnf install nasm; macOS: brew install nasm), then: make clean
+NO_STRACE := crashes cannot be tried. Install it (Debian: apt-get install strace; Fedora: dnf install strace)
 NO_VALGRIND := instructions cannot be counted. Install it (Debian: apt-get install valgrind; Fedora: dnf install valgrind)
 
 develop: $(VENV)/.develop ## the package, built for release and installed in .venv
@@ -71,7 +72,7 @@ $(VENV)/.develop: $(VENV)/.setup $(CORE)
 demo: $(VENV)/.develop ## draw a data set, check it, build shards, read them, and say how fast (PICTURES=300)
 	mmno-fast demo --pictures $(PICTURES)
 
-test: $(VENV)/.develop $(PILLOW12)/.setup ## Rust, Python, and the pixels of Pillow 12; `make test-torch` and `make nightly` have the other tests
+test: $(VENV)/.develop $(PILLOW12)/.setup strace ## Rust, Python, and the pixels of Pillow 12; `make test-torch` and `make nightly` have the other tests
 	cargo test $(LOCKED) --features "fuzzing $(SIMD)"
 	MMNO_PARITY=$(PARITY)/1-pillow13.json pytest
 	MMNO_PARITY=$(PARITY)/2-pillow12.json PYTHONPATH=python $(PILLOW12)/bin/python -m pytest tests/test_pixels.py tests/test_formats.py tests/test_tiff.py tests/test_odd_files.py
@@ -154,6 +155,9 @@ instructions-write: $(VENV)/.setup valgrind ## write that file
 valgrind:
 	@command -v valgrind >/dev/null || $(call APT,valgrind,$(NO_VALGRIND))
 
+strace: # what tests/crash/ records system calls with, and lets them fail
+	@command -v strace >/dev/null || $(if $(filter Linux,$(shell uname -s)),$(call APT,strace,$(NO_STRACE)),true)
+
 figures: $(VENV)/.develop ## docs/loading.svg and docs/memory.svg, of what `make bench-loading` has found and of fifty epochs
 	python -m benches.steady --pictures $(if $(filter command line,$(origin PICTURES)),$(PICTURES),2700)
 	python -m benches.figures
@@ -184,7 +188,7 @@ fuzz: $(VENV)/.setup ## the fuzz targets with the address sanitiser, FUZZ_SECOND
 	        $(FUZZ_LIMITS) -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-nightly: $(VENV)/.develop $(TORCH)/.setup deny fuzz ## the slow tests, a minute of each fuzz target, and many more cases of the random tests
+nightly: $(VENV)/.develop $(TORCH)/.setup strace deny fuzz ## the slow tests, a minute of each fuzz target, and many more cases of the random tests
 	PROPTEST_CASES=20000 cargo test --release $(LOCKED) --features "fuzzing $(SIMD)"
 	pytest -m "slow and not torch and not gpu" --timeout 3600
 	PYTHONPATH=python $(TORCH)/bin/python -m pytest -m "slow and torch" --timeout 3600 tests/torch

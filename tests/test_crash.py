@@ -1,15 +1,74 @@
-"""The model of a disk that `tests/crash/` replays crashes with.
+"""A crash, a kill, or a system call that fails: no data set opens and is wrong, and the same command ends with the same bytes.
 
-The harness itself is run by hand until every fault that it finds is mended: ``python -m tests.crash`` (states after a crash),
-``python -m tests.crash.calls`` (a system call fails), ``python -m tests.crash.kills``. They need strace.
+A sample of what `make nightly` tries. ``python -m tests.crash`` says more of a fault.
 """
 
 from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.crash.calls_of_trace import calls
 from tests.crash.disk import ROOT, Change, Disk, Folder, Name, Operation, Sync, Tree, Write
+
+ROOT_FOLDER = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def strace() -> None:
+    if shutil.which("strace") is None:
+        if os.environ.get("CI"):
+            pytest.fail("no strace: `make strace` installs it")
+        pytest.skip("no strace")
+
+
+def run(module: str, *args: str, seconds: float) -> str:
+    """What a harness prints, where it finds no fault."""
+    command = [sys.executable, "-m", module, *args]
+    done = subprocess.run(command, cwd=ROOT_FOLDER, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_no_crash_does_harm(strace):
+    said = run("tests.crash", "--states", "75", seconds=240)
+    assert said.count("75 states of") == 4
+
+
+@pytest.mark.slow
+def test_no_crash_of_very_many_does_harm(strace):
+    said = run("tests.crash", "--states", "25000", "--seed", "1", seconds=3500)
+    assert said.count("25,000 states of") == 4
+
+
+def test_no_system_call_that_fails_does_harm(strace):
+    said = run("tests.crash.calls", "--count", "64", "--seed", "3", seconds=280)
+    assert said.count("8 injections into") == 8
+
+
+@pytest.mark.slow
+def test_no_system_call_of_all_that_fails_does_harm(strace):
+    said = run("tests.crash.calls", seconds=3500)
+    assert said.count(" injections into ") == 8
+
+
+def test_no_kill_does_harm(strace):
+    said = run("tests.crash.kills", "--count", "16", seconds=240)
+    assert said.count("4 kills at") == 4
+
+
+@pytest.mark.slow
+def test_no_kill_of_very_many_does_harm(strace):
+    said = run("tests.crash.kills", "--count", "1000", "--seed", "1", seconds=3500)
+    assert said.count("250 kills at") == 4
+
+
+# the model of a disk
 
 FILE, FOLDER, OTHER = 1, 2, 3
 
