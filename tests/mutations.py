@@ -29,7 +29,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from tests import damage, mutators, watched, ways
+from tests import damage, mutators, reliability, watched, ways
 from tests.damage import SPECS, Seal
 from tests.judged import Verdict
 from tests.ways import ROW_WAYS, Looks
@@ -238,6 +238,8 @@ def main() -> None:
     seconds = run(args.first, args.count, args.processes, found.append)
     found.sort(key=lambda outcome: outcome.seed)
     print(table(found, seconds))
+    counts = Counter(outcome.kind for outcome in found)
+    reliability.add("mutants of a data set", len(found), counts, {kind: counts[kind] for kind in FAULTS if counts[kind]}, seconds)
     for kind in FAULTS:
         for outcome in [outcome for outcome in found if outcome.kind == kind][: args.show]:
             print(f"\n{kind}: seed {outcome.seed}\n  {outcome.what}\n  {outcome.detail}")

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 
+from tests import reliability
 from tests.crash.disk import Sync
 from tests.crash.jobs import NAMES, Name, prepare
 from tests.crash.oracle import Verdict
@@ -69,6 +70,7 @@ def run(name: Name, given: argparse.Namespace) -> int:
     seconds = time.monotonic() - began
     print(f"{name}: {total:,} states of {states.count():,}, seed {given.seed}; {len(operations)} operations,", end=" ")
     print(f"{len(drawn):,} different folders, {seconds:.1f} s", flush=True)
+    reliability.add(f"states after a crash of `{name}`", total, told.outcomes, told.faults, seconds)
     return told.show()
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from mmno_fast.cli.exits import FAILED, REJECTED
 
+from tests import reliability
 from tests.crash.commands import LEFT_OUT, READERS, WRITERS, Command, Place
 from tests.crash.oracle import FEWER_ROWS, judge
 from tests.crash.told import Told
@@ -62,6 +63,7 @@ def run(given: argparse.Namespace) -> int:
         for place, error in todo:
             attempt(command, place, error, told, lasting=given.lasting)
         print(f"{name}: {len(todo):,} injections into {len(command.places):,} calls, seed {given.seed}, {time.monotonic() - began:.1f} s")
+        reliability.add(f"a system call of `{name}` fails", len(todo), told.outcomes, told.faults, time.monotonic() - began)
         failed = max(failed, told.show())
     return failed
 

@@ -11,6 +11,7 @@ import random
 import sys
 import time
 
+from tests import reliability
 from tests.crash.commands import WRITERS, Command, Place
 from tests.crash.oracle import judge
 from tests.crash.told import Told
@@ -45,6 +46,7 @@ def run(given: argparse.Namespace) -> int:
         for place in spread(command.places, count, rng):
             kill(command, place, rng, told)
         print(f"{name}: {count:,} kills at {len(command.places):,} calls, seed {given.seed}, {time.monotonic() - began:.1f} s")
+        reliability.add(f"`{name}` killed at a system call", count, told.outcomes, told.faults, time.monotonic() - began)
         failed = max(failed, told.show())
     return failed
 
