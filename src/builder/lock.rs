@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 use crate::store::own_folder::{entries, remove_tree};
 
 const LOCK_FILE: &str = "lock";
@@ -33,7 +34,9 @@ impl Lock {
             let mut file = match opened {
                 // The builder before us has removed the folder in between.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => return Err(foreign(&path, "the lock of a builder")),
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => {
+                    return Err(foreign(&path, "the lock of a builder"));
+                }
                 opened => opened.map_err(refuse)?,
             };
             let ours = file.metadata().map_err(refuse)?;
@@ -92,7 +95,7 @@ fn create_work(work: &Path) -> Result<()> {
 fn foreign(path: &Path, expected: &str) -> Error {
     Error::usage(format!(
         "{}: expected {expected}, found something else, perhaps a link; look at it, and remove it, or name another folder",
-        path.display()
+        Shown::path(path)
     ))
 }
 
@@ -100,7 +103,7 @@ fn no_lock(path: &Path, error: io::Error) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOSYS | libc::ENOTSUP | libc::ENOLCK) => Error::usage(format!(
             "{}: the file system has no locks ({error}), so two builders could not be kept apart; name a folder on another one, and copy the finished data set",
-            path.display()
+            Shown::path(path)
         )),
         _ => Error::io("lock", path, error),
     }

@@ -7,7 +7,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::finding::Code;
+use crate::finding::{Code, quote};
+use crate::shown::Shown;
 use crate::store::resolve::{Resolved, Resolver};
 use crate::store::retry::{is_of_the_file, retried};
 use crate::store::{MAX_FILE_BYTES, Store};
@@ -44,12 +45,15 @@ pub fn find(resolver: &Resolver, name: &str, into: &mut Vec<u8>) -> Result<std::
             .store(root)
             .ok_or_else(|| Error::internal("a name was found in a root that is not there"))?;
         if let Err(error) = read_whole(store, &file, into)? {
-            return Ok(Err((Code::PictureUnreadable, format!("{file:?}: {error}"))));
+            return Ok(Err((Code::PictureUnreadable, format!("{}: {error}", quote(&file)))));
         }
         read += into.len() as u64;
         let found = *blake3::hash(into).as_bytes();
         if known.is_some_and(|(other, _)| other != found) {
-            return Ok(Err((Code::ImagesTwoRoots, format!("two roots hold other bytes under {file:?}"))));
+            return Ok(Err((
+                Code::ImagesTwoRoots,
+                format!("two roots hold other bytes under {}", quote(&file)),
+            )));
         }
         known = Some((found, root));
     }
@@ -93,7 +97,7 @@ fn read_whole(store: &dyn Store, file: &str, into: &mut Vec<u8>) -> Result<io::R
     match retried(|| store.read(file, MAX_FILE_BYTES, into)) {
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
             let path = store.label(file);
-            let message = format!("{} is as long; give the process more memory", path.display());
+            let message = format!("{} is as long; give the process more memory", Shown::path(&path));
             Err(Error::memory(store.length(file).unwrap_or_default(), message))
         }
         Err(error) if !is_of_the_file(&error) => Err(Error::io("read", &store.label(file), error)),
