@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::finding::Code;
+use crate::shown::Shown;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -172,11 +173,11 @@ pub fn caught<T>(job: impl FnOnce() -> T) -> Result<T> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
-            Kind::Io { path, doing, source } => write!(f, "{}: cannot {doing}: {source}", path.display()),
+            Kind::Io { path, doing, source } => write!(f, "{}: cannot {doing}: {source}", Shown::path(path)),
             Kind::Data {
                 path, line, byte, message, ..
             } => {
-                write!(f, "{}", path.display())?;
+                write!(f, "{}", Shown::path(path))?;
                 if let Some(line) = line {
                     write!(f, ":{line}")?;
                 }
@@ -185,7 +186,7 @@ impl fmt::Display for Error {
                 }
                 write!(f, ": {message}")
             }
-            Kind::Shard { path, message } => write!(f, "{}: {message}", path.display()),
+            Kind::Shard { path, message } => write!(f, "{}: {message}", Shown::path(path)),
             Kind::Usage(message) => f.write_str(message),
             Kind::Memory { bytes, message } => write!(f, "{bytes} bytes of memory cannot be had: {message}"),
             Kind::TooMuchText => f.write_str("the texts of these rows take more than 2 GiB: choose fewer rows at once"),

@@ -209,10 +209,14 @@ pub struct Finding {
 /// The longest piece of the data that a message quotes, in characters.
 pub const QUOTE_CHARS: usize = 80;
 
+/// The same of a `data:` address, whose beginning says all: a picture stands where a file's name is expected.
+const DATA_CHARS: usize = 60;
+
 /// `text` in quotes for a message: escaped, and cut to [`QUOTE_CHARS`].
 pub fn quote(text: &str) -> String {
+    let is_data = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
     let mut chars = text.chars();
-    let head: String = chars.by_ref().take(QUOTE_CHARS).collect();
+    let head: String = chars.by_ref().take(if is_data { DATA_CHARS } else { QUOTE_CHARS }).collect();
     if chars.next().is_some() {
         format!("{head:?}…")
     } else {
@@ -237,5 +241,8 @@ mod tests {
     fn quotes_are_cut_and_escaped() {
         assert_eq!(quote("a\n\"b"), "\"a\\n\\\"b\"");
         assert!(quote(&"x".repeat(500)).chars().count() <= QUOTE_CHARS + 3);
+        let data = format!("data:image/png;base64,{}", "A".repeat(500));
+        assert_eq!(quote(&data), format!("{:?}…", &data[..60]));
+        assert_eq!(quote("data:,"), "\"data:,\"");
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod shown;
 pub mod finding;
 pub mod error;
 pub mod progress;

@@ -59,7 +59,7 @@ def build_both(folder: Path, roots: list[Files], names: list[str]) -> mf.BuildRe
     given = []
     for number, files in enumerate(roots):
         given.append(folder / f"root{number}")
-        given[-1].mkdir()
+        given[-1].mkdir(exist_ok=True)
         write_files(given[-1], {name: encoded(noise(seed, 6, 6)) if seed else b"text" for name, seed in files.items()})
     source = write_rows(folder / "train.jsonl", [about(name) for name in names])
     core, reference = (mf.build(source, given, folder / engine, SPEC, engine=engine) for engine in ENGINES)
@@ -131,6 +131,33 @@ def test_roots_with_the_same_bytes_are_one_place_and_with_others_a_fault(tmp_pat
 )  # fmt: skip
 def test_other_spellings(tmp_path: Path, files: Files, names: list[str], expected: dict[int, list[str]]) -> None:
     assert codes(build_both(tmp_path, [files], names)) == expected
+
+
+LINKS: list[dict[str, str]] = [
+    {"a": ".", "A": "."},
+    {"a": ".", "A": "a", "aa": "A"},
+    {"b/a": "..", "b/A": "..", "a": "b", "A": "b"},
+    {"a": "loop", "loop": "a", "A": "."},
+]
+
+
+@pytest.mark.parametrize("links", LINKS)
+def test_however_links_stand_a_name_is_found_or_not_in_bounded_steps(tmp_path: Path, links: dict[str, str]) -> None:
+    """Two ways a component would be 2^39 ways."""
+    (tmp_path / "root0" / "b").mkdir(parents=True)
+    for name, target in links.items():
+        (tmp_path / "root0" / name).symlink_to(target)
+    depths = (1, 2, 18, 39, 60, 500)
+    report = build_both(tmp_path, [{"x.png": 1}], ["a/" * depth + file for depth in depths for file in ("none.png", "X.jpg")])
+    assert all(report_codes == MISSING for report_codes in codes(report).values())
+    assert set(codes(report)) >= {2 * at + 1 for at in range(len(depths))}
+
+
+@pytest.mark.parametrize(("count", "code"), [(64, "images.missing"), (65, "images.ambiguous")])
+def test_more_spellings_than_are_looked_at_are_said_so(tmp_path: Path, count: int, code: str) -> None:
+    names = ["".join("aA"[number >> bit & 1] for bit in range(7)) for number in range(1, count + 1)]
+    report = build_both(tmp_path, [{f"{name}/x.png": 1 for name in names}], ["aaaaaaa/none.png"])
+    assert codes(report) == {1: [code]}
 
 
 def test_links_out_of_a_root_can_be_refused(tmp_path: Path) -> None:

@@ -7,13 +7,23 @@ import os
 from mmno_fast import _core
 
 
+def shown(path: str | os.PathLike[str]) -> str:
+    r"""`path` for a message, where nothing in it acts on a terminal; `report.visible` also cuts what the command line shows.
+
+    >>> print(shown("a b/tête.png"), shown("a\x1b[31m\u202e\udcff"))
+    a b/tête.png a\x1b[31m\u202e\udcff
+    """
+    text = os.fspath(path)
+    return text if text.isprintable() else repr(f'"{text}')[2:-1].replace("\\'", "'")
+
+
 def shard_error(path: str | os.PathLike[str], message: str) -> _core.ShardError:
     """A `ShardError` about the file or folder at `path`, to be raised.
 
     >>> str(shard_error("shards", "no manifest.json"))
     'shards: no manifest.json'
     """
-    error = _core.ShardError(f"{os.fspath(path)}: {message}")
+    error = _core.ShardError(f"{shown(path)}: {message}")
     error.code = None
     error.path = os.fspath(path)
     error.line = None

@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::progress::Stage;
 use crate::scan::model::{Depth, Run, Scan, Source};
 use crate::scan::scan;
+use crate::shown::Shown;
 use crate::store::fault::is_of_the_file;
 use crate::store::folder_sink::FolderSink;
 use crate::store::own_folder::create_folder;
@@ -85,7 +86,7 @@ impl Build {
         refuse_foreign(&*store)?;
         let scan = scan(request.sources, Depth::Headers(&request.roots), &options.scan, run)?;
         if let Some(source) = scan.infos.iter().position(|info| info.not_lines) {
-            let path = scan.sources[source].path.display();
+            let path = Shown::path(&scan.sources[source].path);
             return Err(Error::usage(format!(
                 "{path}: the whole file is one JSON value; write one object per line, for example with `jq -c '.[]'`"
             )));
@@ -139,7 +140,7 @@ impl Build {
         if !same && !self.options.update && !(same_rows && self.has_passed(before)?) {
             self.lock.release(&self.work)?;
             let message = "holds a data set of other rows, pictures or settings; say --update to replace it, or name another folder";
-            return Err(Error::usage(format!("{}: {message}", self.store.label("").display())));
+            return Err(Error::usage(format!("{}: {message}", Shown::path(&self.store.label("")))));
         }
         let all: Option<Vec<Built>> = self.built.iter().cloned().collect();
         let Some(all) = all.filter(|_| same) else {

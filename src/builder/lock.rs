@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
+use crate::shown::Shown;
 use crate::store::own_folder::{entries, remove_tree};
 
 const LOCK_FILE: &str = "lock";
@@ -98,7 +99,7 @@ fn create_work(work: &Path) -> Result<()> {
 fn foreign(path: &Path, expected: &str) -> Error {
     Error::usage(format!(
         "{}: expected {expected}, found something else, perhaps a link; look at it, and remove it, or name another folder",
-        path.display()
+        Shown::path(path)
     ))
 }
 
@@ -106,7 +107,7 @@ fn no_lock(path: &Path, error: io::Error) -> Error {
     match error.raw_os_error() {
         Some(libc::ENOSYS | libc::ENOTSUP | libc::ENOLCK) => Error::usage(format!(
             "{}: the file system has no locks ({error}), so two builders could not be kept apart; name a folder on another one, and copy the finished data set",
-            path.display()
+            Shown::path(path)
         )),
         _ => Error::io("lock", path, error),
     }

@@ -8,6 +8,7 @@ use crate::dataset::manifest::Manifest;
 use crate::dataset::pixels::PIXEL_FILES;
 use crate::dataset::record::{MANIFEST, TOP_FILES, UNIT_FILE, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 use crate::store::{Entry, Sink, Store};
 
 /// The tables of a shard.
@@ -23,9 +24,9 @@ pub(super) fn refuse_foreign(store: &dyn Store) -> Result<()> {
         if !is_ours(store, &entry)? {
             let folder = store.label("");
             let message = format!(
-                "{}: expected an empty folder or shards, found {:?}; name another folder",
-                folder.display(),
-                entry.name.to_string_lossy()
+                "{}: expected an empty folder or shards, found \"{}\"; name another folder",
+                Shown::path(&folder),
+                Shown::path(entry.name.as_ref())
             );
             return Err(Error::usage(message));
         }

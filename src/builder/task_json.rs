@@ -21,11 +21,13 @@ use serde_json::value::RawValue;
 use crate::builder::task::{Setting, TaskPicture, TaskRoot, TaskRow, TaskRows, UnitTask};
 use crate::dataset::record::hex;
 use crate::error::{Error, Result};
+use crate::finding::quote;
 use crate::jsonl::rules::check_name;
 use crate::jsonl::source::RowPlace;
 use crate::picture::{Format, Mode, Probe, Turns};
 use crate::scan::model::Source;
 use crate::scan::options::ScanOptions;
+use crate::shown::Shown;
 
 /// The version of this form. A process reads its own only.
 const VERSION: u32 = 1;
@@ -155,7 +157,7 @@ fn refuse(what: impl fmt::Display) -> Error {
 fn path_text(path: &Path) -> Result<String> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, error))?;
     absolute.into_os_string().into_string().map_err(|path| {
-        let shown = path.display();
+        let shown = Shown::path(path.as_ref());
         Error::usage(format!(
             "{shown}: expected a path in UTF-8, found other bytes; rename it, or build in this process"
         ))
@@ -237,7 +239,7 @@ impl UnitTask {
         let setting = self.setting();
         for root in &setting.roots {
             if let Some(name) = root.below.iter().find(|name| !is_plain(name)) {
-                return Err(refuse(format!("expected the name of a folder, found {name:?}")));
+                return Err(refuse(format!("expected the name of a folder, found {}", quote(name))));
             }
         }
         for picture in &self.pictures {
@@ -310,8 +312,9 @@ impl Picture {
         let mode = Mode::ALL.into_iter().find(|mode| mode.as_str() == header.mode);
         let (Some(format), Some(mode)) = (format, mode) else {
             return Err(refuse(format!(
-                "expected a format and a mode that are known, found {:?} and {:?}",
-                header.format, header.mode
+                "expected a format and a mode that are known, found {} and {}",
+                quote(&header.format),
+                quote(&header.mode)
             )));
         };
         if header.width == 0 || header.height == 0 || !(1..=8).contains(&header.orientation) {

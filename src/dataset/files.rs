@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 
 use crate::dataset::record::FileInfo;
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 use crate::store::fault::is_of_the_file;
 use crate::store::hash::hash;
 use crate::store::{Region, Store};
@@ -28,7 +29,7 @@ pub(super) fn refused(store: &dyn Store, name: &str, error: io::Error) -> Error 
         ),
         ErrorKind::OutOfMemory => {
             let bytes = store.length(name).unwrap_or_default();
-            Error::memory(bytes, format!("{} is as long; give the process more memory", path.display()))
+            Error::memory(bytes, format!("{} is as long; give the process more memory", Shown::path(&path)))
         }
         ErrorKind::PermissionDenied => Error::io("open", &path, error),
         ErrorKind::IsADirectory | ErrorKind::NotADirectory => damaged(store, name, &error.to_string()),

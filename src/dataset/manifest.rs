@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::files::refused;
 use crate::dataset::record::{FORMAT, FileInfo, MANIFEST, REJECTS, TOP_FILES, TopFile, WORK_FOLDER, is_shard_name};
 use crate::error::{Error, Result};
+use crate::finding::quote;
 use crate::jsonl::options::RowOptions;
 use crate::picture::{ImageSpec, PIXELS_VERSION};
 use crate::store::Store;
@@ -248,7 +249,7 @@ impl Manifest {
         let mut folders = HashSet::new();
         for shard in &self.shards {
             if !is_shard_name(&shard.folder) || !folders.insert(&shard.folder) {
-                return Err(format!("{:?} is not the name of one shard", shard.folder));
+                return Err(format!("{} is not the name of one shard", quote(&shard.folder)));
             }
             same(
                 "the pictures of a shard",
@@ -361,7 +362,7 @@ fn check_files(files: &[FileInfo]) -> std::result::Result<(), String> {
         let name = file.name.as_str();
         let is_plain = !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0']);
         if !is_plain || !names.insert(name) {
-            return Err(format!("{name:?} is not the name of one file"));
+            return Err(format!("{} is not the name of one file", quote(name)));
         }
     }
     Ok(())

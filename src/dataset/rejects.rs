@@ -11,6 +11,7 @@ use crate::dataset::files::{damaged, map};
 use crate::dataset::manifest::Manifest;
 use crate::dataset::record::REJECTS;
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::folder::open_regular;
 
@@ -107,7 +108,7 @@ fn parse<'de, R: Read<'de>>(text: Deserializer<R>, most: u64, path: &Path) -> Re
             let more = rows.len().max(64);
             rows.try_reserve(more).map_err(|_| {
                 let bytes = (rows.len() + more) * size_of::<RejectedRow>();
-                Error::memory(bytes as u64, format!("{} names as many rows", path.display()))
+                Error::memory(bytes as u64, format!("{} names as many rows", Shown::path(path)))
             })?;
         }
         rows.push(row);

@@ -20,6 +20,7 @@ use crate::dataset::view::View;
 use crate::error::{Error, Result};
 use crate::ordered::{self, Pool, Turn};
 use crate::progress::{Counters, Stage};
+use crate::shown::text_of;
 use crate::store::{self, Store};
 
 /// One thing that is not as it should be.
@@ -209,7 +210,7 @@ fn check_copies(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Probl
     }
 }
 
-/// What is in a folder and not known there. Names that are not UTF-8 are shown with U+FFFD.
+/// What is in a folder and not known there. Bytes of a name that are not UTF-8 are shown as such.
 fn find_strays_in(store: &dyn Store, folder: &str, problems: &mut Vec<Problem>, is_known: &mut dyn FnMut(&OsStr) -> bool) {
     match store.list(folder) {
         Err(error) => problems.push(Problem {
@@ -219,7 +220,7 @@ fn find_strays_in(store: &dyn Store, folder: &str, problems: &mut Vec<Problem>, 
         Ok(entries) => {
             let strays = entries.iter().filter(|entry| !is_known(&entry.name));
             problems.extend(strays.map(|entry| Problem {
-                path: path_of(folder, &entry.name.to_string_lossy()),
+                path: path_of(folder, &text_of(&entry.name)),
                 message: "the manifest does not name this".to_owned(),
             }));
         }

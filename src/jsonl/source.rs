@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::jsonl::lines::{self, Line, read_exact};
+use crate::shown::Shown;
 use crate::store::hash::hash;
 
 /// Where the text of a row lies. A new kind of source is one arm here and one [`RowSource`].
@@ -73,7 +74,7 @@ impl JsonLines {
         if !std::fs::metadata(path).map_err(refuse)?.is_file() {
             return Err(Error::usage(format!(
                 "{}: expected a JSONL file; pipes and devices cannot be read twice",
-                path.display()
+                Shown::path(path)
             )));
         }
         let file = File::open(path).map_err(refuse)?;

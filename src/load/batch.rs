@@ -9,6 +9,7 @@ use arrow_array::RecordBatch;
 use crate::error::{Error, Kind, Result};
 use crate::load::gather::{Assembler, BatchPlan, Placement, Task, TaskResult};
 use crate::load::slot::{Lease, SplitLease};
+use crate::shown::{Shown, text_of};
 
 /// A batch, ready.
 pub struct Batch {
@@ -108,7 +109,7 @@ impl Assembler {
         let Kind::Data { path, code, message, .. } = error.kind() else {
             return Err(error);
         };
-        let told = format!("{}: {message}", path.display());
+        let told = format!("{}: {message}", Shown::path(path));
         let users = plan.rows.iter().zip(plan.offsets.windows(2)).filter(|(_, range)| {
             let own = plan.index.get(range[0] as usize..range[1] as usize).unwrap_or_default();
             own.contains(&picture)
@@ -139,7 +140,7 @@ impl Assembler {
         };
         skipped.push(SkippedRow {
             row: None,
-            source: path.display().to_string(),
+            source: text_of(path.as_os_str()),
             line: 0,
             code: code.name(),
             message: message.clone(),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::finding::quote;
 
 /// Up to this many samples, the permutation is drawn as a table: exactly uniform, and no more memory than a few pages. Beyond it, the halves
 /// of the Feistel network are large enough for its rounds to mix.
@@ -199,7 +200,8 @@ impl Uneven {
             "short" => Ok(Self::Short),
             "raise" => Ok(Self::Raise),
             _ => Err(Error::usage(format!(
-                "uneven: expected \"drop\", \"wrap\", \"short\" or \"raise\", found {name:?}"
+                "uneven: expected \"drop\", \"wrap\", \"short\" or \"raise\", found {}",
+                quote(name)
             ))),
         }
     }

@@ -111,7 +111,7 @@ pub(super) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         let value = raised.value(py);
         let set = || -> PyResult<()> {
             value.setattr("code", code)?;
-            value.setattr("path", path.map(|path| path.display().to_string()))?;
+            value.setattr("path", path.map(|path| path.as_os_str()))?;
             value.setattr("line", line)?;
             value.setattr("byte", byte)
         };

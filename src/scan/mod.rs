@@ -14,9 +14,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
-use crate::finding::Code;
+use crate::finding::{Code, quote};
 use crate::scan::model::{Depth, Run, Scan, Source};
 use crate::scan::options::ScanOptions;
+use crate::shown::Shown;
 
 /// Scans `sources`, as deep as is wanted.
 pub fn scan(sources: Vec<Source>, depth: Depth<'_>, options: &ScanOptions, run: Run<'_>) -> Result<Scan> {
@@ -24,9 +25,9 @@ pub fn scan(sources: Vec<Source>, depth: Depth<'_>, options: &ScanOptions, run: 
     for source in &sources {
         if !names.insert(source.name.as_str()) {
             return Err(Error::usage(format!(
-                "two sources are called {:?}; name them apart, as in first={} ",
-                source.name,
-                source.path.display()
+                "two sources are called {}; name them apart, as in first={} ",
+                quote(&source.name),
+                Shown::path(&source.path)
             )));
         }
     }

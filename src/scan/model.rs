@@ -11,7 +11,8 @@ use crate::jsonl::source::RowPlace;
 use crate::ordered::Pool;
 use crate::picture::{Fault, Probe};
 use crate::progress::Counters;
-use crate::store::resolve::Resolver;
+use crate::shown::text_of;
+use crate::store::resolve::{Resolver, Root};
 
 /// One JSONL file, by the name that identifies its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,12 +227,18 @@ impl Scan {
         let roots = self.resolver.iter().flat_map(Resolver::roots);
         roots
             .map(|root| RootUse {
-                given: root.given.display().to_string(),
-                used: root.store.label("").display().to_string(),
+                given: text_of(root.given.as_os_str()),
+                used: used(root),
                 descended: root.below.len(),
             })
             .collect()
     }
+}
+
+/// The folder of a root that is used. Where that is not UTF-8, it begins as the root that was given is shown, and the names below it are exact.
+fn used(root: &Root) -> String {
+    let used = root.store.label("").into_os_string().into_string();
+    used.unwrap_or_else(|_| [&[text_of(root.given.as_os_str())], &*root.below].concat().join("/"))
 }
 
 /// A root as given and as used.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::finding::quote;
 use crate::jsonl::options::RowOptions;
 use crate::picture::ImageSpec;
 
@@ -45,7 +46,7 @@ impl ScanOptions {
         let known = options.to_value()?;
         let unknown = given.as_object().into_iter().flatten().find(|(name, _)| known.get(name).is_none());
         match unknown {
-            Some((name, _)) => Err(refuse(format!("expected options that are known, found {name:?}"))),
+            Some((name, _)) => Err(refuse(format!("expected options that are known, found {}", quote(name)))),
             None => Ok(options),
         }
     }

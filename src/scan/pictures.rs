@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, quote};
 use crate::jsonl::rules::check_name;
 use crate::ordered::{self, Turn};
 use crate::picture::{Alpha, Fault, Format, Preparer, Probe, probe};
@@ -123,7 +123,7 @@ impl Looking<'_> {
     fn judge(&self, name: &str, found: Found, scratch: &mut Scratch) -> std::result::Result<Seen, Fault> {
         let named = |fault: Fault| Fault {
             code: fault.code,
-            message: format!("{name:?}: {}", fault.message),
+            message: format!("{}: {}", quote(name), fault.message),
         };
         let header = probe(&scratch.bytes).map_err(named)?;
         self.options.spec.admit(&header).map_err(named)?;
@@ -216,12 +216,16 @@ fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> 
                 Err(_) => {}
                 Ok(number) => {
                     if std::mem::replace(&mut named_by[*number as usize], number_of_row) == number_of_row {
-                        say(i, Code::ImagesRepeated, format!("{text:?} is a picture that this row has already"));
+                        say(
+                            i,
+                            Code::ImagesRepeated,
+                            format!("{} is a picture that this row has already", quote(text)),
+                        );
                     }
                     if !std::mem::replace(&mut warned[name as usize], true) {
                         let file = gathered.renamed.get(&name);
                         if let Some(file) = file {
-                            say(i, Code::ImagesResolved, format!("{text:?} was found as {file:?}"));
+                            say(i, Code::ImagesResolved, format!("{} was found as {}", quote(text), quote(file)));
                         }
                         // Of a file found under another suffix, that one counts: one fault, one code.
                         let name = file.map_or(text, String::as_str);
@@ -240,16 +244,19 @@ fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> 
 fn warn(probe: &Probe, name: &str, alpha: Alpha, say: &mut dyn FnMut(Code, String)) {
     let suffix = name.rfind('.').and_then(|dot| name.get(dot..)).unwrap_or_default();
     if Format::from_suffix(suffix) != Some(probe.format) {
-        say(Code::PictureExtension, format!("{name:?} holds {}", probe.format.as_str()));
+        say(Code::PictureExtension, format!("{} holds {}", quote(name), probe.format.as_str()));
     }
     if probe.transparent {
         let fate = match alpha {
             Alpha::Drop => "dropped",
             Alpha::White => "laid over white",
         };
-        say(Code::PictureTransparent, format!("{name:?} has transparency, which is {fate}"));
+        say(
+            Code::PictureTransparent,
+            format!("{} has transparency, which is {fate}", quote(name)),
+        );
     }
     if probe.animated {
-        say(Code::PictureAnimated, format!("only the first frame of {name:?} is used"));
+        say(Code::PictureAnimated, format!("only the first frame of {} is used", quote(name)));
     }
 }

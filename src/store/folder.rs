@@ -5,14 +5,15 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 use crate::store::fault::is_of_the_file;
-use crate::store::{Entry, Region, Store, own_folder};
+use crate::store::{Entry, FolderId, Region, Store, own_folder};
 
 /// A folder on a file system.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl FolderStore {
         if !fs::metadata(&real).map_err(refuse)?.is_dir() {
             return Err(Error::usage(format!(
                 "{}: expected a folder of pictures, found a file",
-                root.display()
+                Shown::path(root)
             )));
         }
         Ok(Self {
@@ -124,6 +125,14 @@ impl Store for FolderStore {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn identity(&self, folder: &str) -> io::Result<FolderId> {
+        let meta = fs::metadata(self.root.join(folder))?;
+        Ok(FolderId::Inode {
+            device: meta.dev(),
+            number: meta.ino(),
+        })
     }
 
     fn length(&self, name: &str) -> io::Result<u64> {

@@ -36,6 +36,20 @@ pub struct Entry {
     pub is_folder: bool,
 }
 
+/// What tells a folder of a store from all others, whatever names and links lead to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FolderId {
+    /// Its numbers on this machine.
+    Inode {
+        /// The file system.
+        device: u64,
+        /// The folder there.
+        number: u64,
+    },
+    /// Its name, in a store without links.
+    Name(String),
+}
+
 /// A place that holds files under relative names with `/`.
 ///
 /// Only regular files count. A pipe, a socket or a device is refused at once, and is never waited for. A link to a regular file is followed.
@@ -46,6 +60,11 @@ pub trait Store: Send + Sync {
 
     /// The entries of a folder (`""`: the root), by name. A folder that is not there, or may not be read, is an error.
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>>;
+
+    /// What tells a folder (`""`: the root) from all others. A store with links must follow them here.
+    fn identity(&self, folder: &str) -> io::Result<FolderId> {
+        Ok(FolderId::Name(folder.to_owned()))
+    }
 
     /// The length of a file.
     fn length(&self, name: &str) -> io::Result<u64>;

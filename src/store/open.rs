@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 use crate::store::Store;
 use crate::store::folder::FolderStore;
 
@@ -34,7 +35,7 @@ pub fn root(location: &Path, follow_links: bool) -> Result<Box<dyn Store>> {
 fn unsupported(location: &Path, scheme: &str) -> Error {
     Error::usage(format!(
         "{}: found a {scheme} address, expected the path of a folder; copy the data to a folder first",
-        location.display()
+        Shown::path(location)
     ))
 }
 

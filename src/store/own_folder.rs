@@ -11,6 +11,7 @@ use std::path::Path;
 use rustix::fs::{Dir, FileType, Mode, OFlags};
 
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 
 /// The names in a folder, and whether each is a folder itself. A link is none.
 pub fn entries(folder: &Path) -> io::Result<Vec<(OsString, bool)>> {
@@ -69,10 +70,8 @@ pub fn create_folder(path: &Path) -> Result<()> {
             if fs::metadata(path).map_err(refuse)?.is_dir() {
                 Ok(())
             } else {
-                Err(Error::usage(format!(
-                    "{}: expected a folder, found a file; name another one",
-                    path.display()
-                )))
+                let message = format!("{}: expected a folder, found a file; name another one", Shown::path(path));
+                Err(Error::usage(message))
             }
         }
         (done, _) => done.map_err(refuse),

@@ -7,7 +7,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::finding::Code;
+use crate::finding::{Code, quote};
+use crate::shown::Shown;
 use crate::store::fault::is_of_the_file;
 use crate::store::resolve::{Resolved, Resolver};
 use crate::store::{MAX_FILE_BYTES, Store};
@@ -48,12 +49,15 @@ pub fn find(resolver: &Resolver, name: &str, into: &mut Vec<u8>) -> Result<std::
                 io::ErrorKind::NotFound => Code::ImagesMissing, // it was there a moment ago
                 _ => Code::PictureUnreadable,
             };
-            return Ok(Err((code, format!("{file:?}: cannot be read: {error}"))));
+            return Ok(Err((code, format!("{}: cannot be read: {error}", quote(&file)))));
         }
         read += into.len() as u64;
         let found = *blake3::hash(into).as_bytes();
         if known.is_some_and(|(other, _)| other != found) {
-            return Ok(Err((Code::ImagesTwoRoots, format!("two roots hold other bytes under {file:?}"))));
+            return Ok(Err((
+                Code::ImagesTwoRoots,
+                format!("two roots hold other bytes under {}", quote(&file)),
+            )));
         }
         known = Some((found, root));
     }
@@ -97,7 +101,7 @@ fn read_whole(store: &dyn Store, file: &str, into: &mut Vec<u8>) -> Result<io::R
     match store.read(file, MAX_FILE_BYTES, into) {
         Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
             let path = store.label(file);
-            let message = format!("{} is as long; give the process more memory", path.display());
+            let message = format!("{} is as long; give the process more memory", Shown::path(&path));
             Err(Error::memory(store.length(file).unwrap_or_default(), message))
         }
         Err(error) if !is_of_the_file(&error) => Err(Error::io("read", &store.label(file), error)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::error::Kind;
 use crate::store::folder::FolderStore;
-use crate::store::{Entry, Region};
+use crate::store::{Entry, FolderId, Region};
 
 /// A folder whose calls fail so often before they work.
 struct Failing {
@@ -31,6 +31,9 @@ impl Store for Failing {
     }
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
         self.fail().and_then(|()| self.inner.list(folder))
+    }
+    fn identity(&self, folder: &str) -> io::Result<FolderId> {
+        self.fail().and_then(|()| self.inner.identity(folder))
     }
     fn length(&self, name: &str) -> io::Result<u64> {
         self.inner.length(name)

@@ -1,13 +1,14 @@
 //! From a picture's name to one file: as it stands, else under another case or suffix (`images.resolved` in `docs/findings.md`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::finding::Code;
-use crate::store::Store;
+use crate::finding::{Code, quote};
+use crate::shown::Shown;
 use crate::store::fault::is_of_the_file;
+use crate::store::{FolderId, Store};
 
 /// The suffixes that may stand for one another.
 pub const SUFFIXES: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"];
@@ -17,6 +18,9 @@ const NAMES_TRIED: usize = 100;
 
 /// How far down a nested root is followed.
 const MAX_DESCENT: usize = 3;
+
+/// In how many folders, and then as how many files, one name is looked for. Links and spellings could make these without end.
+const MAX_WAYS: usize = 64;
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +51,16 @@ pub struct Root {
 /// Looks names up below the roots. Shared by threads; listings are read once.
 pub struct Resolver {
     roots: Vec<Root>,
-    listings: Mutex<HashMap<(usize, String), Arc<Listing>>>,
+    /// By root and folder, whatever links lead there: as many as there are folders.
+    listings: Mutex<HashMap<(usize, FolderId), Arc<Listing>>>,
+}
+
+/// What one root holds of a name, case and suffix aside.
+enum Alike {
+    /// These files; perhaps none.
+    Files(Vec<String>),
+    /// More folders or files than are looked at.
+    TooMany,
 }
 
 /// The entries of one folder: lower-cased name -> names, with whether each is a folder.
@@ -92,7 +105,14 @@ impl Resolver {
         }
         let mut candidates: Vec<(String, Vec<usize>)> = Vec::new();
         for root in 0..self.roots.len() {
-            for candidate in self.candidates(root, name)? {
+            let Alike::Files(files) = self.candidates(root, name)? else {
+                let message = format!(
+                    "no file {}, and more than {MAX_WAYS} folders or files differ from it only in case or suffix",
+                    quote(name)
+                );
+                return Ok(Resolved::Fault(Code::ImagesAmbiguous, message));
+            };
+            for candidate in files {
                 match candidates.iter_mut().find(|(known, _)| *known == candidate) {
                     Some((_, roots)) => roots.push(root),
                     None => candidates.push((candidate, vec![root])),
@@ -102,8 +122,12 @@ impl Resolver {
         candidates.sort();
         Ok(match candidates.pop() {
             None => {
-                let places: Vec<String> = self.roots.iter().map(|root| root.store.label("").display().to_string()).collect();
-                Resolved::Fault(Code::ImagesMissing, format!("no file {name:?} below {}", places.join(", ")))
+                let places: Vec<String> = self
+                    .roots
+                    .iter()
+                    .map(|root| Shown::path(&root.store.label("")).to_string())
+                    .collect();
+                Resolved::Fault(Code::ImagesMissing, format!("no file {} below {}", quote(name), places.join(", ")))
             }
             Some((name, roots)) if candidates.is_empty() => Resolved::Found {
                 name,
@@ -114,60 +138,69 @@ impl Resolver {
                 let first = candidates.first().map_or("", |(name, _)| name);
                 Resolved::Fault(
                     Code::ImagesAmbiguous,
-                    format!("no file {name:?}, and both {first:?} and {last:?} would do"),
+                    format!("no file {}, and both {} and {} would do", quote(name), quote(first), quote(&last)),
                 )
             }
         })
     }
 
     /// Files of a root that differ from `name` only in case (in any component), in the last suffix, or in both.
-    fn candidates(&self, root: usize, name: &str) -> Result<Vec<String>> {
+    ///
+    /// Each folder is entered once, by the first of the ways that lead there: links to a parent would double the ways with every component.
+    fn candidates(&self, root: usize, name: &str) -> Result<Alike> {
         let components: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         let Some((file, folders)) = components.split_last() else {
-            return Ok(Vec::new());
+            return Ok(Alike::Files(Vec::new()));
         };
-        let mut found = Vec::new();
-        let mut reached = vec![String::new()];
+        let mut reached = self.entered(root, vec![String::new()])?;
         for folder in folders {
-            let mut next = Vec::new();
-            for at in &reached {
-                next.extend(self.alike(root, at, folder, true)?);
+            let ways = reached.iter().flat_map(|(at, listing)| listing.alike(at, folder, true));
+            let ways: Vec<String> = ways.take(MAX_WAYS + 1).collect();
+            if ways.len() > MAX_WAYS {
+                return Ok(Alike::TooMany);
             }
-            reached = next;
+            reached = self.entered(root, ways)?;
         }
         let stem = file.rsplit_once('.').filter(|(_, suffix)| is_suffix(suffix)).map(|(stem, _)| stem);
         let wanted = match stem {
             Some(stem) => SUFFIXES.iter().map(|suffix| format!("{stem}.{suffix}")).collect(),
             None => vec![(*file).to_owned()],
         };
-        for at in &reached {
-            for file in &wanted {
-                found.extend(self.alike(root, at, file, false)?);
-            }
-        }
+        let found = reached
+            .iter()
+            .flat_map(|(at, listing)| wanted.iter().flat_map(|file| listing.alike(at, file, false)));
+        let mut found: Vec<String> = found.take(MAX_WAYS + 1).collect();
         found.sort();
-        found.dedup();
+        if found.len() > MAX_WAYS {
+            return Ok(Alike::TooMany);
+        }
         let mut there = Vec::new();
         for candidate in found {
             if self.roots.get(root).map_or(Ok(false), |root| has(&*root.store, &candidate))? {
                 there.push(candidate);
             }
         }
-        Ok(there)
+        Ok(Alike::Files(there))
     }
 
-    /// Entries of a folder whose name is `name`, case aside.
-    fn alike(&self, root: usize, folder: &str, name: &str, is_folder: bool) -> Result<Vec<String>> {
-        let listing = self.listing(root, folder)?;
-        let entries = listing.0.get(&name.to_lowercase()).into_iter().flatten();
-        Ok(entries
-            .filter(|entry| entry.1 == is_folder)
-            .map(|entry| join(folder, &entry.0))
-            .collect())
+    /// The folders that these ways lead to, each once, with what is in them. A way that leads nowhere is left out.
+    fn entered(&self, root: usize, ways: Vec<String>) -> Result<Vec<(String, Arc<Listing>)>> {
+        let mut seen = HashSet::new();
+        let mut reached = Vec::new();
+        for way in ways {
+            let Some(id) = self.roots.get(root).map_or(Ok(None), |root| identify(&*root.store, &way))? else {
+                continue;
+            };
+            if seen.insert(id.clone()) {
+                let listing = self.listing(root, id, &way)?;
+                reached.push((way, listing));
+            }
+        }
+        Ok(reached)
     }
 
-    fn listing(&self, root: usize, folder: &str) -> Result<Arc<Listing>> {
-        let key = (root, folder.to_owned());
+    fn listing(&self, root: usize, id: FolderId, folder: &str) -> Result<Arc<Listing>> {
+        let key = (root, id);
         let known = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known {
             return Ok(known);
@@ -194,6 +227,14 @@ impl Listing {
         }
         Ok(listing)
     }
+
+    /// Entries whose name is `name`, case aside, as paths. `folder` is the way to this one.
+    fn alike<'l>(&'l self, folder: &'l str, name: &str, is_folder: bool) -> impl Iterator<Item = String> + use<'l> {
+        let entries = self.0.get(&name.to_lowercase()).into_iter().flatten();
+        entries
+            .filter(move |entry| entry.1 == is_folder)
+            .map(move |entry| join(folder, &entry.0))
+    }
 }
 
 /// [`Store::has`], tried again where the machine is at fault.
@@ -212,6 +253,14 @@ fn list(store: &dyn Store, folder: &str) -> Result<Vec<(String, bool)>> {
         .into_iter()
         .filter_map(|entry| Some((entry.name.into_string().ok()?, entry.is_folder)));
     Ok(named.collect())
+}
+
+/// What tells a folder from all others; `None` where it is not there, or may not be entered.
+fn identify(store: &dyn Store, folder: &str) -> Result<Option<FolderId>> {
+    match store.identity(folder) {
+        Err(error) if is_of_the_file(&error) => Ok(None),
+        found => found.map(Some).map_err(|error| Error::io("look at", &store.label(folder), error)),
+    }
 }
 
 fn is_suffix(suffix: &str) -> bool {
@@ -268,66 +317,5 @@ fn descend(given: PathBuf, store: Box<dyn Store>, names: &[&str]) -> Result<Root
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::store::folder::FolderStore;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, file).unwrap();
-        }
-        dir
-    }
-
-    fn resolver(dir: &tempfile::TempDir, names: &[&str]) -> Resolver {
-        let store = FolderStore::open(dir.path(), true).unwrap();
-        Resolver::new(vec![("x".into(), Box::new(store))], names.iter().copied()).unwrap()
-    }
-
-    fn found(name: &str, renamed: bool) -> Resolved {
-        Resolved::Found {
-            name: name.to_owned(),
-            roots: vec![0],
-            renamed,
-        }
-    }
-
-    #[test]
-    fn names_are_found_as_they_stand_then_by_case_or_suffix() {
-        let dir = tree(&["a/B/one.JPG", "a/B/two.png", "a/B/both.jpg", "a/B/both.png", "a/B/Both.tif"]);
-        let resolver = resolver(&dir, &[]);
-        assert_eq!(resolver.resolve("a/B/one.JPG").unwrap(), found("a/B/one.JPG", false));
-        assert_eq!(resolver.resolve("A/b/ONE.jpg").unwrap(), found("a/B/one.JPG", true));
-        assert_eq!(resolver.resolve("a/B/two.jpeg").unwrap(), found("a/B/two.png", true));
-        assert_eq!(resolver.resolve("a/B/both.jpg").unwrap(), found("a/B/both.jpg", false));
-        assert!(matches!(
-            resolver.resolve("a/B/both.bmp").unwrap(),
-            Resolved::Fault(Code::ImagesAmbiguous, _)
-        ));
-        assert_eq!(resolver.resolve("a/b/TWO.jpeg").unwrap(), found("a/B/two.png", true));
-        assert!(matches!(resolver.resolve("a/B").unwrap(), Resolved::Fault(Code::ImagesMissing, _)));
-        assert!(matches!(
-            resolver.resolve("a/B/two").unwrap(),
-            Resolved::Fault(Code::ImagesMissing, _)
-        ));
-    }
-
-    #[test]
-    fn nested_archives_are_descended_into_and_said_so() {
-        let dir = tree(&["Dataset/Dataset/a/1.jpg", "__MACOSX/x", ".hidden/y"]);
-        for (names, descended) in [
-            (&["a/1.jpg"][..], 2),
-            (&["Dataset/Dataset/a/1.jpg"], 0),
-            (&["b/1.jpg"], 0),
-            (&[], 0),
-        ] {
-            assert_eq!(resolver(&dir, names).roots()[0].below.len(), descended, "{names:?}");
-        }
-        assert_eq!(resolver(&dir, &["a/1.jpg"]).resolve("a/1.jpg").unwrap(), found("a/1.jpg", false));
-    }
-}
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@ from mmno_fast.data.contents import Contents, opened
 from mmno_fast.data.opening import Opening, RawOpening, ShardsOpening
 from mmno_fast.data.rows import RowNumbers, Rows
 from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources, rejected_rows
+from mmno_fast.errors import shown
 from mmno_fast.spec.image import ImageSpec, Original, from_dict
 from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
 
@@ -87,7 +88,7 @@ def open(  # noqa: A001 - `mf.open` is the name that users expect
         raise ValueError("image and rejects go with JSONL and images=…; shards have their pixels and rows already")
     folder = Path(os.path.abspath(path))  # noqa: PTH100 - `Path.absolute` keeps `..`, `resolve` follows links
     if folder.is_file() and folder.suffix == ".jsonl":
-        raise ValueError(f"{folder}: to open JSONL, name the folder of its pictures, too: open(sources, images=…)")
+        raise ValueError(f"{shown(folder)}: to open JSONL, name the folder of its pictures, too: open(sources, images=…)")
     shards = ShardsOpening(path=folder)
     return Dataset(shards, opened(shards))
 

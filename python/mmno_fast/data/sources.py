@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mmno_fast import _core
+from mmno_fast.errors import shown
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = AnyPath | Iterable[AnyPath] | Mapping[str, AnyPath]
@@ -56,18 +57,18 @@ def checked_roots(images: Roots) -> list[str]:
         raise ValueError("no folder of pictures: name at least one")
     for root in roots:
         if not Path(root).exists():
-            raise FileNotFoundError(f"{root}: no such folder of pictures")
+            raise FileNotFoundError(f"{shown(root)}: no such folder of pictures")
         if not Path(root).is_dir():
-            raise NotADirectoryError(f"{root}: expected a folder of pictures, found a file")
+            raise NotADirectoryError(f"{shown(root)}: expected a folder of pictures, found a file")
     return roots
 
 
 def exact_roots(found: Iterable[dict[str, Any]], roots: Iterable[str]) -> list[dict[str, Any]]:
-    """What the core says of each root, with paths that can be opened: its JSON has replacement characters for what is not UTF-8."""
+    """What the core says of each root, with paths that can be opened: its JSON has escapes for bytes that are not UTF-8."""
     exact = []
     for each, root in zip(found, roots, strict=True):
         given, used = each["given"], each["used"]
-        if "\ufffd" in given and used.startswith(given):
+        if given != root and used.startswith(given):
             exact.append({**each, "given": root, "used": root + used[len(given) :]})
         else:
             exact.append(each)
@@ -115,15 +116,16 @@ def _check_name(name: str) -> None:
 
 def _check_file(path: str) -> None:
     if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such source")
+        raise FileNotFoundError(f"{shown(path)}: no such source")
     if Path(path).is_dir():
-        raise ValueError(f"{path}: expected a JSONL file, found a folder; name the files in it")
+        raise ValueError(f"{shown(path)}: expected a JSONL file, found a folder; name the files in it")
 
 
 def _refuse_twins(named: list[tuple[str, str]]) -> None:
     first: dict[str, str] = {}
     for name, path in named:
         if name in first:
-            msg = f"two sources are called {name!r} ({first[name]} and {path}): tell them apart with name=path, as in other={path}"
+            both = f"{shown(first[name])} and {shown(path)}"
+            msg = f"two sources are called {name!r} ({both}): tell them apart with name=path, as in other={shown(path)}"
             raise ValueError(msg)
         first[name] = path

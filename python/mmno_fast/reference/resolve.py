@@ -17,6 +17,9 @@ DESCENT_NAMES = 100
 MAX_DESCENTS = 3
 """How many folders below a root may be taken in its place."""
 
+MAX_WAYS = 64
+"""In how many folders, and then as how many files, one name is looked for below a root."""
+
 
 class Folders:
     """The roots, with a memory of the folders that were listed.
@@ -66,7 +69,10 @@ class Folders:
             return exact, None
         similar: dict[str, list[str]] = {}
         for root in self.roots:
-            for other in self.similar(root, name):
+            others = self.similar(root, name)
+            if others is None:
+                return [], "images.ambiguous"
+            for other in others:
                 similar.setdefault(other, []).append(os.path.join(root, other))
         if len(similar) == 1:
             return next(iter(similar.values())), "images.resolved"
@@ -77,25 +83,43 @@ class Folders:
         path = os.path.join(root, name)
         return path if self.is_file(root, path) else None
 
-    def similar(self, root: str, name: str) -> list[str]:
-        """The names below `root` that differ from this one in letter case, in any component, or in the last suffix."""
+    def similar(self, root: str, name: str) -> list[str] | None:
+        """The names below `root` that differ from this one in letter case, in any component, or in the last suffix.
+
+        `None` where more folders or files do than are looked at. A folder that several links lead to is entered once.
+        """
         parts = [part.lower() for part in name.split("/") if part not in ("", ".")]
         if not parts:
             return []
         reached = [""]
         for part in parts[:-1]:
-            reached = [os.path.join(f, entry) for f in reached for entry in self.listing(os.path.join(root, f)).get(part, ())]
+            ways = self.alike(root, reached, [part], folders=True)
+            if len(ways) > MAX_WAYS:
+                return None
+            first: dict[tuple[int, int], str] = {}
+            for way in ways:
+                if identity := entered(os.path.join(root, way)):
+                    first.setdefault(identity, way)
+            reached = list(first.values())
         stem, dot, suffix = parts[-1].rpartition(".")
         wanted = [stem + other for other in SUFFIXES] if dot + suffix in SUFFIXES else parts[-1:]
-        found = [os.path.join(f, entry) for f in reached for key in wanted for entry in self.listing(os.path.join(root, f)).get(key, ())]
+        found = self.alike(root, reached, wanted, folders=False)
+        if len(found) > MAX_WAYS:
+            return None
         return [other for other in found if self.is_file(root, os.path.join(root, other))]
+
+    def alike(self, root: str, reached: list[str], keys: list[str], *, folders: bool) -> list[str]:
+        """The folders, or all else, in these folders below `root` whose name in lower case is one of `keys`."""
+        listings = ((folder, self.listing(os.path.join(root, folder))) for folder in reached)
+        ways = (os.path.join(folder, entry) for folder, listing in listings for key in keys for entry in listing.get(key, ()))
+        return [way for way in ways if os.path.isdir(os.path.join(root, way)) == folders]
 
     def listing(self, folder: str) -> dict[str, list[str]]:
         """The entries of a folder by their name in lower case; none where it cannot be listed."""
         if folder not in self.listed:
             entries: dict[str, list[str]] = {}
             try:
-                for entry in os.listdir(folder):
+                for entry in sorted(os.listdir(folder)):
                     entries.setdefault(entry.lower(), []).append(entry)
             except OSError:
                 pass
@@ -112,6 +136,15 @@ class Folders:
         except OSError:
             return False
         return self.follow_links or is_below(os.path.realpath(path), os.path.realpath(root))
+
+
+def entered(folder: str) -> tuple[int, int] | None:
+    """What tells a folder from all others, whatever links lead to it; none where it may not be looked at."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def is_below(path: str, folder: str) -> bool:
