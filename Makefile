@@ -176,7 +176,7 @@ docs: $(VENV)/.develop ## write docs/findings.md from the catalogue
 
 # The sanitiser is behind a flag of the stable compiler. C is built for it, too, and counts what it reaches (`fuzz/src/reached.c`), with
 # a stand-in for the counter where CMake tries the compiler.
-FUZZ_TARGETS := jpeg picture png probe resample
+FUZZ_TARGETS := jpeg lines manifest order picture png probe resample rows shard
 FUZZ_BUILD := RUSTC_BOOTSTRAP=1 CFLAGS="-fsanitize=address -fsanitize-coverage=trace-pc -fno-omit-frame-pointer" \
     LDFLAGS=-Wl,--defsym=__sanitizer_cov_trace_pc=0
 FUZZ_LIMITS := -timeout=20 -rss_limit_mb=3000 -malloc_limit_mb=512

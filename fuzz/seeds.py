@@ -5,7 +5,10 @@ Files whose names begin with `found-` are inputs that once broke something; they
 
 import io
 import random
+import re
 import struct
+import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,9 +170,75 @@ def resamplings() -> Iterator[tuple[str, bytes]]:
         yield f"{i:02}", bytes([noise.randrange(256), *sizes, noise.choice([0, 70, 100, 200])]) + noise.randbytes(24)
 
 
+ROWS = [
+    '{"messages": [{"role": "user", "content": "<image>Why?"}, {"role": "assistant", "content": "So."}], "images": ["a.bmp"]}',
+    '{"messages": [{"role": "user", "content": "Gr\u00f6\u00dfe?"}, {"role": "assistant", "content": "\\u2265 \\ud83e\\udde0"}], "weight": 1e999}',
+    '{"messages": [{"role": "user", "content": "Which?\\nOptions:\\nA. one\\nB. two"}, {"role": "assistant", "content": "B"}], "meta": {"a": [1]}}',
+    '{"messages": [{"role": "user", "content": "x", "n/m": {"deep": [[[]]]}}], "images": [], "messages": []}',
+    '{"conversations": [{"from": "human", "value": "<image>Hi"}], "image": "a.jpg"}',
+    '{"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}], "images": "a.jpg"}',
+    '{"messages": [], "x": ["\\udc00", 01, tru]} 1',
+]
+
+
+def rows() -> Iterator[tuple[str, bytes]]:
+    """One line each: whole, of other dialects, with faults."""
+    for i, row in enumerate(ROWS):
+        yield f"{i}", row.encode()
+
+
+def lines() -> Iterator[tuple[str, bytes]]:
+    """A step, a limit, and a text."""
+    texts = [b"", b"\n", b"a\nbb\n\nccc", b"\xef\xbb\xbfa\n", b"\xef\xbb\xbf", b"x" * 300 + b"\ny", b"a\r\nb\r\n", "\n".join(ROWS).encode()]
+    for i, text in enumerate(texts):
+        for step, limit in ((0, 255), (6, 1), (255, 20)):
+            yield f"{i}-{step}", bytes([step, limit]) + text
+
+
+def data_sets() -> Iterator[Path]:
+    """Small data sets."""
+    import mmno_fast as mf
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for picture in ("a.bmp", "b.bmp"):
+            draw(8, 8 if picture == "a.bmp" else 9).save(folder / picture)
+        both = ROWS[0].replace('["a.bmp"]', '["b.bmp", "a.bmp"]').replace("<image>", "<image><image>")
+        (folder / "rows.jsonl").write_text("\n".join([ROWS[0], both]))
+        for i, image in enumerate((mf.Resize(8, fit="stretch", filter="box", color="rgb"), mf.Original(), mf.Encoded())):
+            mf.build(folder / "rows.jsonl", folder, folder / f"{i}", image)
+            yield folder / f"{i}"
+
+
+def manifests() -> Iterator[tuple[str, bytes]]:
+    """Of each kind, and in format 1.0."""
+    for i, out in enumerate(data_sets()):
+        text = (out / "manifest.json").read_bytes()
+        yield f"{i}", text
+        yield f"{i}-cut", text[: len(text) // 2]
+        yield f"{i}-older", re.sub(rb"(rejects|rows\.index)-\w{16}", rb"\1", text).replace(b"    1,\n    1\n", b"    1,\n    0\n", 1)
+
+
+def shards() -> Iterator[tuple[str, bytes]]:
+    """The number of a file, and its bytes."""
+    for i, out in enumerate(data_sets()):
+        for number, name in enumerate(("rows.arrow", "pictures.arrow", "rgb.npy")):
+            for path in out.glob(f"*/{name}"):
+                yield f"{i}-{path.stem}", bytes([number]) + path.read_bytes()
+
+
+def orders() -> Iterator[tuple[str, bytes]]:
+    """Lengths, seeds, ranks."""
+    noise = random.Random(3)
+    for i in range(12):
+        yield f"{i:02}", noise.randbytes(9)
+
+
 def main() -> None:
-    """Write them all."""
-    for target, seeds in {"jpeg": jpegs, "picture": pictures, "png": pngs, "probe": probes, "resample": resamplings}.items():
+    """Write them all, or those of the targets that are named."""
+    every = {"jpeg": jpegs, "picture": pictures, "png": pngs, "probe": probes, "resample": resamplings}
+    every |= {"rows": rows, "lines": lines, "manifest": manifests, "shard": shards, "order": orders}
+    for target, seeds in ((name, every[name]) for name in sys.argv[1:] or every):
         folder = SEEDS / target
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():

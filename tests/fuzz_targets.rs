@@ -18,6 +18,16 @@ mod png;
 mod probe;
 #[path = "../fuzz/src/resample.rs"]
 mod resample;
+#[path = "../fuzz/src/lines.rs"]
+mod lines;
+#[path = "../fuzz/src/manifest.rs"]
+mod manifest;
+#[path = "../fuzz/src/order.rs"]
+mod order;
+#[path = "../fuzz/src/rows.rs"]
+mod rows;
+#[path = "../fuzz/src/shard.rs"]
+mod shard;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -110,4 +120,29 @@ fn probe_keeps_its_promises() {
 #[test]
 fn resample_keeps_its_promises() {
     run("resample", resample::check);
+}
+
+#[test]
+fn lines_keep_their_promises() {
+    run("lines", lines::check);
+}
+
+#[test]
+fn manifest_keeps_its_promises() {
+    run("manifest", manifest::check);
+}
+
+#[test]
+fn order_keeps_its_promises() {
+    run("order", order::check);
+}
+
+#[test]
+fn rows_keep_their_promises() {
+    run("rows", rows::check);
+}
+
+#[test]
+fn shard_keeps_its_promises() {
+    run("shard", shard::check);
 }

@@ -9,3 +9,8 @@ pub mod picture;
 pub mod png;
 pub mod probe;
 pub mod resample;
+pub mod lines;
+pub mod manifest;
+pub mod order;
+pub mod rows;
+pub mod shard;

@@ -61,7 +61,7 @@ pub struct Build {
 /// How a build begins.
 pub enum Begun {
     /// The data set is there already.
-    Unchanged(Report),
+    Unchanged(Box<Report>),
     /// There is something to do.
     Build(Box<Build>),
 }
@@ -69,7 +69,7 @@ pub enum Begun {
 /// Builds, goes on with, or updates a data set.
 pub fn build(request: Request, run: Run<'_>) -> Result<Report> {
     match Build::begin(request, run)? {
-        Begun::Unchanged(report) => Ok(report),
+        Begun::Unchanged(report) => Ok(*report),
         Begun::Build(mut build) => {
             build.run(run)?;
             build.commit(run)
@@ -137,7 +137,8 @@ impl Build {
         };
         let same_rows = assemble::is_of_the_same_rows(before, &self.scan, &self.options);
         let same = same_rows && assemble::has_shards_of(before, &self.plan);
-        if !same && !self.options.update && !(same_rows && self.has_passed(before)?) {
+        let may_replace = same || self.options.update || same_rows && self.has_passed(before)?;
+        if !may_replace {
             self.lock.release(&self.work)?;
             let message = "holds a data set of other rows, pictures or settings; say --update to replace it, or name another folder";
             return Err(Error::usage(format!("{}: {message}", Shown::path(&self.store.label("")))));
@@ -157,7 +158,7 @@ impl Build {
         // Left by an update that was killed after its commit.
         self.report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units, before)?;
         self.lock.release(&self.work)?;
-        Ok(Begun::Unchanged(self.report))
+        Ok(Begun::Unchanged(Box::new(self.report)))
     }
 
     /// Whether rows of the data set before were rejected for pictures that could not be had then, and are not rejected for that any more.
