@@ -71,6 +71,7 @@ struct Header {
     turns: Turns,
     transparent: bool,
     animated: bool,
+    decoder_bytes: u64,
 }
 
 /// A hash, in hex digits.
@@ -299,6 +300,7 @@ impl Picture {
                 turns: header.turns,
                 transparent: header.transparent,
                 animated: header.animated,
+                decoder_bytes: header.decoder_bytes,
             },
             names: picture.names.clone(),
         }
@@ -330,6 +332,7 @@ impl Picture {
                 turns: header.turns,
                 transparent: header.transparent,
                 animated: header.animated,
+                decoder_bytes: header.decoder_bytes,
             },
             names: self.names,
         })
