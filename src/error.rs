@@ -52,9 +52,7 @@ pub enum Kind {
     Usage(String),
     /// There is not so much memory.
     Memory {
-        /// Bytes that were asked for.
-        bytes: u64,
-        /// What for, and what to do.
+        /// How much was asked for, what for, and what to do.
         message: String,
     },
     /// The texts of a batch take more than the 2 GiB that its offsets of 32 bits count.
@@ -92,7 +90,13 @@ impl Error {
     }
 
     /// A picture cannot be used, for a reason that the catalogue knows as `code`.
+    ///
+    /// That there is no memory for it is none of its faults, and must reject no row: elsewhere, or tomorrow, there may be.
     pub fn picture(path: &Path, code: Code, message: &str) -> Self {
+        if code == Code::PictureMemory {
+            let message = format!("{}: {message}; {} ({})", path.display(), code.entry().hint, code.name());
+            return Self(Box::new(Kind::Memory { message }));
+        }
         Self(Box::new(Kind::Data {
             path: path.to_owned(),
             line: None,
@@ -129,8 +133,7 @@ impl Error {
     /// So many bytes cannot be had.
     pub fn memory(bytes: u64, message: impl Into<String>) -> Self {
         Self(Box::new(Kind::Memory {
-            bytes,
-            message: message.into(),
+            message: format!("{bytes} bytes of memory cannot be had: {}", message.into()),
         }))
     }
 
@@ -165,6 +168,14 @@ impl Error {
     }
 }
 
+/// Room for so many more elements, where a file or a caller says how many; `what` needs them.
+pub(crate) fn reserve<T>(buffer: &mut Vec<T>, more: usize, what: impl FnOnce() -> String) -> Result<()> {
+    let bytes = (more as u64).saturating_mul(size_of::<T>() as u64);
+    buffer
+        .try_reserve_exact(more)
+        .map_err(|_| Error::memory(bytes, format!("{}; give the process more memory", what())))
+}
+
 /// Runs a job. A panic of it becomes an error of ours, [`Kind::Internal`], and goes no further.
 pub fn caught<T>(job: impl FnOnce() -> T) -> Result<T> {
     catch_unwind(AssertUnwindSafe(job)).map_err(|payload| Error::panic(&*payload))
@@ -187,8 +198,7 @@ impl fmt::Display for Error {
                 write!(f, ": {message}")
             }
             Kind::Shard { path, message } => write!(f, "{}: {message}", Shown::path(path)),
-            Kind::Usage(message) => f.write_str(message),
-            Kind::Memory { bytes, message } => write!(f, "{bytes} bytes of memory cannot be had: {message}"),
+            Kind::Usage(message) | Kind::Memory { message } => f.write_str(message),
             Kind::TooMuchText => f.write_str("the texts of these rows take more than 2 GiB: choose fewer rows at once"),
             Kind::Interrupted => f.write_str("interrupted"),
             Kind::Internal(message) => write!(

@@ -142,6 +142,8 @@ catalogue! {
         "fetch the file again, or save it anew", "picture.format";
     PictureTooLarge "picture.too_large" Error "the picture has more pixels than `decode_limit`",
         "raise --decode-limit if the picture is meant", "picture.format";
+    PictureMemory "picture.memory" Error "there is not the memory that the picture needs; a build or an epoch ends there, and rejects nothing",
+        "give the process more memory, or lower --decode-limit", "picture.format";
     PictureSixteenBit "picture.sixteen_bit" Error "16-bit gray needs a choice: Pillow turns everything above 255 white",
         "say --sixteen-bit scale (the high byte) or --sixteen-bit pillow", "picture.format";
     PictureAspect "picture.aspect" Error "the model's size rule refuses a picture so long and thin",

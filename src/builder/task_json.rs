@@ -73,6 +73,7 @@ struct Header {
     turns: Turns,
     transparent: bool,
     animated: bool,
+    decoder_bytes: u64,
 }
 
 /// A hash, in hex digits.
@@ -301,6 +302,7 @@ impl Picture {
                 turns: header.turns,
                 transparent: header.transparent,
                 animated: header.animated,
+                decoder_bytes: header.decoder_bytes,
             },
             names: picture.names.clone(),
         }
@@ -333,6 +335,7 @@ impl Picture {
                 turns: header.turns,
                 transparent: header.transparent,
                 animated: header.animated,
+                decoder_bytes: header.decoder_bytes,
             },
             names: self.names,
         })

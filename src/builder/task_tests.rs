@@ -18,6 +18,7 @@ fn header(mode: &str) -> Header {
         turns: Turns::try_from([Some(6), None]).unwrap(),
         transparent: true,
         animated: false,
+        decoder_bytes: 0,
     }
 }
 

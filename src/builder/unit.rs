@@ -11,13 +11,17 @@ use crate::builder::previous::Previous;
 use crate::builder::seal::{Built, Sealing, Stored, pixel_file};
 use crate::builder::task::UnitTask;
 use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reserve};
+use crate::finding::Code;
 use crate::ordered::{self, Turn};
-use crate::picture::{Fault, Preparer};
+use crate::picture::{Fault, KEPT_BUFFER_BYTES, KEPT_BYTES, Preparer, keep_at_most};
 use crate::progress::Counters;
 use crate::scan::model::Run;
 use crate::store::Sink;
 use crate::store::read::{KnownFile, read_known};
+
+/// Bytes that a result's buffer may have beyond the result.
+const SLACK: usize = 1 << 20;
 
 /// What building units needs besides their tasks.
 #[derive(Clone, Copy)]
@@ -146,11 +150,8 @@ impl Item {
         match self {
             Self::Picture(unit, position) => {
                 let spec = &unit.task.setting().options.spec;
-                let weight = unit.task.pictures().get(*position).map_or(0, |picture| {
-                    let header = &picture.header;
-                    u64::from(header.width) * u64::from(header.height) * 3 + spec.planned_bytes(header)
-                });
-                Turn::InOrder(weight)
+                let picture = unit.task.pictures().get(*position);
+                Turn::InOrder(picture.map_or(0, |picture| spec.working_bytes(&picture.header)))
             }
             // So no more of them are under way than their tasks may take memory.
             Self::Whole(unit) => Turn::InOrder(unit.task.weight()),
@@ -184,7 +185,30 @@ struct Scratch {
 struct Job<'a> {
     workshop: Workshop<'a>,
     /// Buffers that the consumer has emptied, to be filled again.
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<Spare>,
+}
+
+/// Buffers of results, no more of them than are worth keeping.
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    bytes: u64,
+}
+
+impl Spare {
+    fn take(&mut self) -> Vec<u8> {
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity() as u64;
+        buffer
+    }
+
+    fn keep(&mut self, buffer: Vec<u8>) {
+        let bytes = self.bytes + buffer.capacity() as u64;
+        if bytes <= KEPT_BYTES {
+            self.bytes = bytes;
+            self.buffers.push(buffer);
+        }
+    }
 }
 
 impl Job<'_> {
@@ -236,7 +260,7 @@ impl Job<'_> {
             (Ok(_), None) => return Err(Error::internal("a shard without pixels was given a picture")),
         };
         shard.outcomes.push(outcome);
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(picture.bytes);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).keep(picture.bytes);
         Ok(())
     }
 
@@ -300,9 +324,10 @@ impl Job<'_> {
             .pictures()
             .get(position)
             .ok_or_else(|| Error::internal("a picture that its unit has not"))?;
-        let mut bytes = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let mut bytes = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((stored, held)) = self.workshop.previous.find(&picture.hash, &mut scratch.file)? {
             bytes.clear();
+            reserve(&mut bytes, held.len(), || format!("the pixels of {:?} take as much", picture.file))?;
             bytes.extend_from_slice(held);
             return Ok(Made {
                 unit,
@@ -316,13 +341,21 @@ impl Job<'_> {
             hash: &picture.hash,
             changed: "the picture has changed since it was scanned; leave the input alone and run again",
         };
-        read_known(self.workshop.inputs.root(picture.root)?, known, &mut scratch.file)?;
+        let path = read_known(self.workshop.inputs.root(picture.root)?, known, &mut scratch.file)?;
         let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
         let spec = &unit.task.setting().options.spec;
         let prepared = preparer.prepare(&scratch.file, &picture.header, spec, &mut bytes);
-        if prepared.is_err() {
+        if let Err(fault) = &prepared {
+            if fault.code == Code::PictureMemory {
+                return Err(Error::picture(&path, fault.code, &fault.message));
+            }
             bytes.clear();
         }
+        // A large buffer must not wait in the window as a small picture.
+        if bytes.capacity() > bytes.len() + SLACK {
+            bytes.shrink_to_fit();
+        }
+        keep_at_most(KEPT_BUFFER_BYTES, &mut scratch.file);
         Ok(Made {
             unit,
             bytes,

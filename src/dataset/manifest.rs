@@ -302,7 +302,7 @@ impl Manifest {
 }
 
 /// The most bytes of a manifest: some 400,000 shards.
-const MAX_MANIFEST_BYTES: u64 = 256 << 20;
+pub const MAX_MANIFEST_BYTES: u64 = 256 << 20;
 
 /// What is read first: the rest may be of another format.
 #[derive(Deserialize)]

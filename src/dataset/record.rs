@@ -134,7 +134,7 @@ pub struct UnitFile {
 }
 
 /// The most bytes of that file: some millions of rejected rows.
-const MAX_RECORD_BYTES: u64 = 1 << 30;
+pub const MAX_RECORD_BYTES: u64 = 1 << 30;
 
 /// The name of that file.
 pub const UNIT_FILE: &str = "unit.json";

@@ -104,6 +104,11 @@ pub fn for_each(
         let part = step.get(..found.unwrap_or(step.len())).unwrap_or_default();
         length += part.len() as u64;
         if length <= keep {
+            // Amortised, because a line comes in many steps.
+            buffer.try_reserve(part.len()).map_err(|_| {
+                let message = format!("a line of {} is as long; give the process more memory", path.display());
+                Error::memory(length, message)
+            })?;
             buffer.extend_from_slice(part);
         }
         if found.is_some() {

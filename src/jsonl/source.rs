@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reserve};
 use crate::jsonl::lines::{self, Line, read_exact};
 use crate::shown::Shown;
 use crate::store::hash::hash;
@@ -128,6 +128,8 @@ impl RowSource for JsonLines {
         if offset.checked_add(length).is_none_or(|end| end > self.length) {
             return Err(lines::shorter(&self.path, offset));
         }
+        let more = (length as usize).saturating_sub(into.len());
+        reserve(into, more, || format!("a line of {} is as long", self.path.display()))?;
         into.resize(length as usize, 0);
         read_exact(&self.file, &self.path, offset, into)
     }

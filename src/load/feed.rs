@@ -15,7 +15,8 @@ use crate::load::schedule::{Producer, Schedule};
 use crate::load::slot::SlotPool;
 use crate::load::table::WorkerBuffers;
 use crate::ordered::background::Background;
-use crate::ordered::{self, Pool, Turn, Window};
+use crate::ordered::budget::Budget;
+use crate::ordered::{self, Pool, Turn, WINDOW_BYTES, Window};
 
 /// The batches of one rank in one epoch, made ahead. Any thread may take the next one; each batch goes to one. Dropping it ends its threads.
 pub struct Feed {
@@ -163,11 +164,12 @@ impl Producer<'_> {
             monitor: &monitor,
         };
         let schedule = Schedule::new(self);
+        let budget = Arc::new(Budget::new(WINDOW_BYTES));
         ordered::map(
             pool,
             std::iter::from_fn(|| schedule.next_task()),
             |_| Turn::InOrder(1),
-            WorkerBuffers::default,
+            || WorkerBuffers::sharing(&budget),
             |buffers, task| self.assembler.run(task, buffers),
             |result| {
                 if let Some(batch) = schedule.put(result)? {

@@ -19,7 +19,7 @@ use crate::load::table::data_set::DataSet;
 use crate::load::table::{PictureId, Table, WorkerBuffers};
 
 /// The most bytes of one batch.
-const MAX_BATCH_BYTES: u64 = 1 << 38;
+pub const MAX_BATCH_BYTES: u64 = 1 << 38;
 
 /// Makes batches: plans each, and does the tasks that fill it. The same for every epoch of a loader.
 pub struct Assembler {

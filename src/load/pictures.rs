@@ -1,7 +1,9 @@
 //! Pictures by themselves: decoded by several threads into what shards would hold of them, or into what a model takes.
 
-use crate::error::Result;
+use crate::error::{Kind, Result, reserve};
+use crate::finding::Code;
 use crate::load::output::{Dtype, Sample, Shape, Writer};
+use crate::ordered::budget::Budget;
 use crate::ordered::{self, Pool, Turn, Window};
 use crate::picture::input::Input;
 use crate::picture::{Fault, ImageSpec, Preparer, probe, widen};
@@ -48,7 +50,7 @@ pub fn read(inputs: &[Input], spec: &ImageSpec, form: Form<'_>, threads: usize, 
     };
     match form {
         Form::Stored => read_as(inputs, spec, pool, |pixels, shape| Ok((pixels, shape.dims()))).map(Pictures::Bytes),
-        Form::Rgb => read_as(inputs, spec, pool, |pixels, shape| Ok(three_channels(pixels, shape))).map(Pictures::Bytes),
+        Form::Rgb => read_as(inputs, spec, pool, three_channels).map(Pictures::Bytes),
         Form::Output(writer) => match writer.output().dtype {
             Dtype::Uint8 => read_as(inputs, spec, pool, |pixels, shape| written(writer, &pixels, shape)).map(Pictures::Bytes),
             Dtype::Float32 => read_as(inputs, spec, pool, |pixels, shape| written(writer, &pixels, shape)).map(Pictures::Singles),
@@ -62,19 +64,27 @@ pub fn read(inputs: &[Input], spec: &ImageSpec, form: Form<'_>, threads: usize, 
 /// Numbers, and their dimensions.
 type Made<T> = (Vec<T>, Vec<usize>);
 
-fn three_channels(pixels: Vec<u8>, shape: Shape) -> Made<u8> {
-    let dims = vec![shape.height, shape.width, 3];
-    if shape.channels != 1 {
-        return (pixels, dims);
-    }
-    let mut rgb = vec![0; pixels.len() * 3];
-    widen(&pixels, &mut rgb);
-    (rgb, dims)
+/// So many zeros, if there is memory for them.
+fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>> {
+    let mut numbers = Vec::new();
+    reserve(&mut numbers, count, || "the numbers of a picture take as much".to_owned())?;
+    numbers.resize(count, T::default());
+    Ok(numbers)
 }
 
-fn written<T: Sample + Default>(writer: &Writer, pixels: &[u8], shape: Shape) -> Result<Made<T>> {
+fn three_channels(pixels: Vec<u8>, shape: Shape) -> Result<Made<u8>> {
+    let dims = vec![shape.height, shape.width, 3];
+    if shape.channels != 1 {
+        return Ok((pixels, dims));
+    }
+    let mut rgb = zeros(pixels.len() * 3)?;
+    widen(&pixels, &mut rgb);
+    Ok((rgb, dims))
+}
+
+fn written<T: Sample + Default + Clone>(writer: &Writer, pixels: &[u8], shape: Shape) -> Result<Made<T>> {
     let dims = writer.shape(shape.height, shape.width)?;
-    let mut numbers = vec![T::default(); dims.iter().product()];
+    let mut numbers = zeros(dims.iter().product())?;
     writer.write(pixels, shape, &mut numbers);
     Ok((numbers, dims))
 }
@@ -85,14 +95,23 @@ fn read_as<T: Send>(
     pool: Pool<'_>,
     finish: impl Fn(Vec<u8>, Shape) -> Result<Made<T>> + Sync,
 ) -> Result<Vec<Read<T>>> {
+    let budget = Budget::new(pool.window.bytes);
     let work = |preparer: &mut Preparer, (number, input): (usize, &Input)| -> Result<Read<T>> {
         let bytes = input.read()?;
         let refuse = |fault: Fault| input.refuse((inputs.len() > 1).then_some(number), &fault);
         let header = probe(&bytes).map_err(refuse)?;
+        let _share = budget.take(spec.working_bytes(&header));
         let mut pixels = Vec::new();
         let made = preparer.prepare(&bytes, &header, spec, &mut pixels).map_err(refuse)?;
         let [height, width, channels] = [made.height, made.width, made.channels].map(|n| n as usize);
-        let (numbers, dims) = finish(pixels, Shape { height, width, channels })?;
+        let made = finish(pixels, Shape { height, width, channels });
+        let (numbers, dims) = made.map_err(|error| match error.kind() {
+            Kind::Memory { message } => refuse(Fault {
+                code: Code::PictureMemory,
+                message: message.clone(),
+            }),
+            _ => error,
+        })?;
         Ok(Read {
             numbers,
             dims,
@@ -117,7 +136,7 @@ fn read_as<T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, Kind};
+    use crate::error::Error;
     use crate::load::output::{Layout, Normalisation, Output};
     use crate::picture::{Alpha, Color, Pixels, SixteenBit, Size};
 

@@ -5,6 +5,7 @@
 //! one that nobody has to wait for (sealing a shard) says so by its [`Turn`].
 
 mod poll;
+pub mod budget;
 pub mod background;
 
 pub(crate) use poll::POLL;
@@ -27,8 +28,8 @@ pub struct Window {
     pub bytes: u64,
 }
 
-/// Bytes under way at most, of jobs over pictures: decoded ones and what becomes of them.
-const WINDOW_BYTES: u64 = 256 << 20;
+/// Bytes under way at most, of jobs over pictures: all that pictures take while their pixels are made, and the pixels until they are taken.
+pub const WINDOW_BYTES: u64 = 512 << 20;
 
 impl Window {
     /// Of a job over pictures: so many items at most, and no more bytes than a machine can spare.

@@ -50,6 +50,14 @@ impl ImageSpec {
             let message = format!("gray of mode {} is not resized in its own mode", probe.mode.as_str());
             return Err(Fault::new(Code::PictureFormat, message));
         }
+        let (bytes, most) = (self.bytes_of(probe, &steps), self.most_working_bytes());
+        if bytes > most {
+            let message = format!(
+                "{} x {} pixels would take {bytes} bytes of memory; with decode_limit = {} at most {most} are taken",
+                probe.width, probe.height, self.decode_limit
+            );
+            return Err(Fault::new(Code::PictureTooLarge, message));
+        }
         Ok(())
     }
 
@@ -106,6 +114,7 @@ mod tests {
             turns: Turns::both(6),
             transparent: false,
             animated: false,
+            decoder_bytes: 0,
         };
         assert_eq!(spec.output_size(&probe), (2, 1));
         assert_eq!(spec.planned_bytes(&probe), 6);

@@ -25,6 +25,12 @@ impl Fault {
         Self::new(Code::PictureTruncated, message)
     }
 
+    /// So many bytes of memory cannot be had.
+    pub(in crate::picture) fn memory(bytes: u64) -> Self {
+        let message = format!("{bytes} bytes of memory cannot be had for it");
+        Self::new(Code::PictureMemory, message)
+    }
+
     /// The decoder refuses the data.
     pub(in crate::picture) fn corrupt(message: impl Into<String>) -> Self {
         Self::new(Code::PictureCorrupt, message)

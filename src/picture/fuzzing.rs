@@ -40,7 +40,7 @@ pub fn resample_every_way(
     for ground in [0x55, 0xaa] {
         for path in CodePath::all() {
             let mut out = vec![ground; length];
-            resampler.resample_on(path, &job, &placement, target, &mut out);
+            resampler.resample_on(path, &job, &placement, target, &mut out).ok()?;
             made.push(out);
         }
     }
@@ -95,6 +95,7 @@ impl Resize {
             arithmetic,
         };
         let placement = geometry::place(size, target, Fit::Stretch);
-        self.resampler.resample_on(self.path, &job, &placement, target, out);
+        let done = self.resampler.resample_on(self.path, &job, &placement, target, out);
+        assert!(done.is_ok(), "a benchmark has the memory that it needs");
     }
 }

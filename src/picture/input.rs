@@ -1,9 +1,11 @@
 //! A picture that belongs to no data set: its file's bytes, or where they lie.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::finding::Code;
 use crate::picture::{Fault, Probe, probe};
 use crate::store::MAX_FILE_BYTES;
 use crate::store::folder::read_at_most;
@@ -24,7 +26,10 @@ impl Input {
             Self::Bytes(bytes) => Ok(bytes.into()),
             Self::Path(path) => {
                 let mut bytes = Vec::new();
-                read_at_most(path, MAX_FILE_BYTES, &mut bytes).map_err(|error| Error::io("read", path, error))?;
+                read_at_most(path, MAX_FILE_BYTES, &mut bytes).map_err(|error| match error.kind() {
+                    ErrorKind::OutOfMemory => Error::picture(path, Code::PictureMemory, "there is no memory for its file"),
+                    _ => Error::io("read", path, error),
+                })?;
                 Ok(bytes.into())
             }
         }

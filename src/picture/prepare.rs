@@ -3,13 +3,15 @@
 use super::choices::{Alpha, SixteenBit};
 use super::fault::PictureResult;
 use super::format::{Decoder, Mode, Probe};
+use super::memory::{copy, room, set_length};
 use super::pixels::colour::{self, Channels, Converted, Source};
-use super::pixels::samples::{Samples, room};
+use super::pixels::samples::Samples;
 use super::pixels::turn::turn;
 use super::resample::{Job, OwnMode, Resampler};
 use super::size::geometry::{self, Size2};
 use super::spec::{ImageSpec, Size};
 use super::steps::Steps;
+use super::working::KEPT_BYTES;
 
 /// The shape of the pixels that [`Preparer::prepare`] has made: height times width times channels bytes, rows from the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,12 @@ impl Preparer {
     /// Decodes the picture that `probe` is the header of, and turns it into what `spec` says. `out` then holds the pixels (of
     /// [`Size::Encoded`], the file) and nothing else; after a fault, anything.
     pub fn prepare(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> PictureResult<Prepared> {
+        let made = self.make(bytes, probe, spec, out);
+        self.release();
+        made
+    }
+
+    fn make(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec, out: &mut Vec<u8>) -> PictureResult<Prepared> {
         let (steps, channels, key) = self.decode(bytes, probe, spec)?;
         let size = steps.size();
         let made = Prepared {
@@ -62,8 +70,7 @@ impl Preparer {
             channels: channels.count() as u32,
         };
         if spec.size == Size::Encoded {
-            out.clear();
-            out.extend_from_slice(bytes);
+            copy(bytes, out)?;
             return Ok(made);
         }
         let length = size.width as usize * size.height as usize * channels.count();
@@ -88,11 +95,11 @@ impl Preparer {
             };
             left -= 1;
             if left == 0 {
-                out.resize(length, 0);
-                self.resampler.resample(&job, &step.placement, step.target, out);
+                set_length(out, length)?;
+                self.resampler.resample(&job, &step.placement, step.target, out)?;
             } else {
-                let to = room(&mut self.spare, to);
-                self.resampler.resample(&job, &step.placement, step.target, to);
+                let to = room(&mut self.spare, to)?;
+                self.resampler.resample(&job, &step.placement, step.target, to)?;
                 std::mem::swap(&mut self.plain, &mut self.spare);
             }
         }
@@ -105,7 +112,21 @@ impl Preparer {
     /// Whether [`Self::prepare`] would succeed, and with how many channels (1 or 3): decodes, and resamples nothing but what comes
     /// before the colours.
     pub fn decode_only(&mut self, bytes: &[u8], probe: &Probe, spec: &ImageSpec) -> PictureResult<u32> {
-        self.decode(bytes, probe, spec).map(|(_, channels, _)| channels.count() as u32)
+        let decoded = self.decode(bytes, probe, spec).map(|(_, channels, _)| channels.count() as u32);
+        self.release();
+        decoded
+    }
+
+    /// Gives the buffers back where they have become too large to be kept.
+    fn release(&mut self) {
+        let resampled = self.own_mode.held() + self.resampler.held();
+        let held = self.decoder.held() + self.plain.capacity() + self.spare.capacity() + resampled;
+        if held as u64 <= KEPT_BYTES {
+            return;
+        }
+        let mut resampler = std::mem::take(&mut self.resampler);
+        resampler.release();
+        *self = Self { resampler, ..Self::new() };
     }
 
     /// To gray or RGB in [`Self::plain`], turned, and resized as far as that comes before; it may be longer than the picture. Which colour is to
@@ -126,34 +147,34 @@ impl Preparer {
             let orientation = spec.orientation(probe);
             let (width, height) = (size.width as usize, size.height as usize);
             let pixels = &mut self.decoder.pixels;
-            turn(pixels, &mut self.spare, width, height, samples.bytes(), orientation);
+            turn(pixels, &mut self.spare, width, height, samples.bytes(), orientation)?;
             size = geometry::turned(size, orientation);
         }
         for step in steps.iter().filter(|step| step.in_own_mode) {
             if samples == Samples::Gray16 && spec.sixteen_bit != SixteenBit::Pillow {
-                samples = self.convert(samples, size, spec).1;
+                samples = self.convert(samples, size, spec)?.1;
                 std::mem::swap(&mut self.plain, &mut self.decoder.pixels);
             }
             let (pixels, spare) = (&mut self.decoder.pixels, &mut self.spare);
             let bilevel = probe.mode == Mode::One;
-            self.own_mode.resize(&mut self.resampler, samples, bilevel, step, pixels, spare);
+            self.own_mode.resize(&mut self.resampler, samples, bilevel, step, pixels, spare)?;
             size = step.target;
         }
-        let (channels, _) = self.convert(samples, size, spec);
+        let (channels, _) = self.convert(samples, size, spec)?;
         let count = size.width as usize * size.height as usize;
-        let channels = colour::settle(&mut self.plain, &mut self.spare, count, channels, spec.color);
+        let channels = colour::settle(&mut self.plain, &mut self.spare, count, channels, spec.color)?;
         Ok((steps, channels, key))
     }
 
     /// What the decoder holds, to gray or RGB in [`Self::plain`]; what its samples are then.
-    fn convert(&mut self, samples: Samples, size: Size2, spec: &ImageSpec) -> (Channels, Samples) {
+    fn convert(&mut self, samples: Samples, size: Size2, spec: &ImageSpec) -> PictureResult<(Channels, Samples)> {
         let source = Source {
             samples,
             pixels: &self.decoder.pixels[..size.width as usize * size.height as usize * samples.bytes()],
             palette: &self.decoder.palette,
             key: self.decoder.key,
         };
-        let (converted, channels) = colour::convert(&source, spec.sixteen_bit, spec.alpha, &mut self.plain);
+        let (converted, channels) = colour::convert(&source, spec.sixteen_bit, spec.alpha, &mut self.plain)?;
         if let Converted::InPlace = converted {
             std::mem::swap(&mut self.plain, &mut self.decoder.pixels);
         }
@@ -161,7 +182,7 @@ impl Preparer {
             Channels::One => Samples::Gray,
             Channels::Three => Samples::Rgb,
         };
-        (channels, samples)
+        Ok((channels, samples))
     }
 }
 

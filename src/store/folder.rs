@@ -99,7 +99,8 @@ fn open_at_most(path: &Path, most: u64) -> io::Result<(File, u64)> {
 pub fn read_at_most(path: &Path, most: u64, into: &mut Vec<u8>) -> io::Result<()> {
     into.clear();
     let (file, length) = open_at_most(path, most)?;
-    into.try_reserve(length as usize + 1).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    into.try_reserve_exact(length as usize + 1)
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
     file.take(most).read_to_end(into)?;
     Ok(())
 }
@@ -151,7 +152,10 @@ impl Store for FolderStore {
                 format!("the file has {length} bytes; bytes {} to {} are needed", range.start, range.end),
             ));
         }
-        into.resize((range.end - range.start) as usize, 0);
+        let length = (range.end - range.start) as usize;
+        let more = length.saturating_sub(into.len());
+        into.try_reserve_exact(more).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        into.resize(length, 0);
         file.read_exact_at(into, range.start)
     }
 

@@ -82,8 +82,8 @@ def _explained(error: Exception) -> Stop:
         return Stop(said, WRONG_USE if getattr(error, "code", None) == "source.not_lines" else FAILED)
     if isinstance(error, (ValueError, FileNotFoundError, NotADirectoryError)):
         return Stop(_plain(error), WRONG_USE)
-    if isinstance(error, (OSError, ImportError)):
-        return Stop(_plain(error), FAILED)
+    if isinstance(error, (OSError, ImportError, MemoryError)):
+        return Stop(_plain(error) or "there is not enough memory; give the process more", FAILED)
     kind = type(error).__name__
     return Stop(f"{kind}: {said}\nthis is a bug in mmno_fast: please report it with what `mmno-fast --traceback …` prints", INTERNAL)
 

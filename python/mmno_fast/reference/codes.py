@@ -36,6 +36,7 @@ ERRORS: tuple[str, ...] = (
     "picture.truncated",
     "picture.corrupt",
     "picture.too_large",
+    "picture.memory",
     "picture.sixteen_bit",
 )
 """Codes that reject a row."""

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::dataset::manifest::Manifest;
 use crate::dataset::rejects::RejectedRow;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reserve};
 use crate::finding::Code;
 use crate::load::output::Shape;
 use crate::load::stats::Stats;
@@ -77,9 +77,12 @@ pub trait DataSet: Table {
         }
         let mut made = None;
         self.with_pixels(picture, &mut WorkerBuffers::default(), &Stats::default(), &mut |pixels, shape| {
-            made = Some((Found::Made(pixels.to_vec()), shape));
+            let mut own = Vec::new();
+            let copied = reserve(&mut own, pixels.len(), || "the pixels of a picture take as much".to_owned());
+            own.extend_from_slice(if copied.is_ok() { pixels } else { &[] });
+            made = Some(copied.map(|()| (Found::Made(own), shape)));
         })?;
-        made.ok_or_else(|| Error::internal("a picture without pixels"))
+        made.ok_or_else(|| Error::internal("a picture without pixels"))?
     }
 
     /// BLAKE3 of the files of these pictures, one after the other.

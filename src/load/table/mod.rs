@@ -6,11 +6,14 @@ pub mod rows;
 pub mod raw;
 pub mod shards;
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 
 use crate::error::Result;
 use crate::load::output::Shape;
 use crate::load::stats::Stats;
+use crate::ordered::budget::Budget;
 use crate::picture::Preparer;
 
 /// A picture's number in its table; what it means is the table's business.
@@ -25,6 +28,18 @@ pub struct WorkerBuffers {
     pub pixels: Vec<u8>,
     /// What decodes it; made when the first one is.
     pub preparer: Option<Preparer>,
+    /// What its job may take for pixels that are made; `None`: as much as one picture needs.
+    pub budget: Option<Arc<Budget>>,
+}
+
+impl WorkerBuffers {
+    /// Those of a worker that shares a budget with others.
+    pub fn sharing(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Some(Arc::clone(budget)),
+            ..Self::default()
+        }
+    }
 }
 
 /// Rows with pictures. Every number that a caller gives may be wrong: then it is an error, never a panic.

@@ -23,7 +23,7 @@ use crate::load::output::Shape;
 use crate::load::stats::{LoadStage, Stats};
 use crate::load::table::data_set::{DataSet, SourceIdentity};
 use crate::load::table::{PictureId, Table, WorkerBuffers};
-use crate::picture::{Fault, ImageSpec, Preparer, Size};
+use crate::picture::{Fault, ImageSpec, KEPT_BUFFER_BYTES, Preparer, Size, keep_at_most};
 use crate::scan::model::{Picture, RowEntry, Scan};
 use crate::scan::options::ScanOptions;
 use crate::store::read::{KnownFile, read_known};
@@ -167,6 +167,9 @@ impl Table for Raw {
         let picture = self.picture(picture)?;
         let path = stats.time(LoadStage::Read, || self.read_picture(picture, &mut buffers.file))?;
         let refuse = |fault: Fault| Error::picture(&path, fault.code, &fault.message);
+        let budget = buffers.budget.clone();
+        let bytes = self.options.spec.working_bytes(&picture.probe);
+        let share = budget.as_ref().map(|budget| stats.time(LoadStage::Decode, || budget.take(bytes)));
         let preparer = buffers.preparer.get_or_insert_with(Preparer::new);
         let (file, pixels) = (&buffers.file, &mut buffers.pixels);
         let made = stats.time(LoadStage::Decode, || {
@@ -176,6 +179,9 @@ impl Table for Raw {
         stats.decoded.fetch_add(1, Ordering::Relaxed);
         let [height, width, channels] = [made.height, made.width, made.channels].map(|n| n as usize);
         then(&buffers.pixels, Shape { height, width, channels });
+        keep_at_most(KEPT_BUFFER_BYTES, &mut buffers.file);
+        keep_at_most(KEPT_BUFFER_BYTES, &mut buffers.pixels);
+        drop(share);
         Ok(())
     }
 

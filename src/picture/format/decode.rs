@@ -36,6 +36,11 @@ impl Decoder {
         }
     }
 
+    /// The bytes that its buffers hold.
+    pub(in crate::picture) fn held(&self) -> usize {
+        self.pixels.capacity() + self.png.held() + self.tiff.held()
+    }
+
     /// Decodes the picture that `probe` is the header of.
     pub(in crate::picture) fn decode(&mut self, bytes: &[u8], probe: &Probe) -> PictureResult<Samples> {
         self.palette.fill(BLACK);

@@ -175,6 +175,9 @@ pub struct Probe {
     pub transparent: bool,
     /// Whether there is more than one frame.
     pub animated: bool,
+    /// Bytes of memory that its decoder takes beside its pixels, and beside the file.
+    #[serde(skip)]
+    pub decoder_bytes: u64,
 }
 
 impl Probe {
@@ -189,6 +192,7 @@ impl Probe {
             turns: Turns::default(),
             transparent: false,
             animated: false,
+            decoder_bytes: 0,
         }
     }
 

@@ -2,6 +2,9 @@
 
 use fdeflate::Decompressor;
 
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::set_length;
+
 /// The most that deflate can expand: 258 bytes for two bits.
 pub(super) const MAX_EXPANSION: usize = 1032;
 
@@ -21,13 +24,13 @@ pub(super) struct Inflate<'a> {
 
 impl<'a> Inflate<'a> {
     /// A stream of at most `limit` bytes. `out` gets that length; what was in it stays where nothing is written.
-    pub(super) fn new(out: &'a mut Vec<u8>, limit: usize) -> Self {
-        out.resize(limit, 0);
-        Self {
+    pub(super) fn new(out: &'a mut Vec<u8>, limit: usize) -> PictureResult<Self> {
+        set_length(out, limit)?;
+        Ok(Self {
             decoder: Box::new(Decompressor::new()),
             filled: 0,
             out,
-        }
+        })
     }
 
     /// The bytes that have come out so far.
@@ -65,17 +68,17 @@ impl<'a> Inflate<'a> {
 
 /// The text of this stream, as far as it can be read; none where it is longer than `limit`. A broken stream is an empty text to Pillow
 /// (`PngImagePlugin._safe_zlib_decompress` and its callers), unless it is too long before it breaks.
-pub(super) fn inflated(stream: &[u8], limit: usize) -> Option<Vec<u8>> {
+pub(super) fn inflated(stream: &[u8], limit: usize) -> PictureResult<Option<Vec<u8>>> {
     let mut out = Vec::new();
     let room = limit.min(stream.len().saturating_mul(MAX_EXPANSION)) + 1;
-    let mut inflate = Inflate::new(&mut out, room);
+    let mut inflate = Inflate::new(&mut out, room)?;
     let broken = inflate.push(stream).is_err();
     let length = inflate.filled();
     if length > limit {
-        return None;
+        return Ok(None);
     }
     out.truncate(if broken { 0 } else { length });
-    Some(out)
+    Ok(Some(out))
 }
 
 #[cfg(test)]
@@ -89,7 +92,7 @@ mod tests {
     fn streams_come_out_in_pieces_of_any_size() {
         for size in 1..STORED.len() {
             let mut out = Vec::new();
-            let mut inflate = Inflate::new(&mut out, 10);
+            let mut inflate = Inflate::new(&mut out, 10).unwrap();
             for piece in STORED.chunks(size) {
                 inflate.push(piece).unwrap();
             }
@@ -103,7 +106,7 @@ mod tests {
         for length in (0..2000).chain([STEP - 1, STEP, STEP + 1, STEP + 4000, 1_000_000]) {
             let stream = zeros(length);
             let mut out = Vec::new();
-            let mut inflate = Inflate::new(&mut out, length + 1);
+            let mut inflate = Inflate::new(&mut out, length + 1).unwrap();
             inflate.push(&stream).unwrap();
             assert_eq!((inflate.filled(), inflate.has_ended()), (length, true));
         }
@@ -138,22 +141,22 @@ mod tests {
     #[test]
     fn short_streams_end_and_broken_ones_are_refused() {
         let mut out = Vec::new();
-        let mut inflate = Inflate::new(&mut out, 11);
+        let mut inflate = Inflate::new(&mut out, 11).unwrap();
         inflate.push(STORED).unwrap();
         assert!(inflate.has_ended() && inflate.filled() == 10);
-        let mut inflate = Inflate::new(&mut out, 11);
+        let mut inflate = Inflate::new(&mut out, 11).unwrap();
         inflate.push(&STORED[..12]).unwrap();
         assert!(!inflate.has_ended());
-        assert_eq!(Inflate::new(&mut out, 11).push(b"\x78\x01\x07\0\0"), Err(NotZlib));
+        assert_eq!(Inflate::new(&mut out, 11).unwrap().push(b"\x78\x01\x07\0\0"), Err(NotZlib));
         let mut wrong = STORED.to_vec();
         *wrong.last_mut().unwrap() ^= 1;
-        assert_eq!(Inflate::new(&mut out, 10).push(&wrong), Err(NotZlib));
+        assert_eq!(Inflate::new(&mut out, 10).unwrap().push(&wrong), Err(NotZlib));
     }
 
     #[test]
     fn lengths_are_bounded() {
-        assert_eq!(inflated(STORED, 10).as_deref(), Some(&b"aaaaaaaaaa"[..]));
-        assert_eq!(inflated(STORED, 9), None);
-        assert_eq!(inflated(b"nonsense", 10).as_deref(), Some(&[][..]));
+        assert_eq!(inflated(STORED, 10).unwrap().as_deref(), Some(&b"aaaaaaaaaa"[..]));
+        assert_eq!(inflated(STORED, 9).unwrap(), None);
+        assert_eq!(inflated(b"nonsense", 10).unwrap().as_deref(), Some(&[][..]));
     }
 }

@@ -2,11 +2,13 @@
 
 #![expect(unsafe_code, reason = "a call of code compiled for AVX2")]
 
-use super::samples::{Key, Samples, room};
+use super::samples::{Key, Samples};
 use super::ycbcr;
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::Avx2;
 use crate::picture::choices::{Alpha, Color, SixteenBit};
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::room;
 
 /// What is looked at before it is decided whether a picture has colour, in pixels.
 const BLOCK: usize = 1024;
@@ -45,30 +47,35 @@ pub(in crate::picture) enum Converted {
 
 /// Converts to gray or RGB, at the front of `out`. A picture that is gray by its mode stays gray here; [`settle`] decides about the
 /// others.
-pub(in crate::picture) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, alpha: Alpha, out: &mut Vec<u8>) -> (Converted, Channels) {
+pub(in crate::picture) fn convert(
+    source: &Source<'_>,
+    sixteen_bit: SixteenBit,
+    alpha: Alpha,
+    out: &mut Vec<u8>,
+) -> PictureResult<(Converted, Channels)> {
     let pixels = source.pixels;
     let white = alpha == Alpha::White;
     let channels = match source.samples {
         Samples::Gray => match source.key {
             Key::Gray(key) if white => {
-                fill(out, pixels, |v| if u16::from(*v) == key & 255 { 255 } else { *v });
+                fill(out, pixels, |v| if u16::from(*v) == key & 255 { 255 } else { *v })?;
                 Channels::One
             }
-            _ => return (Converted::InPlace, Channels::One),
+            _ => return Ok((Converted::InPlace, Channels::One)),
         },
         Samples::Gray16 => {
-            gray16(source, sixteen_bit, white, out);
+            gray16(source, sixteen_bit, white, out)?;
             Channels::One
         }
         Samples::GrayAlpha => {
-            fill(out, pixels.as_chunks::<2>().0, |[v, a]| if white { over_white(*v, *a) } else { *v });
+            fill(out, pixels.as_chunks::<2>().0, |[v, a]| if white { over_white(*v, *a) } else { *v })?;
             Channels::One
         }
         Samples::Index => {
             let colors = source
                 .palette
                 .map(|[r, g, b, a]| if white { [r, g, b].map(|v| over_white(v, a)) } else { [r, g, b] });
-            let out = room(out, pixels.len() * 3);
+            let out = room(out, pixels.len() * 3)?;
             for (pixel, index) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
                 *pixel = colors[usize::from(*index)];
             }
@@ -78,21 +85,21 @@ pub(in crate::picture) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, 
             Key::Rgb(key) if white => {
                 // Pillow compares the low bytes, whatever the depth (`rgbT2a`).
                 let key = key.map(|v| v as u8);
-                let out = room(out, pixels.len());
+                let out = room(out, pixels.len())?;
                 for (pixel, color) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<3>().0) {
                     *pixel = if *color == key { [255; 3] } else { *color };
                 }
                 Channels::Three
             }
-            _ => return (Converted::InPlace, Channels::Three),
+            _ => return Ok((Converted::InPlace, Channels::Three)),
         },
         Samples::Ycbcr => {
-            let out = room(out, pixels.len());
+            let out = room(out, pixels.len())?;
             ycbcr::to_rgb(pixels.as_chunks().0, out.as_chunks_mut().0);
             Channels::Three
         }
         Samples::Rgba => {
-            let out = room(out, pixels.len() / 4 * 3);
+            let out = room(out, pixels.len() / 4 * 3)?;
             for (pixel, [r, g, b, a]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
                 *pixel = if white {
                     [*r, *g, *b].map(|v| over_white(v, *a))
@@ -103,14 +110,14 @@ pub(in crate::picture) fn convert(source: &Source<'_>, sixteen_bit: SixteenBit, 
             Channels::Three
         }
         Samples::Cmyk => {
-            let out = room(out, pixels.len() / 4 * 3);
+            let out = room(out, pixels.len() / 4 * 3)?;
             for (pixel, [c, m, y, k]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
                 *pixel = [*c, *m, *y].map(|ink| from_ink(ink, *k));
             }
             Channels::Three
         }
     };
-    (Converted::IntoBuffer, channels)
+    Ok((Converted::IntoBuffer, channels))
 }
 
 /// The colour that stands for transparency, as `Image.convert("RGB")` of Pillow leaves it in `info["transparency"]`; none where there is no
@@ -148,14 +155,15 @@ pub(in crate::picture) fn whiten(pixels: &mut [u8], channels: Channels, key: [u8
 }
 
 /// One sample for each of `values`, at the front of `out`.
-fn fill<T>(out: &mut Vec<u8>, values: &[T], sample: impl Fn(&T) -> u8) {
-    for (out, value) in room(out, values.len()).iter_mut().zip(values) {
+fn fill<T>(out: &mut Vec<u8>, values: &[T], sample: impl Fn(&T) -> u8) -> PictureResult<()> {
+    for (out, value) in room(out, values.len())?.iter_mut().zip(values) {
         *out = sample(value);
     }
+    Ok(())
 }
 
 /// 16-bit gray: the high byte, or everything above 255 as white.
-fn gray16(source: &Source<'_>, sixteen_bit: SixteenBit, white: bool, out: &mut Vec<u8>) {
+fn gray16(source: &Source<'_>, sixteen_bit: SixteenBit, white: bool, out: &mut Vec<u8>) -> PictureResult<()> {
     let values = source.pixels.as_chunks::<2>().0;
     if sixteen_bit == SixteenBit::Pillow {
         let key = match source.key {
@@ -165,13 +173,13 @@ fn gray16(source: &Source<'_>, sixteen_bit: SixteenBit, white: bool, out: &mut V
         fill(out, values, |[high, low]| {
             let value = if *high == 0 { *low } else { 255 };
             if key == Some(value) { 255 } else { value }
-        });
+        })
     } else {
         let key = match source.key {
             Key::Gray(key) if white => Some(key.to_be_bytes()),
             _ => None,
         };
-        fill(out, values, |value| if key == Some(*value) { 255 } else { value[0] });
+        fill(out, values, |value| if key == Some(*value) { 255 } else { value[0] })
     }
 }
 
@@ -200,10 +208,16 @@ pub(in crate::picture) fn multiply(value: u8, part: u8) -> u8 {
 
 /// Decides how many channels are kept of a picture of `count` pixels, and squeezes it where one will do. Only the front of `pixels`
 /// counts, before and after; `spare` is scratch of the same kind.
-pub(in crate::picture) fn settle(pixels: &mut Vec<u8>, spare: &mut Vec<u8>, count: usize, channels: Channels, color: Color) -> Channels {
-    match (channels, color) {
+pub(in crate::picture) fn settle(
+    pixels: &mut Vec<u8>,
+    spare: &mut Vec<u8>,
+    count: usize,
+    channels: Channels,
+    color: Color,
+) -> PictureResult<Channels> {
+    Ok(match (channels, color) {
         (Channels::One, Color::Rgb) => {
-            let pixels = room(pixels, count * 3);
+            let pixels = room(pixels, count * 3)?;
             for at in (0..count).rev() {
                 let value = pixels[at];
                 pixels[at * 3..at * 3 + 3].fill(value);
@@ -213,9 +227,9 @@ pub(in crate::picture) fn settle(pixels: &mut Vec<u8>, spare: &mut Vec<u8>, coun
         (Channels::One, _) => Channels::One,
         (Channels::Three, Color::Rgb) => Channels::Three,
         (Channels::Three, Color::Auto) => {
-            room(spare, count);
+            room(spare, count)?;
             if !squeeze_gray(&pixels[..count * 3], spare) {
-                return Channels::Three;
+                return Ok(Channels::Three);
             }
             std::mem::swap(pixels, spare);
             Channels::One
@@ -226,7 +240,7 @@ pub(in crate::picture) fn settle(pixels: &mut Vec<u8>, spare: &mut Vec<u8>, coun
             }
             Channels::One
         }
-    }
+    })
 }
 
 /// `L24` of `Convert.c`.
@@ -304,7 +318,8 @@ mod tests {
     fn widening_repeats() {
         let rgb = [7, 7, 7, 9, 9, 9];
         let mut pixels = vec![7, 9];
-        assert_eq!(settle(&mut pixels, &mut Vec::new(), 2, Channels::One, Color::Rgb), Channels::Three);
+        let settled = settle(&mut pixels, &mut Vec::new(), 2, Channels::One, Color::Rgb);
+        assert_eq!(settled, Ok(Channels::Three));
         assert_eq!(pixels, rgb);
     }
 

@@ -33,14 +33,6 @@ impl Samples {
     }
 }
 
-/// Room for `length` bytes at the front of `buffer`, which never shrinks; what stands there is left over from before.
-pub(in crate::picture) fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
-    if buffer.len() < length {
-        buffer.resize(length, 0);
-    }
-    &mut buffer[..length]
-}
-
 /// The colour that counts as transparent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::picture) enum Key {

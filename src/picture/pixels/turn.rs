@@ -1,22 +1,31 @@
 //! Turning a picture as its EXIF orientation says.
 
-use super::samples::room;
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::room;
 
 /// Applies an EXIF orientation: `ImageOps.exif_transpose`. Both buffers may be longer than the picture, of `bytes` bytes a pixel; `pixels`
 /// gets the turned one, `scratch` what it was.
-pub(in crate::picture) fn turn(pixels: &mut Vec<u8>, scratch: &mut Vec<u8>, width: usize, height: usize, bytes: usize, orientation: u32) {
+pub(in crate::picture) fn turn(
+    pixels: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    width: usize,
+    height: usize,
+    bytes: usize,
+    orientation: u32,
+) -> PictureResult<()> {
     if !(2..=8).contains(&orientation) {
-        return;
+        return Ok(());
     }
     let length = width * height * bytes;
     std::mem::swap(pixels, scratch);
-    let (from, to) = (&scratch[..length], room(pixels, length));
+    let (from, to) = (&scratch[..length], room(pixels, length)?);
     match bytes {
         1 => turn_pixels::<1>(from, to, width, height, orientation),
         2 => turn_pixels::<2>(from, to, width, height, orientation),
         3 => turn_pixels::<3>(from, to, width, height, orientation),
         _ => turn_pixels::<4>(from, to, width, height, orientation),
     }
+    Ok(())
 }
 
 fn turn_pixels<const C: usize>(from: &[u8], to: &mut [u8], width: usize, height: usize, orientation: u32) {
@@ -58,7 +67,7 @@ mod tests {
         ];
         for (orientation, turned) in expected {
             let mut pixels = original.clone();
-            turn(&mut pixels, &mut Vec::new(), 3, 2, 1, orientation);
+            turn(&mut pixels, &mut Vec::new(), 3, 2, 1, orientation).unwrap();
             assert_eq!(pixels, turned, "{orientation}");
         }
     }

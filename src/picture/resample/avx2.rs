@@ -17,6 +17,7 @@ use super::coefficients::{LOW_BITS, Pair, Rounding, Weights};
 use super::passes::{TILE, passes};
 use super::portable::{self, TurnBuffers};
 use crate::cpu::Avx2;
+use crate::picture::fault::PictureResult;
 
 type Vector = __m256i;
 
@@ -38,7 +39,14 @@ pub(super) fn vertical(_: Avx2, from: &[u8], first: usize, row: usize, table: &W
 }
 
 /// As [`portable::horizontal`].
-pub(super) fn horizontal<const C: usize>(_: Avx2, from: &[u8], row: usize, table: &Weights, to: &mut [u8], buffers: &mut TurnBuffers) {
+pub(super) fn horizontal<const C: usize>(
+    _: Avx2,
+    from: &[u8],
+    row: usize,
+    table: &Weights,
+    to: &mut [u8],
+    buffers: &mut TurnBuffers,
+) -> PictureResult<()> {
     let (first, end) = table.reach();
     if (end - first) * C < TILE || table.len() * C < TILE {
         return portable::horizontal::<C>(from, row, table, to, buffers);

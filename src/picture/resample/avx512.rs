@@ -15,6 +15,7 @@ use super::coefficients::{LOW_BITS, Pair, Rounding, Weights};
 use super::passes::{TILE, passes};
 use super::portable::TurnBuffers;
 use crate::cpu::Avx512Vnni;
+use crate::picture::fault::PictureResult;
 
 type Vector = __m512i;
 
@@ -43,7 +44,7 @@ pub(super) fn horizontal<const C: usize>(
     table: &Weights,
     to: &mut [u8],
     buffers: &mut TurnBuffers,
-) {
+) -> PictureResult<()> {
     let (first, end) = table.reach();
     if (end - first) * C < TILE || table.len() * C < TILE {
         return avx2::horizontal::<C>(set.avx2(), from, row, table, to, buffers);

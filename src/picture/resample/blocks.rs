@@ -142,7 +142,7 @@ mod tests {
     use crate::picture::choices::Filter;
 
     fn table(input: u32, output: u32, filter: Filter, rounding: Rounding) -> Weights {
-        Weights::new(Axis::new(input, output, 0, output), filter, rounding)
+        Weights::new(Axis::new(input, output, 0, output), filter, rounding).unwrap()
     }
 
     #[test]

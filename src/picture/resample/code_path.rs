@@ -7,6 +7,7 @@ use super::portable::{self, TurnBuffers};
 use super::{avx2, avx512, vbmi};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::{Avx2, Avx512Vbmi, Avx512Vnni};
+use crate::picture::fault::PictureResult;
 
 /// Which code does the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +77,12 @@ impl CodePath {
         channels: usize,
         to: &mut [u8],
         turned: &mut TurnBuffers,
-    ) {
+    ) -> PictureResult<()> {
         let table = &columns.weights;
+        if portable::is_too_long_to_turn(row, table.len() * channels) {
+            portable::horizontal_in_place(from, row, table, channels, to);
+            return Ok(());
+        }
         match (self, channels) {
             (Self::Portable, 1) => portable::horizontal::<1>(from, row, table, to, turned),
             (Self::Portable, _) => portable::horizontal::<3>(from, row, table, to, turned),

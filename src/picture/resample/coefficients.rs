@@ -2,6 +2,8 @@
 //! `_compute_index_ranges_int16_weights` of `UpSampleKernel.cpp` makes of the same weights.
 
 use crate::picture::choices::Filter;
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::{filled, reserve};
 
 /// Bits behind the point of a weight: 8 for the result, 2 because a sum may be negative or exceed 1.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -135,30 +137,49 @@ impl ExactWeights {
     }
 
     /// torch's bits behind the point: as many as leave the largest weight of the whole axis in 16 bits.
-    fn torch_precision(&self, output: u32) -> u32 {
-        let mut weights = vec![0.0; self.stride()];
+    fn torch_precision(&self, output: u32) -> PictureResult<u32> {
+        let mut weights = filled(0.0, self.stride())?;
         let mut largest: f64 = 0.0;
         for pixel in 0..output {
             let (_, count) = self.fill(pixel, &mut weights);
             largest = weights[..count as usize].iter().fold(largest, |most, weight| most.max(*weight));
         }
-        (0..PRECISION_BITS)
-            .find(|bits| (0.5 + largest * f64::from(1 << (bits + 1))) as i32 >= 1 << 15)
-            .unwrap_or(PRECISION_BITS)
+        let enough = |bits: &u32| (0.5 + largest * f64::from(1 << (bits + 1))) as i32 >= 1 << 15;
+        Ok((0..PRECISION_BITS).find(enough).unwrap_or(PRECISION_BITS))
     }
 }
 
+/// Bytes of the place of one pixel, with [`Filter::Nearest`].
+pub(super) const NEAREST_BYTES: u64 = size_of::<Option<u32>>() as u64;
+
+/// The bytes that [`Weights`] of an axis take, with those of their making and what [`super::blocks`] makes of them.
+pub(super) fn bytes(axis: Axis, filter: Filter) -> u64 {
+    let (count, stride) = (u64::from(axis.count), ExactWeights::new(axis, filter).stride() as u64);
+    let each = (size_of::<(u32, u32)>() + size_of::<i32>() * stride as usize + size_of::<Pair>() * stride.div_ceil(2) as usize) as u64;
+    // Blocks of three channels: two registers of places and three of weights for each group of four weights.
+    let blocks = (count * 3)
+        .div_ceil(16)
+        .saturating_mul(stride.div_ceil(4))
+        .saturating_mul(320)
+        .min(MOST_BLOCKS_BYTES);
+    count.saturating_mul(each).saturating_add(8 * stride + blocks)
+}
+
+/// What blocks of one axis take at most, for one channel and for three: beyond `MAX_GROUPS` there are none.
+const MOST_BLOCKS_BYTES: u64 = 2 * (5 << 20);
+
 impl Weights {
-    pub(super) fn new(axis: Axis, filter: Filter, rounding: Rounding) -> Self {
+    pub(super) fn new(axis: Axis, filter: Filter, rounding: Rounding) -> PictureResult<Self> {
         let exact = ExactWeights::new(axis, filter);
         let stride = exact.stride();
         let precision = match rounding {
             Rounding::Pillow => PRECISION_BITS,
-            Rounding::Torch => exact.torch_precision(axis.output),
+            Rounding::Torch => exact.torch_precision(axis.output)?,
         };
-        let mut spans = Vec::with_capacity(axis.count as usize);
-        let mut weights = vec![0; axis.count as usize * stride];
-        let mut unrounded = vec![0.0; stride];
+        let mut spans = Vec::new();
+        reserve(&mut spans, axis.count as usize)?;
+        let mut weights = filled(0, axis.count as usize * stride)?;
+        let mut unrounded = filled(0.0, stride)?;
         for (pixel, row) in (axis.first..).zip(weights.chunks_exact_mut(stride)) {
             let (start, count) = exact.fill(pixel, &mut unrounded);
             for (to, weight) in row.iter_mut().zip(&unrounded[..count as usize]) {
@@ -167,18 +188,19 @@ impl Weights {
             }
             spans.push((start, count));
         }
-        let pairs = weights
-            .chunks_exact(stride)
-            .flat_map(|row| row.chunks(2).map(|pair| Pair::new(pair, rounding)))
-            .collect();
-        Self {
+        let mut pairs = Vec::new();
+        reserve(&mut pairs, axis.count as usize * stride.div_ceil(2))?;
+        for row in weights.chunks_exact(stride) {
+            pairs.extend(row.chunks(2).map(|pair| Pair::new(pair, rounding)));
+        }
+        Ok(Self {
             spans,
             all: weights,
             stride,
             pairs,
             rounding,
             precision,
-        }
+        })
     }
 
     /// How the weights were rounded.
@@ -310,7 +332,7 @@ mod tests {
     fn weights_sum_to_one_but_for_rounding() {
         for filter in [Filter::Box, Filter::Bilinear, Filter::Hamming, Filter::Bicubic, Filter::Lanczos] {
             for (input, output) in [(1, 7), (7, 1), (512, 448), (240, 448), (1000, 3)] {
-                let table = Weights::new(whole(input, output), filter, Rounding::Pillow);
+                let table = Weights::new(whole(input, output), filter, Rounding::Pillow).unwrap();
                 for i in 0..table.len() {
                     let (start, weights) = table.get(i);
                     assert!(!weights.is_empty() && start + weights.len() <= input as usize);
@@ -329,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_window_is_a_part_of_the_whole() {
-        let all = Weights::new(whole(630, 480), Filter::Bicubic, Rounding::Pillow);
+        let all = Weights::new(whole(630, 480), Filter::Bicubic, Rounding::Pillow).unwrap();
         let part = Weights::new(
             Axis {
                 input: 630,
@@ -339,7 +361,8 @@ mod tests {
             },
             Filter::Bicubic,
             Rounding::Pillow,
-        );
+        )
+        .unwrap();
         for i in 0..448 {
             assert_eq!(part.get(i), all.get(i + 16));
         }

@@ -17,8 +17,11 @@ pub(super) mod code_path;
 mod nearest;
 mod sixteen;
 mod resampler;
+mod step_bytes;
 mod own_mode;
 
+pub use cache::MAX_KEPT_BYTES;
 pub use code_path::name_of_path;
 pub(super) use own_mode::OwnMode;
 pub(super) use resampler::{Job, Resampler, Step, is_beyond_pillow};
+pub(super) use step_bytes::step_bytes;

@@ -3,8 +3,10 @@
 
 use super::resampler::{Job, Resampler, Step};
 use crate::picture::choices::Filter;
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::room;
 use crate::picture::pixels::colour::{self, Channels};
-use crate::picture::pixels::samples::{Samples, room};
+use crate::picture::pixels::samples::Samples;
 use crate::picture::size::geometry::Size2;
 
 /// What a picture in its own mode needs to be resized; a worker's own.
@@ -17,6 +19,11 @@ pub(in crate::picture) struct OwnMode {
 }
 
 impl OwnMode {
+    /// The bytes that it holds.
+    pub(in crate::picture) fn held(&self) -> usize {
+        self.planes.capacity() + self.scaled.capacity()
+    }
+
     /// One resize of `pixels`, which hold the picture at their front, before and after. `spare` is scratch of the same kind.
     pub(in crate::picture) fn resize(
         &mut self,
@@ -26,7 +33,7 @@ impl OwnMode {
         step: &Step,
         pixels: &mut Vec<u8>,
         spare: &mut Vec<u8>,
-    ) {
+    ) -> PictureResult<()> {
         let filter = if bilevel || samples == Samples::Index {
             Filter::Nearest
         } else {
@@ -42,9 +49,9 @@ impl OwnMode {
                 filter,
                 arithmetic: step.arithmetic,
             };
-            resampler.resample(&job, &step.placement, step.target, out);
+            resampler.resample(&job, &step.placement, step.target, out)
         };
-        let result = room(spare, to * samples.bytes());
+        let result = room(spare, to * samples.bytes())?;
         match samples {
             Samples::Gray | Samples::Index => run(&pixels[..from], Channels::One, result),
             Samples::Rgb | Samples::Ycbcr => run(&pixels[..from * 3], Channels::Three, result),
@@ -52,8 +59,9 @@ impl OwnMode {
             Samples::GrayAlpha => self.by_planes::<2>(&pixels[..from * 2], true, step, &mut run, result),
             Samples::Rgba => self.by_planes::<4>(&pixels[..from * 4], true, step, &mut run, result),
             Samples::Cmyk => self.by_planes::<4>(&pixels[..from * 4], false, step, &mut run, result),
-        }
+        }?;
         std::mem::swap(pixels, spare);
+        Ok(())
     }
 
     /// Resizes `C` channels, each as a picture of one. With transparency (the last channel) the others are multiplied by it first, and
@@ -63,16 +71,16 @@ impl OwnMode {
         pixels: &[u8],
         transparent: bool,
         step: &Step,
-        run: &mut impl FnMut(&[u8], Channels, &mut [u8]),
+        run: &mut impl FnMut(&[u8], Channels, &mut [u8]) -> PictureResult<()>,
         out: &mut [u8],
-    ) {
+    ) -> PictureResult<()> {
         let weighed = transparent && step.placement.scaled != step.from;
         let (pixels, out) = (pixels.as_chunks::<C>().0, out.as_chunks_mut::<C>().0);
         let (from, to) = (pixels.len(), out.len());
         if from == 0 || to == 0 {
-            return;
+            return Ok(());
         }
-        let planes = room(&mut self.planes, from * C);
+        let planes = room(&mut self.planes, from * C)?;
         for (channel, plane) in planes.chunks_exact_mut(from).enumerate() {
             let weighed = weighed && channel + 1 < C;
             for (sample, pixel) in plane.iter_mut().zip(pixels) {
@@ -83,9 +91,9 @@ impl OwnMode {
                 };
             }
         }
-        let scaled = room(&mut self.scaled, to * C);
+        let scaled = room(&mut self.scaled, to * C)?;
         for (plane, scaled) in planes.chunks_exact(from).zip(scaled.chunks_exact_mut(to)) {
-            run(plane, Channels::One, scaled);
+            run(plane, Channels::One, scaled)?;
         }
         for (channel, plane) in scaled.chunks_exact(to).enumerate() {
             for (pixel, sample) in out.iter_mut().zip(plane) {
@@ -100,6 +108,7 @@ impl OwnMode {
                 }
             }
         }
+        Ok(())
     }
 }
 

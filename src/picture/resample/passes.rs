@@ -29,10 +29,10 @@ macro_rules! passes {
             table: &Weights,
             to: &mut [u8],
             buffers: &mut TurnBuffers,
-        ) {
+        ) -> PictureResult<()> {
             let (first, end) = table.reach();
             let (used, wanted) = ((end - first) * C, table.len() * C);
-            let (turned, result) = buffers.lanes(used, wanted, LANES);
+            let (turned, result) = buffers.lanes(used, wanted, LANES)?;
             for (from, to) in from.chunks(row * LANES).zip(to.chunks_mut(wanted * LANES)) {
                 turn_in(from, row, first * C, turned);
                 for (i, target) in result.chunks_exact_mut(C * LANES).enumerate() {
@@ -45,6 +45,7 @@ macro_rules! passes {
                 }
                 turn_out(result, wanted, to);
             }
+            Ok(())
         }
 
         /// As [`super::portable`]'s; at least [`TILE`] columns. Lanes without a row repeat the last one; their results go nowhere.

@@ -4,9 +4,18 @@
 //! row; for the horizontal one, blocks of rows are turned so that a block's rows are the lanes.
 
 use super::coefficients::Weights;
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::set_length;
 
 /// Lanes that are summed at once.
 const LANES: usize = 32;
+
+/// The most bytes that a block of rows may take, turned. What is longer is resampled as it lies: a picture of one row must not take 64 times its
+/// own memory.
+pub(super) const MAX_TURNED: usize = 32 << 20;
+
+/// The lanes of the widest register.
+const MOST_LANES: usize = 64;
 
 /// The buffers of the horizontal pass, which takes its input in columns.
 #[derive(Default)]
@@ -18,11 +27,16 @@ pub(super) struct TurnBuffers {
 }
 
 impl TurnBuffers {
+    /// The bytes that they hold.
+    pub(super) fn held(&self) -> usize {
+        self.turned.capacity() + self.result.capacity()
+    }
+
     /// Room for a turned block of `used` samples a row in `lanes` rows, and for its result of `wanted` ones.
-    pub(super) fn lanes(&mut self, used: usize, wanted: usize, lanes: usize) -> (&mut [u8], &mut [u8]) {
-        self.turned.resize(used * lanes, 0);
-        self.result.resize(wanted * lanes, 0);
-        (&mut self.turned, &mut self.result)
+    pub(super) fn lanes(&mut self, used: usize, wanted: usize, lanes: usize) -> PictureResult<(&mut [u8], &mut [u8])> {
+        set_length(&mut self.turned, used * lanes)?;
+        set_length(&mut self.result, wanted * lanes)?;
+        Ok((&mut self.turned, &mut self.result))
     }
 }
 
@@ -53,10 +67,16 @@ pub(super) fn vertical(from: &[u8], first: usize, row: usize, table: &Weights, t
 }
 
 /// Each row of `to` from the row of `from` at the same place; `C` samples a pixel.
-pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Weights, to: &mut [u8], buffers: &mut TurnBuffers) {
+pub(super) fn horizontal<const C: usize>(
+    from: &[u8],
+    row: usize,
+    table: &Weights,
+    to: &mut [u8],
+    buffers: &mut TurnBuffers,
+) -> PictureResult<()> {
     let (first, end) = table.reach();
     let (used, wanted) = ((end - first) * C, table.len() * C);
-    let (turned, result) = buffers.lanes(used, wanted, LANES);
+    let (turned, result) = buffers.lanes(used, wanted, LANES)?;
     for (from, to) in from.chunks(row * LANES).zip(to.chunks_mut(wanted * LANES)) {
         turn_in(from, row, first * C, turned);
         for (i, target) in result.chunks_exact_mut(C * LANES).enumerate() {
@@ -68,6 +88,29 @@ pub(super) fn horizontal<const C: usize>(from: &[u8], row: usize, table: &Weight
             }
         }
         turn_out(result, wanted, to);
+    }
+    Ok(())
+}
+
+/// Whether rows of `row` bytes, and of `wanted` in the result, are too long for [`horizontal`] and its like.
+pub(super) fn is_too_long_to_turn(row: usize, wanted: usize) -> bool {
+    (row + wanted) * MOST_LANES > MAX_TURNED
+}
+
+/// As [`horizontal`], of rows as they lie: slower, and without any buffer.
+pub(super) fn horizontal_in_place(from: &[u8], row: usize, table: &Weights, channels: usize, to: &mut [u8]) {
+    for (from, to) in from.chunks_exact(row).zip(to.chunks_exact_mut(table.len() * channels)) {
+        for (i, pixel) in to.chunks_exact_mut(channels).enumerate() {
+            let (start, weights) = table.get(i);
+            for (c, sample) in pixel.iter_mut().enumerate() {
+                let samples = from[start * channels + c..].iter().step_by(channels);
+                let sum = weights
+                    .iter()
+                    .zip(samples)
+                    .fold(half(table), |sum, (weight, sample)| add(sum, *weight, *sample));
+                *sample = clip(sum, table);
+            }
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use super::coefficients::{self, Axis, Rounding};
 use super::portable::TurnBuffers;
 use super::{nearest, sixteen};
 use crate::picture::choices::{Filter, Pixels};
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::set_length;
 use crate::picture::pixels::colour::Channels;
 use crate::picture::size::geometry::{Placement, Size2};
 
@@ -51,7 +53,7 @@ pub(in crate::picture) fn is_beyond_pillow(size: Size2, scaled: Size2, filter: F
 }
 
 /// Whether the vertical pass comes first.
-fn vertical_first(arithmetic: Pixels, from: Size2, to: Size2) -> bool {
+pub(super) fn vertical_first(arithmetic: Pixels, from: Size2, to: Size2) -> bool {
     let [w, h, out_w, out_h] = [from.width, from.height, to.width, to.height].map(i64::from);
     match arithmetic {
         // `ImagingResampleInner` from 13.0: whichever leaves less to do.
@@ -64,46 +66,71 @@ fn vertical_first(arithmetic: Pixels, from: Size2, to: Size2) -> bool {
 }
 
 impl Resampler {
-    /// Fills `out`, a picture of size `target`, as the placement says; what it does not cover is filled.
-    pub(in crate::picture) fn resample(&mut self, job: &Job<'_>, placement: &Placement, target: Size2, out: &mut [u8]) {
-        self.resample_on(CodePath::best(), job, placement, target, out);
+    /// Gives all buffers back; weights are kept.
+    pub(in crate::picture) fn release(&mut self) {
+        *self = Self {
+            cache: std::mem::take(&mut self.cache),
+            ..Self::default()
+        };
     }
 
-    pub(in crate::picture) fn resample_on(&mut self, path: CodePath, job: &Job<'_>, placement: &Placement, target: Size2, out: &mut [u8]) {
+    /// The bytes that its buffers hold.
+    pub(in crate::picture) fn held(&self) -> usize {
+        self.turned.held() + self.between.capacity() + self.window.capacity()
+    }
+
+    /// Fills `out`, a picture of size `target`, as the placement says; what it does not cover is filled.
+    pub(in crate::picture) fn resample(
+        &mut self,
+        job: &Job<'_>,
+        placement: &Placement,
+        target: Size2,
+        out: &mut [u8],
+    ) -> PictureResult<()> {
+        self.resample_on(CodePath::best(), job, placement, target, out)
+    }
+
+    pub(in crate::picture) fn resample_on(
+        &mut self,
+        path: CodePath,
+        job: &Job<'_>,
+        placement: &Placement,
+        target: Size2,
+        out: &mut [u8],
+    ) -> PictureResult<()> {
         let channels = job.channels.count();
         if placement.window == target {
-            self.fill_window(path, job, placement, out);
-            return;
+            return self.fill_window(path, job, placement, out);
         }
         out.fill(placement.fill);
         let row = placement.window.width as usize * channels;
         if row == 0 || placement.window.height == 0 {
-            return;
+            return Ok(());
         }
         let mut window = std::mem::take(&mut self.window);
-        window.resize(row * placement.window.height as usize, 0);
-        self.fill_window(path, job, placement, &mut window);
+        set_length(&mut window, row * placement.window.height as usize)?;
+        self.fill_window(path, job, placement, &mut window)?;
         let target_row = target.width as usize * channels;
         let rows = out.chunks_exact_mut(target_row).skip(placement.y as usize);
         for (to, from) in rows.zip(window.chunks_exact(row)) {
             to[placement.x as usize * channels..][..row].copy_from_slice(from);
         }
         self.window = window;
+        Ok(())
     }
 
     /// Gray of 16 bits (two bytes a sample, the high one first) as the step says; its window must be the whole result.
-    pub(in crate::picture) fn resample_16(pixels: &[u8], step: &Step, out: &mut [u8]) {
+    pub(in crate::picture) fn resample_16(pixels: &[u8], step: &Step, out: &mut [u8]) -> PictureResult<()> {
         let (size, target, placement) = (step.from, step.target, step.placement);
         let (scaled, window) = (placement.scaled, placement.window);
         if window != target {
             out.fill(0);
-            return;
+            return Ok(());
         }
         let horizontal = Axis::new(size.width, scaled.width, placement.window_x, window.width);
         let vertical = Axis::new(size.height, scaled.height, placement.window_y, window.height);
         if step.filter == Filter::Nearest {
-            nearest::resample(pixels, horizontal, vertical, 2, out);
-            return;
+            return nearest::resample(pixels, horizontal, vertical, 2, out);
         }
         sixteen::resample(
             pixels,
@@ -111,18 +138,17 @@ impl Resampler {
             step.filter,
             vertical_first(step.arithmetic, size, scaled),
             out,
-        );
+        )
     }
 
     /// The window alone, without gaps.
-    fn fill_window(&mut self, path: CodePath, job: &Job<'_>, placement: &Placement, out: &mut [u8]) {
+    fn fill_window(&mut self, path: CodePath, job: &Job<'_>, placement: &Placement, out: &mut [u8]) -> PictureResult<()> {
         let (size, scaled, window) = (job.size, placement.scaled, placement.window);
         let channels = job.channels.count();
         let horizontal = Axis::new(size.width, scaled.width, placement.window_x, window.width);
         let vertical = Axis::new(size.height, scaled.height, placement.window_y, window.height);
         if job.filter == Filter::Nearest {
-            nearest::resample(job.pixels, horizontal, vertical, channels, out);
-            return;
+            return nearest::resample(job.pixels, horizontal, vertical, channels, out);
         }
         let row = size.width as usize * channels;
         let window_row = window.width as usize * channels;
@@ -130,40 +156,45 @@ impl Resampler {
             Pixels::Pillow12 | Pixels::Pillow13 => Rounding::Pillow,
             Pixels::Torchvision => Rounding::Torch,
         };
-        let columns = (size.width != scaled.width).then(|| self.cache.get(horizontal, job.filter, rounding));
-        let rows = (size.height != scaled.height).then(|| self.cache.get(vertical, job.filter, rounding));
+        let columns = (size.width != scaled.width)
+            .then(|| self.cache.get(horizontal, job.filter, rounding))
+            .transpose()?;
+        let rows = (size.height != scaled.height)
+            .then(|| self.cache.get(vertical, job.filter, rounding))
+            .transpose()?;
         let turned = &mut self.turned;
         match (columns, rows) {
             (None, None) => cut(job.pixels, row, placement, channels, out),
             (Some(columns), None) => {
                 let first = placement.window_y as usize * row;
                 let pixels = &job.pixels[first..][..window.height as usize * row];
-                path.horizontal(pixels, row, &columns, channels, out, turned);
+                path.horizontal(pixels, row, &columns, channels, out, turned)?;
             }
             (None, Some(rows)) => {
                 let between = &mut self.between;
                 if window.width == size.width {
                     path.vertical(job.pixels, 0, row, &rows.weights, out);
                 } else {
-                    between.resize(window.height as usize * row, 0);
+                    set_length(between, window.height as usize * row)?;
                     path.vertical(job.pixels, 0, row, &rows.weights, between);
                     cut_columns(between, row, placement.window_x as usize * channels, window_row, out);
                 }
             }
             (Some(columns), Some(rows)) if vertical_first(job.arithmetic, size, scaled) => {
-                self.between.resize(window.height as usize * row, 0);
+                set_length(&mut self.between, window.height as usize * row)?;
                 path.vertical(job.pixels, 0, row, &rows.weights, &mut self.between);
-                path.horizontal(&self.between, row, &columns, channels, out, turned);
+                path.horizontal(&self.between, row, &columns, channels, out, turned)?;
             }
             (Some(columns), Some(rows)) => {
                 // Only the rows that the vertical pass reads.
                 let (first, end) = rows.weights.reach();
-                self.between.resize((end - first) * window_row, 0);
+                set_length(&mut self.between, (end - first) * window_row)?;
                 let pixels = &job.pixels[first * row..end * row];
-                path.horizontal(pixels, row, &columns, channels, &mut self.between, turned);
+                path.horizontal(pixels, row, &columns, channels, &mut self.between, turned)?;
                 path.vertical(&self.between, first, window_row, &rows.weights, out);
             }
         }
+        Ok(())
     }
 }
 

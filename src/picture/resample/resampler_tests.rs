@@ -149,7 +149,7 @@ fn compare(noise: &mut Noise, resampler: &mut Resampler, from: Size2, to: Size2,
             let placement = geometry::place(from, to, Fit::Stretch);
             for path in paths() {
                 let mut out = vec![77; expected.len()];
-                resampler.resample_on(path, &job, &placement, to, &mut out);
+                resampler.resample_on(path, &job, &placement, to, &mut out).unwrap();
                 assert!(
                     out == expected,
                     "{path:?} {from:?} -> {to:?}, {count} channels, {filter:?}, {arithmetic:?}"
@@ -242,7 +242,7 @@ fn windows_are_parts_of_the_whole() {
                 }
             }
             let mut out = vec![77; expected.len()];
-            resampler.resample(&job, &placement, target, &mut out);
+            resampler.resample(&job, &placement, target, &mut out).unwrap();
             assert!(out == expected, "{fit:?} {from:?} -> {target:?} {filter:?}");
         }
     }
@@ -256,4 +256,14 @@ fn the_order_of_the_passes_is_that_of_the_version() {
     assert!(!vertical_first(Pixels::Pillow13, size(512, 512), size(448, 448)));
     assert!(vertical_first(Pixels::Pillow12, size(5, 501), size(64, 64)));
     assert!(!vertical_first(Pixels::Pillow12, size(5, 500), size(64, 64)));
+}
+
+#[test]
+fn rows_that_are_too_long_to_be_turned_are_resampled_as_they_lie() {
+    let (mut noise, mut resampler) = (Noise(5), Resampler::default());
+    for (width, wide) in [(600_000, 37), (30, 560_000)] {
+        let size = |width| Size2 { width, height: 3 };
+        compare(&mut noise, &mut resampler, size(width), size(wide), Filter::Bilinear);
+    }
+    assert!(resampler.held() < 8 << 20, "{}", resampler.held());
 }

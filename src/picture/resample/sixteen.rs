@@ -2,6 +2,8 @@
 
 use super::coefficients::{Axis, ExactWeights};
 use crate::picture::choices::Filter;
+use crate::picture::fault::PictureResult;
+use crate::picture::memory::filled;
 
 /// Where the samples of one line stand: `i` of line `l` at `l * line + i * step`.
 struct Layout {
@@ -10,7 +12,13 @@ struct Layout {
 }
 
 /// Fills `out` with the window that the axes (horizontal, vertical) say.
-pub(super) fn resample(pixels: &[u8], [horizontal, vertical]: [Axis; 2], filter: Filter, vertical_first: bool, out: &mut [u8]) {
+pub(super) fn resample(
+    pixels: &[u8],
+    [horizontal, vertical]: [Axis; 2],
+    filter: Filter,
+    vertical_first: bool,
+    out: &mut [u8],
+) -> PictureResult<()> {
     let (width, height) = (horizontal.input as usize, vertical.input as usize);
     let (wide, high) = (horizontal.count as usize, vertical.count as usize);
     let from = pixels.as_chunks::<2>().0;
@@ -19,20 +27,28 @@ pub(super) fn resample(pixels: &[u8], [horizontal, vertical]: [Axis; 2], filter:
     let rows = |row: usize| Layout { line: row, step: 1 };
     let columns = |row: usize| Layout { line: 1, step: row };
     if vertical_first {
-        let mut between = vec![[0; 2]; width * high];
-        pass(from, &columns(width), vertical, filter, width, &mut between, &columns(width));
-        pass(&between, &rows(width), horizontal, filter, high, out, &rows(wide));
+        let mut between = filled([0; 2], width * high)?;
+        pass(from, &columns(width), vertical, filter, width, &mut between, &columns(width))?;
+        pass(&between, &rows(width), horizontal, filter, high, out, &rows(wide))
     } else {
-        let mut between = vec![[0; 2]; wide * height];
-        pass(from, &rows(width), horizontal, filter, height, &mut between, &rows(wide));
-        pass(&between, &columns(wide), vertical, filter, wide, out, &columns(wide));
+        let mut between = filled([0; 2], wide * height)?;
+        pass(from, &rows(width), horizontal, filter, height, &mut between, &rows(wide))?;
+        pass(&between, &columns(wide), vertical, filter, wide, out, &columns(wide))
     }
 }
 
 /// One pass over `lines` lines, each along the axis; where nothing is scaled, a copy.
-fn pass(from: &[[u8; 2]], source: &Layout, axis: Axis, filter: Filter, lines: usize, to: &mut [[u8; 2]], result: &Layout) {
+fn pass(
+    from: &[[u8; 2]],
+    source: &Layout,
+    axis: Axis,
+    filter: Filter,
+    lines: usize,
+    to: &mut [[u8; 2]],
+    result: &Layout,
+) -> PictureResult<()> {
     let exact = ExactWeights::new(axis, filter);
-    let mut weights = vec![0.0; exact.stride()];
+    let mut weights = filled(0.0, exact.stride())?;
     for pixel in 0..axis.count {
         let (mut start, mut count) = exact.fill(axis.first + pixel, &mut weights);
         if axis.input == axis.output {
@@ -48,6 +64,7 @@ fn pass(from: &[[u8; 2]], source: &Layout, axis: Axis, filter: Filter, lines: us
             to[line * result.line + pixel as usize * result.step] = rounded(sum);
         }
     }
+    Ok(())
 }
 
 /// `ROUND_UP` and `clip16`: a sum beyond 16 bits is the largest number of 16 bits.

@@ -19,6 +19,7 @@ use super::blocks::{BLOCK, Blocks, Group, LANES, Split};
 use super::coefficients::Weights;
 use super::portable::TurnBuffers;
 use crate::cpu::{Avx512Vbmi, Avx512Vnni};
+use crate::picture::fault::PictureResult;
 
 /// Rows that a block is made of before the next one: what was fetched for one serves all, and the rows stay in a near cache. 16 are as good,
 /// 8 are 5 % slower.
@@ -36,7 +37,7 @@ pub(super) fn horizontal<const C: usize>(
     blocks: Option<&Blocks>,
     to: &mut [u8],
     buffers: &mut TurnBuffers,
-) {
+) -> PictureResult<()> {
     let Some(blocks) = blocks else {
         return avx512::horizontal::<C>(vnni, from, row, table, to, buffers);
     };
@@ -52,6 +53,7 @@ pub(super) fn horizontal<const C: usize>(
             }
         }
     }
+    Ok(())
 }
 
 /// One block of each row of `from`, `row` bytes apart, to the first bytes of `to`, `wanted` bytes apart.

@@ -3,7 +3,11 @@
 use super::header::{Header, Layout};
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::header::Mode;
+use crate::picture::memory::{reserve, set_length};
 use crate::picture::pixels::samples::Samples;
+
+/// The most pixels of one run.
+const LONGEST_RUN: usize = 255;
 
 /// Decodes into `pixels`, whose length becomes that of the picture.
 pub(in crate::picture) fn decode(
@@ -32,6 +36,8 @@ pub(in crate::picture) fn decode(
             return Err(Fault::corrupt("BMP of run lengths that are not indices"));
         }
         pixels.clear();
+        // A run may lead over the end.
+        reserve(pixels, width * height + LONGEST_RUN)?;
         runs(data, header.offset, four_bits, width, width * height, pixels);
         if pixels.len() < width * height {
             return Err(Fault::truncated("BMP ends before the picture is complete"));
@@ -59,7 +65,7 @@ pub(in crate::picture) fn decode(
     if (header.stride as u64 * (height as u64 - 1) + row_bytes as u64) > data.len() as u64 {
         return Err(Fault::truncated("BMP ends before the picture is complete"));
     }
-    pixels.resize(width * height * channels, 0);
+    set_length(pixels, width * height * channels)?;
     for (y, row) in pixels.chunks_exact_mut(width * channels).enumerate() {
         let y = if header.top_down { y } else { height - 1 - y };
         unpack(header, &data[y * header.stride..][..row_bytes], row);

@@ -133,6 +133,7 @@ impl<'a> Header<'a> {
             turns: Turns::default(),
             transparent: self.mode == Mode::Rgba,
             animated: false,
+            decoder_bytes: 0,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::header::Header;
 use crate::picture::fault::{Fault, PictureResult};
-use crate::picture::pixels::samples::{Samples, room};
+use crate::picture::memory::room;
+use crate::picture::pixels::samples::Samples;
 
 /// The bytes that Pillow reads at once (`ImageFile.MAXBLOCK`).
 const PIECE: usize = 65_536;
@@ -38,7 +39,7 @@ impl Gif {
         pixels: &mut Vec<u8>,
     ) -> PictureResult<Samples> {
         let (width, height) = (header.width as usize, header.height as usize);
-        let pixels = room(pixels, width * height);
+        let pixels = room(pixels, width * height)?;
         // `load_prepare`: what the frame does not cover is the transparent entry.
         pixels.fill(header.transparent.unwrap_or(0));
         let samples = match header.palette {

@@ -98,6 +98,7 @@ impl<'a> Header<'a> {
             turns: Turns::default(),
             transparent: self.transparent.is_some(),
             animated: self.animated,
+            decoder_bytes: 0,
         }
     }
 }

@@ -11,7 +11,8 @@ use super::header::has_end;
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::exif::Turns;
 use crate::picture::format::header::{Format, Mode, Probe};
-use crate::picture::pixels::samples::{Samples, room};
+use crate::picture::memory::{room, set_length};
+use crate::picture::pixels::samples::Samples;
 
 /// The most scans of a progressive file. Real ones have about ten; each costs a pass over the whole picture.
 const MAX_SCANS: i32 = 500;
@@ -35,6 +36,17 @@ const WARNINGS: [&str; 7] = [
     "Warning:",
     "Application transferred too many scanlines",
 ];
+
+/// What it says when the system gives it none (`JERR_OUT_OF_MEMORY`).
+const NO_MEMORY: &str = "Insufficient memory";
+
+/// What an instance of it takes before it has seen a picture, about.
+const INSTANCE_BYTES: u64 = 4096;
+
+/// The bytes of the coefficients of a picture in several scans: two each, in whole blocks of up to 32 pixels (sampled 4:1) a side.
+pub(in crate::picture) fn own_bytes(width: u32, height: u32, channels: usize) -> u64 {
+    2 * channels as u64 * (u64::from(width) + 32) * (u64::from(height) + 32)
+}
 
 unsafe extern "C" {
     /// `gray.c`.
@@ -102,7 +114,7 @@ pub(in crate::picture) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch,
     };
     let gray = probe.width as usize * probe.height as usize;
     if samples == Samples::Rgb && hunch.looks() {
-        let found = decode_gray(bytes, probe, room(pixels, gray));
+        let found = decode_gray(bytes, probe, room(pixels, gray)?);
         hunch.found(found);
         if found {
             return Ok(Samples::Gray);
@@ -111,7 +123,7 @@ pub(in crate::picture) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch,
     let mut instance = Instance::new()?;
     instance.set_limits(probe, channels)?;
     instance.read_header(bytes, probe)?;
-    let pixels = room(pixels, gray * channels);
+    let pixels = room(pixels, gray * channels)?;
     match instance.decompress(bytes, pixels, format, channels) {
         Verdict::Clean => {}
         // Pillow takes no notice of warnings, but stops where the data do, unless it has all rows by then. What libjpeg-turbo takes for an
@@ -119,7 +131,7 @@ pub(in crate::picture) fn decode(bytes: &[u8], probe: &Probe, hunch: &mut Hunch,
         Verdict::Warned(_) if has_end(bytes) => {}
         _ if is_complete(bytes, probe) => {}
         Verdict::Warned(_) => return Err(cut()),
-        Verdict::Failed(error) => return Err(instance.explain(bytes, pixels, format, channels, &error)),
+        Verdict::Failed(error) => return Err(instance.explain(bytes, probe, pixels, format, channels, &error)),
     }
     if samples == Samples::Cmyk {
         // Pillow reads every CMYK as Adobe writes it, inverted (rawmode `CMYK;I`).
@@ -151,6 +163,7 @@ pub(in crate::picture) fn decode_part(
         turns: Turns::default(),
         transparent: false,
         animated: false,
+        decoder_bytes: 0,
     };
     let mut instance = Instance::new()?;
     // `TIFFjpeg_progress_monitor`.
@@ -158,10 +171,10 @@ pub(in crate::picture) fn decode_part(
     instance.set_limits(&probe, channels)?;
     instance.read_header(bytes, &probe)?;
     pixels.clear();
-    pixels.resize(width * height * channels, 0);
+    set_length(pixels, width * height * channels)?;
     match instance.decompress(bytes, pixels, format, channels) {
         Verdict::Clean | Verdict::Warned(_) => Ok(()),
-        Verdict::Failed(error) => Err(Fault::corrupt(format!("JPEG: {error}"))),
+        Verdict::Failed(error) => Err(refused(&error, &probe, channels)),
     }
 }
 
@@ -173,6 +186,15 @@ fn invert(samples: &mut [u8]) {
 
 fn cut() -> Fault {
     Fault::truncated("JPEG ends before the picture is complete")
+}
+
+/// What an error of the library is called. It may be that it had no memory: that is none of the data.
+fn refused(error: &str, probe: &Probe, channels: usize) -> Fault {
+    if error.starts_with(NO_MEMORY) {
+        Fault::memory(own_bytes(probe.width, probe.height, channels))
+    } else {
+        Fault::corrupt(format!("JPEG: {error}"))
+    }
 }
 
 /// How decompressing ended.
@@ -203,7 +225,7 @@ impl Instance {
     fn new() -> PictureResult<Self> {
         // SAFETY: no preconditions; the result is null where memory is short.
         let handle = unsafe { tj::tj3Init(tj::TJINIT_TJINIT_DECOMPRESS.cast_signed()) };
-        let handle = NonNull::new(handle).ok_or_else(|| Fault::corrupt("libjpeg-turbo cannot be started"))?;
+        let handle = NonNull::new(handle).ok_or_else(|| Fault::memory(INSTANCE_BYTES))?;
         let mut instance = Self { handle, size: (0, 0) };
         instance.set(tj::TJPARAM_TJPARAM_SCANLIMIT, MAX_SCANS)?;
         Ok(instance)
@@ -212,9 +234,7 @@ impl Instance {
     /// Bounds what the next picture may take, before the library sees its data.
     fn set_limits(&mut self, probe: &Probe, channels: usize) -> PictureResult<()> {
         let pixels = u64::from(probe.width) * u64::from(probe.height);
-        // Two bytes a coefficient; blocks are padded to whole ones of up to 32 pixels (sampled 4:1) a side.
-        let padded = u64::from(probe.width + 32) * u64::from(probe.height + 32);
-        let mib = ((2 * padded * channels as u64) >> 20) + SPARE_MIB;
+        let mib = (own_bytes(probe.width, probe.height, channels) >> 20) + SPARE_MIB;
         self.set(tj::TJPARAM_TJPARAM_MAXPIXELS, i32::try_from(pixels).unwrap_or(i32::MAX))?;
         self.set(tj::TJPARAM_TJPARAM_MAXMEMORY, i32::try_from(mib).unwrap_or(i32::MAX))
     }
@@ -236,7 +256,7 @@ impl Instance {
         // SAFETY: the handle is alive, and the pointer and length are those of one slice.
         let code = unsafe { tj::tj3DecompressHeader(self.handle.as_ptr(), bytes.as_ptr(), bytes.len() as _) };
         if code != 0 && self.failed() {
-            return Err(Fault::corrupt(format!("JPEG: {}", self.message())));
+            return Err(refused(&self.message(), probe, 1));
         }
         let side = |n: i32| u32::try_from(n).unwrap_or(0);
         let width = side(self.get(tj::TJPARAM_TJPARAM_JPEGWIDTH));
@@ -277,7 +297,7 @@ impl Instance {
     }
 
     /// What an error is called: what follows from the end of the data is no error in them.
-    fn explain(&mut self, bytes: &[u8], pixels: &mut [u8], format: tj::TJPF, channels: usize, error: &str) -> Fault {
+    fn explain(&mut self, bytes: &[u8], probe: &Probe, pixels: &mut [u8], format: tj::TJPF, channels: usize, error: &str) -> Fault {
         let first = match self.set(tj::TJPARAM_TJPARAM_STOPONWARNING, 1) {
             Ok(()) => self.decompress(bytes, pixels, format, channels),
             Err(fault) => return fault,
@@ -285,7 +305,7 @@ impl Instance {
         if first == Verdict::Warned(END_OF_DATA.to_owned()) {
             cut()
         } else {
-            Fault::corrupt(format!("JPEG: {error}"))
+            refused(error, probe, channels)
         }
     }
 

@@ -1,9 +1,11 @@
 //! The header of a JPEG, read as `PIL.JpegImagePlugin.JpegImageFile._open` reads it.
 
+use super::decode::own_bytes;
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::cursor::Cursor;
 use crate::picture::format::exif::Turns;
 use crate::picture::format::header::{Format, Mode, Probe};
+use crate::picture::memory::append;
 
 /// What comes before the first scan.
 #[derive(Debug)]
@@ -12,6 +14,8 @@ pub(in crate::picture) struct Header {
     width: u32,
     height: u32,
     turns: Turns,
+    layers: u8,
+    in_scans: bool,
 }
 
 /// Start of frame: what Pillow takes from it.
@@ -19,6 +23,9 @@ struct Frame {
     mode: Mode,
     width: u32,
     height: u32,
+    layers: u8,
+    /// Whether one pass over the data does not give row after row: then the library keeps all coefficients.
+    in_scans: bool,
 }
 
 impl Header {
@@ -37,6 +44,8 @@ impl Header {
             width: frame.width,
             height: frame.height,
             turns,
+            layers: frame.layers,
+            in_scans: frame.in_scans,
         })
     }
 
@@ -50,7 +59,14 @@ impl Header {
             turns: self.turns,
             transparent: false,
             animated: false,
+            decoder_bytes: self.decoder_bytes(),
         }
+    }
+
+    /// All coefficients, where they come in scans; of others some rows of blocks.
+    fn decoder_bytes(&self) -> u64 {
+        let height = if self.in_scans { self.height } else { 0 };
+        own_bytes(self.width, height, self.layers.into())
     }
 }
 
@@ -82,8 +98,10 @@ impl<'a> Walk<'a> {
                 0xff => {}
                 0x00 => byte = self.cursor.u8(),
                 0xda => {
-                    self.segment()?;
-                    return self.frame.take().ok_or_else(|| Fault::corrupt("JPEG scan without a frame"));
+                    let scan = self.segment()?;
+                    let mut frame = self.frame.take().ok_or_else(|| Fault::corrupt("JPEG scan without a frame"))?;
+                    frame.in_scans |= scan.first().is_some_and(|count| *count < frame.layers);
+                    return Ok(frame);
                 }
                 0xc0..=0xfe => {
                     self.marker(code)?;
@@ -110,7 +128,10 @@ impl<'a> Walk<'a> {
             // SOF0 to 15, and DHP.
             _ => {
                 let segment = self.segment()?;
-                self.frame = Some(frame(segment)?);
+                self.frame = Some(Frame {
+                    in_scans: !matches!(code, 0xc0 | 0xc1),
+                    ..frame(segment)?
+                });
                 self.profile()?;
             }
         }
@@ -140,7 +161,7 @@ impl<'a> Walk<'a> {
             0xe0 if segment.starts_with(b"JFIF") => self.dpi |= segment.len() >= 12 && matches!(segment[7], 1 | 2),
             0xe1 if segment.starts_with(b"Exif\0\0") => {
                 let new = if self.exif.is_empty() { segment } else { &segment[6..] };
-                self.exif.extend_from_slice(new);
+                append(new, &mut self.exif)?;
             }
             0xe1 => self.xmp = segment.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0").or(self.xmp),
             0xe2 if segment.starts_with(b"ICC_PROFILE\0") => self.icc.push(segment),
@@ -188,6 +209,8 @@ fn frame(segment: &[u8]) -> PictureResult<Frame> {
         mode,
         width: side(w0, w1),
         height: side(h0, h1),
+        layers,
+        in_scans: false,
     })
 }
 

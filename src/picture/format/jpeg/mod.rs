@@ -3,5 +3,6 @@
 mod header;
 mod decode;
 
+pub(super) use decode::own_bytes;
 pub(super) use decode::{Hunch, decode, decode_part};
 pub(super) use header::Header;

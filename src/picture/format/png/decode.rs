@@ -7,7 +7,8 @@ use super::header::{Header, Layout, Transparency};
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::header::Mode;
 use crate::picture::format::inflate::{Inflate, MAX_EXPANSION};
-use crate::picture::pixels::samples::{Key, Samples, room};
+use crate::picture::memory::{room, set_length};
+use crate::picture::pixels::samples::{Key, Samples};
 
 /// The bytes that Pillow hands to zlib at once (`ImageFile.MAXBLOCK`).
 const PIECE: usize = 65_536;
@@ -43,6 +44,11 @@ struct Pass {
 }
 
 impl Png {
+    /// The bytes that it holds.
+    pub(in crate::picture) fn held(&self) -> usize {
+        self.raw.capacity() + self.zeros.capacity()
+    }
+
     /// Decodes into the front of `pixels`.
     pub(in crate::picture) fn decode(
         &mut self,
@@ -59,9 +65,9 @@ impl Png {
         let total: usize = passes.iter().map(|pass| pass.rows * (1 + row_bytes(pass.columns))).sum();
         let filled = self.inflate(bytes, header, &passes, row_bytes, total)?;
         self.raw[filled..].fill(0);
-        self.zeros.resize(row_bytes(header.width as usize), 0);
+        set_length(&mut self.zeros, row_bytes(header.width as usize))?;
         let width = header.width as usize;
-        let pixels = room(pixels, width * header.height as usize * channels);
+        let pixels = room(pixels, width * header.height as usize * channels)?;
         if filled < total {
             // What is missing is black; otherwise every byte is written.
             pixels.fill(0);
@@ -101,7 +107,7 @@ impl Png {
     ) -> PictureResult<usize> {
         let mut chunk = header.data.clone().ok_or_else(|| Fault::corrupt("PNG without data"))?;
         let most = bytes.len().saturating_mul(MAX_EXPANSION);
-        let mut inflate = Inflate::new(&mut self.raw, total.min(most));
+        let mut inflate = Inflate::new(&mut self.raw, total.min(most))?;
         loop {
             let start = chunk.start.min(bytes.len());
             for piece in bytes[start..chunk.end.clamp(start, bytes.len())].chunks(PIECE) {
@@ -112,7 +118,7 @@ impl Png {
                 let ends = filled > before && inflate.has_ended() && ends_with_a_row(passes, &row_bytes, filled);
                 if filled == total || ends {
                     header.finish(bytes, chunk.end)?;
-                    self.raw.resize(total, 0);
+                    set_length(&mut self.raw, total)?;
                     return Ok(filled);
                 }
             }

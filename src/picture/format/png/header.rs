@@ -115,7 +115,16 @@ impl<'a> Header<'a> {
             turns: self.turns,
             transparent: self.transparency.is_some() || matches!(self.layout.color_type, 4 | 6),
             animated: self.animated,
+            decoder_bytes: self.decoder_bytes(),
         }
+    }
+
+    /// The inflated rows, each behind the number of its filter (interlaced: fewer than twice as many, of which each may begin a byte), and a row
+    /// of zeros.
+    fn decoder_bytes(&self) -> u64 {
+        let (width, height) = (u64::from(self.width), u64::from(self.height));
+        let row = (width * self.layout.pixel_bits() as u64).div_ceil(8);
+        row * (height + 1) + if self.interlaced { 4 * (height + 8) } else { height }
     }
 
     /// What all chunks say, those behind the data as well: `getexif` loads the picture first.
@@ -243,12 +252,12 @@ impl<'a> Chunks<'a> {
                 Ok(None) => {}
                 Err(()) => return fault("too short"),
             },
-            b"eXIf" => self.texts.exif(content),
+            b"eXIf" => self.texts.exif(content)?,
             b"iCCP" => {
                 let method = content.iter().position(|b| *b == 0).map_or(content.first(), |i| content.get(i + 1));
                 let start = content.iter().position(|b| *b == 0).map_or(1, |i| i + 2);
                 match method {
-                    Some(0) if text::inflate(&content[start..]).is_some() => {}
+                    Some(0) if text::inflate(&content[start..])?.is_some() => {}
                     Some(0) => return fault("a profile of more than 1 MiB"),
                     _ => return fault("an unknown compression"),
                 }

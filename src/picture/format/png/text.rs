@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::exif::Turns;
 use crate::picture::format::inflate::inflated;
+use crate::picture::memory::reserve;
 
 /// `ImageFile.SAFEBLOCK`: the most bytes that a compressed text or profile may have, once inflated.
 const MAX_TEXT_CHUNK: usize = 1024 * 1024;
@@ -36,14 +37,19 @@ pub(super) struct Texts<'a> {
 }
 
 /// The inflated text of a chunk, unless that is too long.
-pub(super) fn inflate(stream: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn inflate(stream: &[u8]) -> PictureResult<Option<Vec<u8>>> {
     inflated(stream, MAX_TEXT_CHUNK)
 }
 
 impl<'a> Texts<'a> {
     /// The EXIF chunk.
-    pub(super) fn exif(&mut self, content: &[u8]) {
-        self.exif = Some(Info::Bytes([b"Exif\0\0", content].concat().into()));
+    pub(super) fn exif(&mut self, content: &[u8]) -> PictureResult<()> {
+        let mut block = Vec::new();
+        reserve(&mut block, content.len() + 6)?;
+        block.extend_from_slice(b"Exif\0\0");
+        block.extend_from_slice(content);
+        self.exif = Some(Info::Bytes(block.into()));
+        Ok(())
     }
 
     /// One text.
@@ -55,7 +61,7 @@ impl<'a> Texts<'a> {
             b"zTXt" => {
                 let text = match value {
                     [] => Vec::new(),
-                    [0, stream @ ..] => inflate(stream).ok_or_else(large)?,
+                    [0, stream @ ..] => inflate(stream)?.ok_or_else(large)?,
                     _ => return Err(Fault::corrupt("PNG chunk zTXt: an unknown compression")),
                 };
                 let length = text.len();
@@ -68,7 +74,7 @@ impl<'a> Texts<'a> {
                 let Some((translated, text)) = split(rest) else { return Ok(()) };
                 let text: Cow<'a, [u8]> = match (compressed, method) {
                     (0, _) => text.into(),
-                    (_, 0) => inflate(text).ok_or_else(large)?.into(),
+                    (_, 0) => inflate(text)?.ok_or_else(large)?.into(),
                     _ => return Ok(()),
                 };
                 if key == b"XML:com.adobe.xmp" {

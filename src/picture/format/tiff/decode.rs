@@ -5,7 +5,8 @@ use super::layout::{Alpha, Meaning, Packing, Part, Predictor};
 use super::{fax, jpeg, spread, unpack};
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::inflate::Inflate;
-use crate::picture::pixels::samples::{Samples, room};
+use crate::picture::memory::{copy, reserve, room, set_length};
+use crate::picture::pixels::samples::Samples;
 use crate::picture::pixels::turn::turn;
 
 /// A tile of a fax that has no more bytes than eight times this may be larger than its picture.
@@ -25,6 +26,12 @@ pub(in crate::picture) struct Tiff {
 }
 
 impl Tiff {
+    /// The bytes that it holds.
+    pub(in crate::picture) fn held(&self) -> usize {
+        let own = self.tile.capacity() + self.packed.capacity() + self.spare.capacity();
+        own + self.fax.held() + self.jpegs.held()
+    }
+
     /// Decodes into the front of `pixels`, turned as the file says.
     pub(in crate::picture) fn decode(
         &mut self,
@@ -48,12 +55,14 @@ impl Tiff {
             *entry = [*r, *g, *b, 255];
         }
         let (width, height) = (header.width as usize, header.height as usize);
-        room(pixels, width * height * samples.bytes());
+        room(pixels, width * height * samples.bytes())?;
         let (tile_width, tile_height) = (header.tile_width as usize, header.tile_height as usize);
         let (across, down) = (width.div_ceil(tile_width), height.div_ceil(tile_height));
         let planes = if header.planar { header.samples as usize } else { 1 };
         let parts = across * down * planes;
-        let mut offsets: Vec<(usize, u64)> = header.offsets.iter().copied().enumerate().collect();
+        let mut offsets = Vec::new();
+        reserve(&mut offsets, header.offsets.len())?;
+        offsets.extend(header.offsets.iter().copied().enumerate());
         if header.packing == Packing::Raw {
             if header.planar && offsets.len() > parts {
                 return Err(Fault::corrupt("TIFF with more planes than samples"));
@@ -91,7 +100,7 @@ impl Tiff {
             self.unpack(bytes, header, offset, header.lengths.get(number).copied(), &part)?;
             if header.predictor != Predictor::Itself {
                 for line in self.tile.chunks_exact_mut(row) {
-                    unpack::undo(line, each, header, &mut self.spare);
+                    unpack::undo(line, each, header, &mut self.spare)?;
                 }
             }
             let visible = tile_width.min(width - x);
@@ -109,7 +118,7 @@ impl Tiff {
             // As `ImagingLibTiffDecode`, when all planes are there.
             spread::divide(&mut pixels[..width * height * samples.bytes()]);
         }
-        turn(pixels, &mut self.spare, width, height, samples.bytes(), header.orientation);
+        turn(pixels, &mut self.spare, width, height, samples.bytes(), header.orientation)?;
         Ok(samples)
     }
 
@@ -121,7 +130,7 @@ impl Tiff {
         self.tile.clear();
         if header.packing == Packing::Raw {
             // Pillow does not look at the lengths of plain data.
-            self.tile.extend_from_slice(data.get(..length).ok_or_else(cut)?);
+            copy(data.get(..length).ok_or_else(cut)?, &mut self.tile)?;
             if header.reversed {
                 unpack::reverse(&mut self.tile);
             }
@@ -132,7 +141,7 @@ impl Tiff {
         if !is_borne_out(header, part, length, packed) {
             return Err(cut());
         }
-        self.tile.resize(length, 0);
+        set_length(&mut self.tile, length)?;
         let filled = match header.packing {
             packing if packing.is_fax() => {
                 return self.fax.decode(header.packing, data, header.reversed, part.width, &mut self.tile);
@@ -140,8 +149,7 @@ impl Tiff {
             Packing::Jpeg => return self.jpegs.decode(bytes, data, header, part, &mut self.tile),
             packing => {
                 let data = if header.reversed {
-                    self.packed.clear();
-                    self.packed.extend_from_slice(data);
+                    copy(data, &mut self.packed)?;
                     unpack::reverse(&mut self.packed);
                     &self.packed
                 } else {
@@ -154,7 +162,7 @@ impl Tiff {
                     }
                     Packing::Lzw => unpack::lzw(data, &mut self.tile)?,
                     _ => {
-                        let mut inflate = Inflate::new(&mut self.tile, length);
+                        let mut inflate = Inflate::new(&mut self.tile, length)?;
                         inflate.push(data).map_err(|_| Fault::corrupt("TIFF with damaged data"))?;
                         inflate.filled()
                     }

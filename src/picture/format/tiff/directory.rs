@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::layout::unsupported;
 use crate::finding::Code;
 use crate::picture::fault::{Fault, PictureResult};
+use crate::picture::memory::reserve;
 
 /// The most strips or tiles of a picture, and so the most numbers of a tag.
 const MAX_NUMBERS: u64 = 1 << 20;
@@ -189,18 +190,18 @@ impl Tags {
             return Ok(());
         }
         let signed = matches!(kind, 6 | 8 | 9);
-        let values = (0..numbers)
-            .map(|n| {
-                let number = reader.number(at + n * size, size).ok_or_else(cut)?;
-                // What is negative is too large here.
-                let unused = 64 - 8 * size;
-                Ok(if signed {
-                    ((number << unused).cast_signed() >> unused).cast_unsigned()
-                } else {
-                    number
-                })
-            })
-            .collect::<PictureResult<Vec<u64>>>()?;
+        let mut values = Vec::new();
+        reserve(&mut values, numbers as usize)?;
+        for n in 0..numbers {
+            let number = reader.number(at + n * size, size).ok_or_else(cut)?;
+            // What is negative is too large here.
+            let unused = 64 - 8 * size;
+            values.push(if signed {
+                ((number << unused).cast_signed() >> unused).cast_unsigned()
+            } else {
+                number
+            });
+        }
         self.found.push(Tag { number: tag, kind, values });
         Ok(())
     }

@@ -9,6 +9,8 @@ use super::layout::{Alpha, Meaning, Number, Packing, Predictor, unsupported};
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::exif::Turns;
 use crate::picture::format::header::{Format, Mode, Probe};
+use crate::picture::format::jpeg;
+use crate::picture::memory::reserve;
 
 /// What the first directory says.
 #[derive(Debug)]
@@ -81,7 +83,13 @@ impl Header {
         }
         let rows = if tiled { tags.one(323) } else { tags.one(278) }.unwrap_or(height.into());
         let whole = packing == Packing::Raw && !planar && tile_width == width && rows == u64::from(height);
-        let [mut offsets, lengths] = [offsets, lengths].map(|tag| tags.all(tag).to_vec());
+        let numbers = |tag| -> PictureResult<Vec<u64>> {
+            let mut own = Vec::new();
+            reserve(&mut own, tags.all(tag).len())?;
+            own.extend_from_slice(tags.all(tag));
+            Ok(own)
+        };
+        let (mut offsets, lengths) = (numbers(offsets)?, numbers(lengths)?);
         if offsets.is_empty() || tile_width == 0 || tile_height == 0 {
             return Err(Fault::corrupt("TIFF that does not say where its pixels are"));
         }
@@ -158,7 +166,24 @@ impl Header {
             turns: Turns::default(),
             transparent: alpha,
             animated: self.animated,
+            decoder_bytes: self.decoder_bytes(),
         }
+    }
+
+    /// A strip or tile as it is stored, what its packing takes, where all of them lie, and the picture before it is turned.
+    fn decoder_bytes(&self) -> u64 {
+        let (wide, high) = (u64::from(self.tile_width), u64::from(self.tile_height));
+        let each = if self.planar { 1 } else { u64::from(self.samples) };
+        let tile = (wide * each * u64::from(self.bits)).div_ceil(8).saturating_mul(high);
+        let packing = match self.packing {
+            Packing::Jpeg => tile.saturating_add(jpeg::own_bytes(self.tile_width, self.tile_height, each as usize)),
+            packing if packing.is_fax() => 16 * (wide + 32),
+            _ => 0,
+        };
+        let places = 40 * self.offsets.len().max(self.lengths.len()) as u64;
+        let turned = if self.orientation > 1 { 4 } else { 0 };
+        let turned = turned * u64::from(self.width) * u64::from(self.height);
+        tile.saturating_add(packing).saturating_add(places + turned)
     }
 }
 

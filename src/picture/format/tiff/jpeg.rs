@@ -5,6 +5,7 @@ use super::header::Header;
 use super::layout::{Meaning, Part};
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::jpeg;
+use crate::picture::memory::append;
 
 const START: u8 = 0xd8;
 const END: u8 = 0xd9;
@@ -25,6 +26,11 @@ pub(super) struct Jpegs {
 }
 
 impl Jpegs {
+    /// The bytes that it holds.
+    pub(super) fn held(&self) -> usize {
+        self.stream.capacity() + self.pixels.capacity()
+    }
+
     /// Forgets the picture before.
     pub(super) fn start(&mut self) {
         self.sampling = None;
@@ -100,9 +106,9 @@ fn segment<'a>(data: &mut &'a [u8]) -> PictureResult<(u8, &'a [u8])> {
     Ok((marker, own))
 }
 
-fn add(marker: u8, own: &[u8], stream: &mut Vec<u8>) {
-    stream.extend([0xff, marker]);
-    stream.extend_from_slice(own);
+fn add(marker: u8, own: &[u8], stream: &mut Vec<u8>) -> PictureResult<()> {
+    append(&[0xff, marker], stream)?;
+    append(own, stream)
 }
 
 /// Of the shared tables, those that a picture does not begin without (`JPEGSetupDecode`, and `get_soi` of `jdmarker.c`).
@@ -113,7 +119,7 @@ fn add_tables(mut tables: &[u8], stream: &mut Vec<u8>) -> PictureResult<()> {
     loop {
         match segment(&mut tables)? {
             (END, _) => return Ok(()),
-            (marker @ (HUFFMAN | QUANTIZATION), own) => add(marker, own, stream),
+            (marker @ (HUFFMAN | QUANTIZATION), own) => add(marker, own, stream)?,
             // The start of a frame or a scan; arithmetic coding's conditioning (`DAC`) and the interval of restarts are forgotten.
             (START | SCAN | 0xc0..=0xcb | 0xcd..=0xcf, _) => return Err(damaged()),
             _ => {}
@@ -140,12 +146,12 @@ fn add_picture(mut data: &[u8], stream: &mut Vec<u8>) -> PictureResult<Frame> {
             (START | END, _) => return Err(damaged()),
             (JFIF | ADOBE, _) => {}
             (SCAN, own) => {
-                add(SCAN, own, stream);
-                stream.extend_from_slice(data);
+                add(SCAN, own, stream)?;
+                append(data, stream)?;
                 return frame.ok_or_else(damaged);
             }
             (marker, own) => {
-                add(marker, own, stream);
+                add(marker, own, stream)?;
                 if matches!(marker, 0xc0..=0xcf if !matches!(marker, HUFFMAN | 0xc8 | 0xcc)) {
                     let [_, _, _, h, h2, w, w2, _, components @ ..] = own else {
                         return Err(damaged());

@@ -6,6 +6,7 @@ use weezl::{BitOrder, LzwStatus};
 use super::header::Header;
 use super::layout::Predictor;
 use crate::picture::fault::{Fault, PictureResult};
+use crate::picture::memory::copy;
 
 /// Strings; how many bytes came out.
 pub(super) fn lzw(mut data: &[u8], out: &mut [u8]) -> PictureResult<usize> {
@@ -61,14 +62,13 @@ pub(super) fn reverse(bytes: &mut [u8]) {
 }
 
 /// Makes samples of what is stored in their place (`tif_predict.c`), along one row of pixels of `each` samples.
-pub(super) fn undo(row: &mut [u8], each: usize, header: &Header, spare: &mut Vec<u8>) {
+pub(super) fn undo(row: &mut [u8], each: usize, header: &Header, spare: &mut Vec<u8>) -> PictureResult<()> {
     match (header.predictor, header.bits) {
         (Predictor::Itself, _) => {}
         (Predictor::Bytes, _) => {
             add_up(row, each);
             let count = row.len() / 4;
-            spare.clear();
-            spare.extend_from_slice(row);
+            copy(row, spare)?;
             for (i, sample) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                 let high_first = [0, 1, 2, 3].map(|place| spare[place * count + i]);
                 *sample = if header.little {
@@ -102,6 +102,7 @@ pub(super) fn undo(row: &mut [u8], each: usize, header: &Header, spare: &mut Vec
             }
         }
     }
+    Ok(())
 }
 
 fn add_up(row: &mut [u8], each: usize) {

@@ -4,7 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::header::Header;
 use crate::picture::fault::{Fault, PictureResult};
-use crate::picture::pixels::samples::{Samples, room};
+use crate::picture::memory::{reserve, room};
+use crate::picture::pixels::samples::Samples;
+
+/// The most bytes that the library takes for a picture of this size, beside its pixels: of a still one its planes (1.5 a pixel) and its
+/// transparency (5), or its colours (4) and what they are predicted from (1); of an animation the canvas (4), and a frame with its own
+/// transparency (4 + 5) and planes.
+pub(in crate::picture) fn own_bytes(width: u32, height: u32, animated: bool) -> u64 {
+    let each = if animated { 16 } else { 7 };
+    // Planes are padded to blocks of 16 pixels a side.
+    each * (u64::from(width) + 16) * (u64::from(height) + 16)
+}
 
 /// Decodes into the front of `pixels`.
 pub(in crate::picture) fn decode(mut header: Header<'_>, pixels: &mut Vec<u8>) -> PictureResult<Samples> {
@@ -17,7 +27,9 @@ pub(in crate::picture) fn decode(mut header: Header<'_>, pixels: &mut Vec<u8>) -
     }
     // What it may allocate beside our buffer: planes, and the frame of an animation.
     decoder.set_memory_limit(length.saturating_mul(4).saturating_add(64 << 20));
-    let pixels = room(pixels, length);
+    let pixels = room(pixels, length)?;
+    // The library ends the process where memory cannot be had, so it is looked for before.
+    reserve(&mut Vec::<u8>::new(), own_bytes(width, height, decoder.is_animated()) as usize)?;
     let decoded = catch_unwind(AssertUnwindSafe(|| {
         if decoder.is_animated() {
             decoder.set_background_color([0; 4])?;

@@ -4,6 +4,7 @@ use std::io::Cursor as Reader;
 
 use image_webp::WebPDecoder;
 
+use super::decode::own_bytes;
 use crate::finding::Code;
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::exif::Turns;
@@ -57,6 +58,7 @@ impl<'a> Header<'a> {
             turns: self.turns,
             transparent: alpha,
             animated: self.decoder.is_animated() && self.decoder.num_frames() > 1,
+            decoder_bytes: own_bytes(width, height, self.decoder.is_animated()),
         }
     }
 }

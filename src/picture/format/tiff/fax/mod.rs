@@ -7,6 +7,7 @@ use row::{Bits, Row, Stop};
 
 use super::layout::Packing;
 use crate::picture::fault::{Fault, PictureResult};
+use crate::picture::memory::reserve;
 
 /// The most pixels of a row: there are four numbers for each.
 const MAX_WIDTH: usize = 1 << 22;
@@ -22,6 +23,11 @@ pub(super) struct Fax {
 }
 
 impl Fax {
+    /// The bytes that it holds.
+    pub(super) fn held(&self) -> usize {
+        (self.runs.capacity() + self.above.capacity()) * size_of::<u32>()
+    }
+
     /// Forgets the picture before: `Fax3SetupState`.
     pub(super) fn start(&mut self, packing: Packing, width: usize) -> PictureResult<()> {
         if width > MAX_WIDTH {
@@ -30,6 +36,7 @@ impl Fax {
         let room = (width + 1).next_multiple_of(32) * 2;
         for runs in [&mut self.runs, &mut self.above] {
             runs.clear();
+            reserve(runs, room)?;
             runs.resize(room, 0);
         }
         self.without_ends = packing == Packing::FaxLines;
