@@ -24,6 +24,7 @@ pub mod scan;
 pub mod dataset;
 pub mod builder;
 pub mod load;
+pub mod limits;
 
 #[cfg(feature = "python")]
 mod python;

@@ -2,6 +2,7 @@
 
 import io
 import json
+import operator
 import os
 import shutil
 from pathlib import Path
@@ -95,6 +96,66 @@ def test_only_the_first_findings_of_a_code_are_shown(tmp_path):
     assert text.count("a.jsonl:") == check_table.SHOWN_FINDINGS
     assert "and 2 more" in text
     assert mf.check(source).findings.num_rows == 5
+
+
+KEPT = 10_000
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_first_findings_of_each_code_and_source_are_kept_and_all_are_counted(tmp_path, threads):
+    sources = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    many = KEPT + 2_345
+    for source in sources:
+        source.write_text("[]x\n" * many + "{}\n" * 7)
+    every = tmp_path / "every.jsonl"
+    report = mf.check(sources, all_findings=every, threads=threads)
+    assert {code: count["count"] for code, count in report.counts.items()} == {"json.syntax": 2 * many, "row.missing_field": 14}
+    assert (report.errors, report.summary["rejected"]) == (2 * many + 14, 2 * (many + 7))
+    assert report.summary["findings"] == {"all": 2 * many + 14, "kept": 2 * KEPT + 14}
+    # Those of the first lines.
+    kept = report.findings.select(["code", "source", "line"]).to_pylist()
+    for source in sources:
+        lines = [found["line"] for found in kept if (found["code"], found["source"]) == ("json.syntax", source.name)]
+        assert lines == list(range(1, KEPT + 1))
+    assert f"{2 * many + 14:,}, of which {2 * KEPT + 14:,} are kept" in " ".join(str(report).split())
+    # The file has every one, and begins as those that are kept.
+    told = [json.loads(line) for line in every.read_text().splitlines()]
+    assert len(told) == 2 * many + 14
+    assert {(found["source"], found["line"]) for found in told} == {(s.name, n) for s in sources for n in range(1, many + 8)}
+    assert told[:KEPT] == report.findings.slice(0, KEPT).to_pylist()
+
+
+def test_every_finding_is_told_in_one_order_by_any_number_of_threads(tmp_path, drawn):
+    files = {threads: tmp_path / f"{threads}.jsonl" for threads in (1, 2, 4)}
+    reports = [mf.check(drawn.sources, drawn.images, all_findings=file, threads=threads) for threads, file in files.items()]
+    assert len({file.read_bytes() for file in files.values()}) == 1
+    key = operator.itemgetter("source", "line", "code", "pointer", "message")
+    told = sorted((json.loads(line) for line in files[1].read_text().splitlines()), key=key)
+    assert told == sorted(reports[0].findings.to_pylist(), key=key)
+
+
+def test_findings_are_not_written_over_a_source(tmp_path):
+    source = tmp_path / "a.jsonl"
+    source.write_text("{}\n")
+    (tmp_path / "link").symlink_to(source)
+    for path in (source, tmp_path / "link"):
+        with pytest.raises(ValueError, match="is a source"):
+            mf.check(source, all_findings=path)
+    assert source.read_text() == "{}\n"
+
+
+def test_a_row_is_rejected_whether_its_finding_is_kept_or_not(tmp_path):
+    (tmp_path / "images").mkdir()
+    source = tmp_path / "a.jsonl"
+    many = KEPT + 100
+    good = json.dumps({"images": [], "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]})
+    bad = json.dumps({"images": ["no.png"], "messages": [{"role": "user", "content": "<image>x"}, {"role": "assistant", "content": "y"}]})
+    source.write_text(f"[]x\n{bad}\n" * many + good + "\n")
+    made = mf.build(source, tmp_path / "images", tmp_path / "out", mf.Resize(8, fit="stretch"))
+    assert made.rejects == {"json.syntax": many, "images.missing": many}
+    codes = [(row["line"], row["codes"]) for row in made.rejected_rows()]
+    assert codes == [(line, ["images.missing"] if line % 2 == 0 else ["json.syntax"]) for line in range(1, 2 * many + 1)]
+    assert made.rows == 1
 
 
 def test_what_stands_in_the_data_moves_no_cursor(tmp_path):

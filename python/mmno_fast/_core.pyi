@@ -38,6 +38,7 @@ __all__ = [
     "check",
     "count_batches",
     "inspect_line",
+    "limits",
     "plan_tokens",
     "probe_picture",
     "profiles",
@@ -88,9 +89,9 @@ class CheckReport:
         """Totals and counts as JSON."""
     @property
     def length(self) -> int:
-        """The number of findings."""
+        """The number of findings that are kept."""
     def write_jsonl(self, path: str) -> None:
-        """Write every finding, one JSON object a line."""
+        """Write the findings that are kept, one JSON object a line."""
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any:
         """The findings as an Arrow stream; pass the report to pyarrow, do not call this."""
 
@@ -364,12 +365,16 @@ def build_info() -> dict[str, str]:
     portable).
     """
 
+def limits(decode_limit: int | None = None) -> list[tuple[str, int, str, str]]:
+    """Every limit: name, value, unit, what it bounds. `decode_limit`: pixels; None: as many as by default."""
+
 def check(
     sources: Sequence[tuple[str, str]],
     roots: Sequence[str] | None,
     *,
     scan: str,
     decode: bool,
+    all_findings: str | bytes | PathLike[Any] | None,
     threads: int,
     chunk_bytes: int,
     window: int,

@@ -13,14 +13,15 @@ use crate::dataset::verify as verifier;
 use crate::error::{Error, Result};
 use crate::finding::CATALOGUE;
 use crate::jsonl::inspect::inspect;
+
 use crate::ordered::{Pool, Window};
 use crate::progress::{Counters, Stage};
-use crate::python::gate::{attached, enter};
+use crate::python::gate::{attached, enter, raise};
 use crate::python::report::CheckReport;
 use crate::scan;
 use crate::scan::model::{Depth, Run, Source};
 use crate::scan::options::ScanOptions;
-use crate::scan::report::CheckReport as CoreReport;
+use crate::scan::report::{CheckReport as CoreReport, FindingsFile};
 
 /// How far a job is.
 #[pyclass(frozen, module = "mmno_fast._core")]
@@ -95,6 +96,16 @@ pub(super) fn catalogue(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
 }
 
 #[pyfunction]
+#[pyo3(signature = (decode_limit = None))]
+pub(super) fn limits(py: Python<'_>, decode_limit: Option<u64>) -> PyResult<Vec<(&'static str, u64, &'static str, &'static str)>> {
+    let limits = attached(py, || crate::limits::limits(decode_limit).map_err(|error| raise(py, &error)))?;
+    Ok(limits
+        .into_iter()
+        .map(|limit| (limit.name, limit.value, limit.unit, limit.what))
+        .collect())
+}
+
+#[pyfunction]
 pub(super) fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("version", env!("CARGO_PKG_VERSION"))?;
@@ -107,7 +118,7 @@ pub(super) fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 }
 
 #[pyfunction]
-#[pyo3(signature = (sources, roots, *, scan, decode, threads, chunk_bytes, window, progress))]
+#[pyo3(signature = (sources, roots, *, scan, decode, all_findings, threads, chunk_bytes, window, progress))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword arguments of a private function; the Python layer names and documents them"
@@ -118,6 +129,7 @@ pub(super) fn check(
     roots: Option<Vec<PathBuf>>,
     scan: &str,
     decode: bool,
+    all_findings: Option<PathBuf>,
     threads: usize,
     chunk_bytes: u64,
     window: usize,
@@ -128,7 +140,16 @@ pub(super) fn check(
         let options = ScanOptions::from_json(scan)?;
         let depth = Depth::of(roots.as_deref(), decode);
         let run = run_of((threads, chunk_bytes, window), monitor, &counters);
-        let scanned = scan::scan(sources_of(sources), depth, &options, run)?;
+        let sources = sources_of(sources);
+        let scanned = match all_findings {
+            None => scan::scan(sources, depth, &options, run)?,
+            Some(path) => {
+                let mut file = FindingsFile::create(&path, &sources)?;
+                let scanned = scan::scan_telling(sources, depth, &options, run, Some(&mut |located| file.write(located)))?;
+                file.finish()?;
+                scanned
+            }
+        };
         Ok(CheckReport::new(CoreReport::new(scanned, options.spec)))
     })
 }

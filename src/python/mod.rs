@@ -51,6 +51,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(tables::read_rejects, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::catalogue, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::build_info, module)?)?;
+    module.add_function(wrap_pyfunction!(jobs::limits, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::check, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::build, module)?)?;
     module.add_function(wrap_pyfunction!(jobs::verify, module)?)?;

@@ -5,22 +5,38 @@
 
 pub mod options;
 pub mod model;
+pub mod findings;
 mod one_value;
 mod rows;
 mod pictures;
 pub mod report;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
-use crate::finding::{Code, quote};
-use crate::scan::model::{Depth, Run, Scan, Source};
+use crate::finding::{Code, Finding, quote};
+use crate::scan::findings::{Collector, Listener};
+use crate::scan::model::{Depth, Located, Run, Scan, Source};
 use crate::scan::options::ScanOptions;
 use crate::shown::Shown;
 
 /// Scans `sources`, as deep as is wanted.
 pub fn scan(sources: Vec<Source>, depth: Depth<'_>, options: &ScanOptions, run: Run<'_>) -> Result<Scan> {
+    scan_telling(sources, depth, options, run, None)
+}
+
+/// Bytes of a source in one piece of work, where every finding is wanted: all those of a piece are held at once.
+const TOLD_CHUNK_BYTES: u64 = 128 << 10;
+
+/// As [`scan`]. `listener` gets every finding, kept or not: first those of rows, then those of pictures, then unknown members.
+pub fn scan_telling(
+    sources: Vec<Source>,
+    depth: Depth<'_>,
+    options: &ScanOptions,
+    mut run: Run<'_>,
+    listener: Option<&mut Listener<'_>>,
+) -> Result<Scan> {
     let mut names = HashSet::new();
     for source in &sources {
         if !names.insert(source.name.as_str()) {
@@ -31,49 +47,36 @@ pub fn scan(sources: Vec<Source>, depth: Depth<'_>, options: &ScanOptions, run: 
             )));
         }
     }
-    let mut scan = rows::scan_rows(sources, &options.rows, run)?;
+    if listener.is_some() {
+        run.chunk_bytes = run.chunk_bytes.min(TOLD_CHUNK_BYTES);
+    }
+    let mut said = Collector::new(listener);
+    let mut scan = rows::scan_rows(sources, &options.rows, run, &mut said)?;
     match depth {
         Depth::Rows => {}
-        Depth::Headers(roots) => pictures::scan_pictures(&mut scan, roots, false, options, run)?,
-        Depth::Pixels(roots) => pictures::scan_pictures(&mut scan, roots, true, options, run)?,
+        Depth::Headers(roots) => pictures::scan_pictures(&mut scan, roots, false, options, run, &mut said)?,
+        Depth::Pixels(roots) => pictures::scan_pictures(&mut scan, roots, true, options, run, &mut said)?,
     }
-    warn_unknown(&mut scan);
-    scan.findings.sort_by(|a, b| {
-        (a.source, a.line, a.finding.code, &a.finding.pointer).cmp(&(b.source, b.line, b.finding.code, &b.finding.pointer))
-    });
-    mark_rejected(&mut scan);
+    warn_unknown(&scan, &mut said)?;
+    scan.findings = said.finish();
+    scan.findings.mark(&mut scan.rows);
     let rejects = scan.rows.iter().filter(|row| row.rejected).count() as u64;
     run.counters.rejects.store(rejects, Ordering::Relaxed);
     Ok(scan)
 }
 
 /// Unknown members are said once per key and source, at the first row that has one.
-fn warn_unknown(scan: &mut Scan) {
-    let counts: HashMap<(u32, &str), u64> = scan
-        .unknown
-        .iter()
-        .map(|field| ((field.source, field.pointer.as_str()), field.count))
-        .collect();
-    for located in scan
-        .findings
-        .iter_mut()
-        .filter(|located| located.finding.code == Code::RowUnknownField)
-    {
-        let pattern = rows::pattern(&located.finding.pointer);
-        let count = counts.get(&(located.source, pattern.as_str())).copied().unwrap_or(1);
-        located.finding.message = format!("nobody knows this member; {count} rows of this source have it (kept in `extra`)").into();
+fn warn_unknown(scan: &Scan, said: &mut Collector<'_, '_>) -> Result<()> {
+    for field in &scan.unknown {
+        let count = field.count;
+        let finding = Finding {
+            code: Code::RowUnknownField,
+            byte: field.byte,
+            pointer: field.first.clone(),
+            message: format!("nobody knows this member; {count} rows of this source have it (kept in `extra`)").into(),
+        };
+        let (source, line) = (field.source, field.line);
+        said.say(None, Located { source, line, finding })?;
     }
-}
-
-fn mark_rejected(scan: &mut Scan) {
-    let mut bad = scan
-        .findings
-        .iter()
-        .filter(|located| located.finding.code.rejects())
-        .map(|located| (located.source, located.line))
-        .peekable();
-    for row in &mut scan.rows {
-        while bad.next_if(|place| *place < (row.source, row.line)).is_some() {}
-        row.rejected = bad.peek() == Some(&(row.source, row.line));
-    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::jsonl::source::RowPlace;
 use crate::ordered::Pool;
 use crate::picture::{Fault, Probe};
 use crate::progress::Counters;
+use crate::scan::findings::Findings;
 use crate::shown::text_of;
 use crate::store::resolve::{Resolver, Root};
 
@@ -138,6 +139,12 @@ pub struct UnknownField {
     pub pointer: String,
     /// How many rows have it.
     pub count: u64,
+    /// The first line that has it, from 1.
+    pub line: u64,
+    /// Where that line begins.
+    pub byte: u64,
+    /// Its JSON pointer there.
+    pub first: Box<str>,
 }
 
 /// The result of a scan.
@@ -156,8 +163,8 @@ pub struct Scan {
     pub outcomes: Vec<NameOutcome>,
     /// The distinct pictures, in the order of their first name.
     pub pictures: Vec<Picture>,
-    /// Everything there is to say, by (source, line, code).
-    pub findings: Vec<Located>,
+    /// Everything there is to say.
+    pub findings: Findings,
     /// Members that nobody knows.
     pub unknown: Vec<UnknownField>,
     /// The roots as used; `None` when no pictures were looked for.
@@ -196,25 +203,21 @@ impl Scan {
 
     /// Every rejected row in order, with the codes that reject it in the order of the catalogue. A row that something else has marked has none.
     pub fn rejected(&self) -> impl Iterator<Item = (&RowEntry, Vec<Code>)> {
-        let mut findings = self.findings.iter().filter(|located| located.finding.code.rejects()).peekable();
-        self.rows.iter().filter(|row| row.rejected).map(move |row| {
-            let own = (row.source, row.line);
-            let mut codes = Vec::new();
-            while let Some(located) = findings.next_if(|located| (located.source, located.line) <= own) {
-                let code = located.finding.code;
-                // Findings of a row come in the order of the catalogue.
-                if (located.source, located.line) == own && codes.last() != Some(&code) {
-                    codes.push(code);
-                }
-            }
-            (row, codes)
-        })
+        let mut rejections = self.findings.rejections().peekable();
+        self.rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.rejected)
+            .map(move |(number, row)| {
+                let codes = rejections.next_if(|(rejected, _)| *rejected == number).map(|(_, codes)| codes);
+                (row, codes.unwrap_or_default())
+            })
     }
 
     /// Of each code that rejects, the first finding: where it stands, and what was found.
     pub fn examples(&self) -> BTreeMap<String, String> {
         let mut examples = BTreeMap::new();
-        for located in self.findings.iter().filter(|located| located.finding.code.rejects()) {
+        for located in self.findings.kept.iter().filter(|located| located.finding.code.rejects()) {
             let source = self.sources.get(located.source as usize).map_or("", |source| &source.name);
             let said = || format!("{source}:{}: {}", located.line, located.finding.message);
             examples.entry(located.finding.code.name().to_owned()).or_insert_with(said);

@@ -7,9 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::Result;
 use crate::finding::{Code, Finding, quote};
 use crate::jsonl::rules::check_name;
+use crate::ordered::budget::Budget;
 use crate::ordered::{self, Turn};
-use crate::picture::{Alpha, Fault, Format, Preparer, Probe, probe};
+use crate::picture::{Alpha, Fault, Format, KEPT_BUFFER_BYTES, Preparer, Probe, keep_at_most, probe};
 use crate::progress::{Counters, Stage};
+use crate::scan::findings::Collector;
 use crate::scan::model::{Located, NameOutcome, Picture, Run, Scan};
 use crate::scan::options::ScanOptions;
 use crate::store::read::{self, Found};
@@ -38,6 +40,8 @@ struct Looking<'a> {
     decode: bool,
     /// Hashes of pictures that some name has come to first.
     claimed: Mutex<HashSet<[u8; 32]>>,
+    /// What the workers may take for pixels together.
+    budget: Budget,
     counters: &'a Counters,
 }
 
@@ -58,7 +62,14 @@ fn is_well_formed(name: &str, options: &ScanOptions) -> bool {
 }
 
 /// Looks at every well-formed name of `scan`, and says what is wrong with the pictures; `decode`: with their pixels, too.
-pub(super) fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], decode: bool, options: &ScanOptions, run: Run<'_>) -> Result<()> {
+pub(super) fn scan_pictures(
+    scan: &mut Scan,
+    roots: &[PathBuf],
+    decode: bool,
+    options: &ScanOptions,
+    run: Run<'_>,
+    said: &mut Collector<'_, '_>,
+) -> Result<()> {
     let mut stores: Vec<(PathBuf, Box<dyn Store>)> = Vec::new();
     for root in roots {
         stores.push((root.clone(), store::open::root(root, options.follow_links)?));
@@ -69,6 +80,7 @@ pub(super) fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], decode: bool, op
         options,
         decode,
         claimed: Mutex::default(),
+        budget: Budget::new(run.pool.window.bytes),
         counters: run.counters,
     };
     run.counters.enter(Stage::Pictures, scan.names.len() as u64);
@@ -85,7 +97,7 @@ pub(super) fn scan_pictures(scan: &mut Scan, roots: &[PathBuf], decode: bool, op
         },
     )?;
     gathered.spread_faults();
-    scan.findings.append(&mut say(scan, &gathered, options));
+    say(scan, &gathered, options, said)?;
     scan.outcomes = gathered.outcomes;
     scan.pictures = gathered.pictures;
     scan.resolver = Some(looking.resolver);
@@ -104,6 +116,7 @@ impl Looking<'_> {
                 message: String::new(),
             })
         };
+        keep_at_most(KEPT_BUFFER_BYTES, &mut scratch.bytes);
         Counters::add(&self.counters.done, 1);
         Counters::add(&self.counters.pictures, 1);
         Ok(seen)
@@ -131,6 +144,7 @@ impl Looking<'_> {
         let decoded = first.then(|| {
             Counters::add(&self.counters.decoded, 1);
             let preparer = scratch.preparer.get_or_insert_with(Preparer::new);
+            let _share = self.budget.take(self.options.spec.working_bytes(&header));
             preparer.decode_only(&scratch.bytes, &header, &self.options.spec).map_err(named)
         });
         Ok(Seen {
@@ -188,14 +202,14 @@ impl Gathered {
 }
 
 /// The findings about pictures: faults for every row that needs the picture, warnings at the first row that names it.
-fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> {
+fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions, said: &mut Collector<'_, '_>) -> Result<()> {
     let outcomes = &gathered.outcomes;
-    let mut findings = Vec::new();
     let mut warned = vec![false; scan.names.len()];
     // Of each picture, the last row that named it, counted from 1: a row may name thousands.
     let mut named_by = vec![0usize; gathered.pictures.len()];
     for (row, number_of_row) in scan.rows.iter().zip(1..) {
         let names = scan.names_of(row);
+        let mut refused = Ok(());
         let mut say = |i: usize, code: Code, message: String| {
             let finding = Finding {
                 code,
@@ -203,11 +217,14 @@ fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> 
                 pointer: format!("/images/{i}").into(),
                 message: message.into(),
             };
-            findings.push(Located {
+            let located = Located {
                 source: row.source,
                 line: row.line,
                 finding,
-            });
+            };
+            if refused.is_ok() {
+                refused = said.say(Some(number_of_row - 1), located);
+            }
         };
         for (i, &name) in names.iter().enumerate() {
             let text = &*scan.names[name as usize];
@@ -237,8 +254,9 @@ fn say(scan: &Scan, gathered: &Gathered, options: &ScanOptions) -> Vec<Located> 
                 }
             }
         }
+        refused?;
     }
-    findings
+    Ok(())
 }
 
 fn warn(probe: &Probe, name: &str, alpha: Alpha, say: &mut dyn FnMut(Code, String)) {

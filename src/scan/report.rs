@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
 use crate::jsonl::rules::Variant;
 use crate::picture::{ImageSpec, tokens};
-use crate::scan::model::Scan;
+use crate::scan::model::{Located, Scan, Source};
 
 /// What a check found.
 pub struct CheckReport {
@@ -28,9 +28,9 @@ impl CheckReport {
         Self { scan, spec }
     }
 
-    /// How many findings there are.
+    /// How many findings are kept.
     pub fn findings(&self) -> usize {
-        self.scan.findings.len()
+        self.scan.findings.kept.len()
     }
 
     /// Totals and counts, in the shape that the Python layer shows.
@@ -42,9 +42,9 @@ impl CheckReport {
         self.scan.sources.get(number as usize).map_or("", |source| &source.name)
     }
 
-    /// Every finding: code, severity, source, line, byte, pointer, message, hint.
+    /// Every finding that is kept: code, severity, source, line, byte, pointer, message, hint.
     pub fn to_arrow(&self) -> Result<RecordBatch> {
-        let findings = &self.scan.findings;
+        let findings = &self.scan.findings.kept;
         let text = |value: fn(&Finding) -> &str| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(
                 findings.iter().map(|located| value(&located.finding)),
@@ -72,19 +72,48 @@ impl CheckReport {
             .map_err(|error| Error::internal(format!("findings are no table: {error}")))
     }
 
-    /// Writes every finding to `path`, one JSON object a line.
+    /// Writes every finding that is kept to `path`, one JSON object a line.
     pub fn write_jsonl(&self, path: &Path) -> Result<()> {
-        let refuse = |error| Error::io("write", path, error);
-        let mut file = BufWriter::new(File::create(path).map_err(refuse)?);
-        for located in &self.scan.findings {
-            let finding = &located.finding;
-            let line = json!({
-                "code": finding.code.name(), "severity": finding.code.severity().letter(), "source": self.source(located.source), "line": located.line,
-                "byte": finding.byte, "pointer": finding.pointer, "message": finding.message, "hint": finding.code.entry().hint,
-            });
-            writeln!(file, "{line}").map_err(refuse)?;
+        let mut file = FindingsFile::create(path, &self.scan.sources)?;
+        for located in &self.scan.findings.kept {
+            file.write(located)?;
         }
-        file.flush().map_err(refuse)
+        file.finish()
+    }
+}
+
+/// A file of findings, one JSON object a line.
+pub struct FindingsFile {
+    path: PathBuf,
+    file: BufWriter<File>,
+    sources: Vec<String>,
+}
+
+impl FindingsFile {
+    /// An empty one; `sources` are those that findings are about.
+    pub fn create(path: &Path, sources: &[Source]) -> Result<Self> {
+        let file = File::create(path).map_err(|error| Error::io("write", path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+            sources: sources.iter().map(|source| source.name.clone()).collect(),
+        })
+    }
+
+    /// Writes one.
+    pub fn write(&mut self, located: &Located) -> Result<()> {
+        let finding = &located.finding;
+        let source = self.sources.get(located.source as usize).map_or("", String::as_str);
+        let line = json!({
+            "code": finding.code.name(), "severity": finding.code.severity().letter(), "source": source, "line": located.line,
+            "byte": finding.byte, "pointer": finding.pointer, "message": finding.message, "hint": finding.code.entry().hint,
+        });
+        writeln!(self.file, "{line}").map_err(|error| Error::io("write", &self.path, error))
+    }
+
+    /// Writes what is left.
+    pub fn finish(mut self) -> Result<()> {
+        self.file.flush().map_err(|error| Error::io("write", &self.path, error))
     }
 }
 
@@ -148,8 +177,9 @@ fn summarise(scan: &Scan, spec: &ImageSpec) -> Value {
             *missing.entry(name.rsplit_once('/').map_or("", |(folder, _)| folder)).or_insert(0) += 1;
         }
     }
-    let counts: BTreeMap<&str, Value> = count(scan.findings.iter().map(|located| located.finding.code))
-        .into_iter()
+    let counts: BTreeMap<&str, Value> = scan
+        .findings
+        .counts()
         .map(|(code, count)| (code.name(), json!({"severity": code.severity().letter(), "count": count})))
         .collect();
     let pictured = accepted.iter().filter(|row| row.names.1 > 0).count();
@@ -174,6 +204,7 @@ fn summarise(scan: &Scan, spec: &ImageSpec) -> Value {
         "missing_folders": missing,
         "unknown_fields": scan.unknown.iter().map(|field| json!({"source": scan.sources[field.source as usize].name, "key": field.pointer, "count": field.count})).collect::<Vec<_>>(),
         "counts": counts,
+        "findings": {"all": scan.findings.count(), "kept": scan.findings.kept.len()},
     })
 }
 

@@ -13,6 +13,7 @@ use crate::jsonl::source::{JsonLines, row_hash};
 use crate::jsonl::{json, lines};
 use crate::ordered::{self, Turn};
 use crate::progress::{Counters, Stage};
+use crate::scan::findings::{Collector, Findings, Said};
 use crate::scan::model::{Located, RowEntry, Run, Scan, Source, SourceInfo, UnknownField};
 use crate::scan::one_value::is_one_value;
 
@@ -31,14 +32,14 @@ enum Outcome {
 }
 
 /// The rows of one range. Lines are numbered from 0, names are its own.
-#[derive(Default)]
 struct Chunk {
     lines: u64,
     rows: Vec<RowEntry>,
     row_names: Vec<u32>,
     names: Names,
-    findings: Vec<(u64, Finding)>,
-    unknown: HashMap<String, (u64, u64, Finding)>,
+    said: Said,
+    /// Of each unknown member how many rows have it, and the first: line, byte, pointer.
+    unknown: HashMap<String, (u64, u64, u64, Box<str>)>,
 }
 
 /// Names, each once, in the order of first use.
@@ -62,7 +63,7 @@ impl Names {
 
 /// Parses and judges every line.
 #[expect(clippy::too_many_lines, reason = "one pass over one stream of items")]
-pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>) -> Result<Scan> {
+pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>, said: &mut Collector<'_, '_>) -> Result<Scan> {
     let counters = run.counters;
     let mut open = Vec::new();
     for source in &sources {
@@ -70,7 +71,6 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
     }
     counters.enter(Stage::Rows, open.iter().map(JsonLines::length).sum());
     let mut infos = vec![SourceInfo::default(); sources.len()];
-    let mut findings = Vec::new();
     for (i, (source, opened)) in sources.iter().zip(&open).enumerate() {
         infos[i].bytes = opened.length();
         if is_one_value(source, options.max_line_bytes)? {
@@ -82,11 +82,8 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
                 pointer: "".into(),
                 message,
             };
-            findings.push(Located {
-                source: i as u32,
-                line: 0,
-                finding,
-            });
+            let source = i as u32;
+            said.say(None, Located { source, line: 0, finding })?;
         }
     }
     let items: Vec<Item> = (0..sources.len())
@@ -102,6 +99,7 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
     let mut unknown: Vec<UnknownField> = Vec::new();
     let mut known: HashMap<(u32, String), usize> = HashMap::new(); // where each stands in `unknown`
     let mut line_base = vec![0u64; sources.len()];
+    let all = said.wants_all();
     ordered::map(
         run.pool,
         items.into_iter(),
@@ -115,7 +113,7 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
                 Item::Hash(i) => Ok(Outcome::Hashed(i, open[i].hash(buffer)?)),
                 Item::Lines(i, range) => {
                     let bytes = range.end - range.start;
-                    let chunk = parse_chunk(&open[i], range, options, buffer)?;
+                    let chunk = parse_chunk(&open[i], range, options, all, buffer)?;
                     Counters::add(&counters.done, bytes);
                     Counters::add(&counters.rows, chunk.rows.len() as u64);
                     Ok(Outcome::Parsed(i, chunk))
@@ -128,7 +126,7 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
                 Outcome::Parsed(i, chunk) => {
                     let (source, base) = (i as u32, line_base[i]);
                     let numbers: Vec<u32> = chunk.names.list.iter().map(|name| names.number(name)).collect();
-                    let first = row_names.len() as u32;
+                    let (first, first_row) = (row_names.len() as u32, rows.len());
                     row_names.extend(chunk.row_names.iter().map(|&name| numbers[name as usize]));
                     for mut row in chunk.rows {
                         row.source = source;
@@ -137,22 +135,23 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
                         rows.push(row);
                         infos[i].lines += 1;
                     }
-                    let located = |(line, finding)| Located {
-                        source,
-                        line: base + line + 1,
-                        finding,
-                    };
-                    findings.extend(chunk.findings.into_iter().map(located));
+                    said.take(source, base + 1, first_row, chunk.said)?;
                     let mut members: Vec<_> = chunk.unknown.into_iter().collect();
                     members.sort_by(|a, b| (a.1.1, &a.0).cmp(&(b.1.1, &b.0)));
-                    for (pointer, (count, line, finding)) in members {
+                    for (pointer, (count, line, byte, first)) in members {
                         match known.entry((source, pointer)) {
                             Entry::Occupied(place) => unknown[*place.get()].count += count,
                             Entry::Vacant(place) => {
                                 let pointer = place.key().1.clone();
                                 place.insert(unknown.len());
-                                unknown.push(UnknownField { source, pointer, count });
-                                findings.push(located((line, finding)));
+                                unknown.push(UnknownField {
+                                    source,
+                                    pointer,
+                                    count,
+                                    line: base + line + 1,
+                                    byte,
+                                    first,
+                                });
                             }
                         }
                     }
@@ -171,7 +170,7 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
         row_names,
         outcomes: Vec::new(),
         pictures: Vec::new(),
-        findings,
+        findings: Findings::default(),
         unknown,
         resolver: None,
         decoded: false,
@@ -179,15 +178,22 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
 }
 
 /// A pointer without the number of the message: `/messages/3/name` becomes `/messages/*/name`.
-pub(super) fn pattern(pointer: &str) -> String {
+fn pattern(pointer: &str) -> String {
     match pointer.strip_prefix("/messages/").and_then(|rest| rest.split_once('/')) {
         Some((_, key)) => format!("/messages/*/{key}"),
         None => pointer.to_owned(),
     }
 }
 
-fn parse_chunk(source: &JsonLines, range: Range<u64>, options: &RowOptions, buffer: &mut Vec<u8>) -> Result<Chunk> {
-    let mut chunk = Chunk::default();
+fn parse_chunk(source: &JsonLines, range: Range<u64>, options: &RowOptions, all: bool, buffer: &mut Vec<u8>) -> Result<Chunk> {
+    let mut chunk = Chunk {
+        lines: 0,
+        rows: Vec::new(),
+        row_names: Vec::new(),
+        names: Names::default(),
+        said: Said::new(all),
+        unknown: HashMap::new(),
+    };
     source.for_each_line(range, options.max_line_bytes, buffer, |line| {
         let number = chunk.lines;
         chunk.lines += 1;
@@ -222,15 +228,7 @@ impl Chunk {
                 }
                 for member in &row.unknown {
                     let pointer = member.pointer();
-                    let first = || {
-                        let finding = Finding {
-                            code: Code::RowUnknownField,
-                            byte: line.offset,
-                            pointer: pointer.as_str().into(),
-                            message: "".into(),
-                        };
-                        (0, number, finding)
-                    };
+                    let first = || (0, number, line.offset, pointer.as_str().into());
                     self.unknown.entry(pattern(&pointer)).or_insert_with(first).0 += 1;
                 }
             }
@@ -243,7 +241,9 @@ impl Chunk {
                 message,
             });
         }
+        for finding in findings {
+            self.said.say(self.rows.len(), number, finding);
+        }
         self.rows.push(entry);
-        self.findings.extend(findings.into_iter().map(|finding| (number, finding)));
     }
 }

@@ -60,7 +60,17 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE.jsonl",
-            help="Write every finding, one a line.",
+            help="Write the findings, the first 10,000 of each code and source, one a line.",
+            show_default=False,
+            callback=options.writable,
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    all_findings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.jsonl",
+            help="Write every finding, however many there are, one a line.",
             show_default=False,
             callback=options.writable,
             rich_help_panel=options.OUTPUT,
@@ -86,6 +96,7 @@ def check(
             image=image,
             decode=not no_decode,
             **scan.keywords(),
+            all_findings=all_findings,
             threads=threads,
             progress=counters,
         )

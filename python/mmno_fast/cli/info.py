@@ -1,4 +1,4 @@
-"""``mmno-fast info``: what is inside a data set, from the manifest alone; or how this program was built."""
+"""``mmno-fast info``: what is inside a data set, from the manifest alone; or how this program was built, and its limits."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ Examples:
 
   mmno-fast info --build
 
+  mmno-fast info --limits
+
 Exit code: 0 done, 1 no data set, 2 for wrong use.
 """
 
@@ -33,16 +35,25 @@ def info(
         Path | None, typer.Argument(metavar="SHARDS", help="The folder that holds manifest.json.", show_default=False)
     ] = None,
     *,
+    limits: Annotated[bool, typer.Option("--limits", help="How large inputs may be, and what memory they may take.")] = False,
     build: Annotated[bool, typer.Option("--build", help="How this program was built: version, SIMD, libraries.")] = False,
 ) -> None:
     """Say what is inside a data set, at a glance."""
+    if limits:
+        show(limits_table())
     if build:
         show(facts((name.replace("_", " "), value) for name, value in _core.build_info().items()))
     if shards is not None:
         with open_dataset(shards) as dataset:
             show(manifest_table(dataset.path, dataset.manifest))
-    elif not build:
-        raise Stop("nothing to tell about: name a folder of shards, or say --build", WRONG_USE)
+    elif not build and not limits:
+        raise Stop("nothing to tell about: name a folder of shards, or say --build or --limits", WRONG_USE)
+
+
+def limits_table() -> RenderableType:
+    """Every limit: its name, how much, and what it bounds."""
+    rows = [[name, f"{value:,} {unit}", what] for name, value, unit, what in _core.limits()]
+    return listing([("limit", "left"), ("at most", "right"), ("what it bounds", "left")], rows)
 
 
 def manifest_table(path: Path, manifest: Mapping[str, Any]) -> RenderableType:

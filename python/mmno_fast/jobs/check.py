@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmno_fast import _core
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class CheckReport(Report):
-    """What `check` found. Prints as a table; `findings` has every one."""
+    """What `check` found. Prints as a table; `findings` has the first 10,000 of each code and source."""
 
     def __init__(self, core: _core.CheckReport, sources: dict[str, str], roots: list[str], seconds: float) -> None:
         self._core = core
@@ -32,7 +35,10 @@ class CheckReport(Report):
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Totals: sources, lines, rows, rejected, variants, pictures, formats, modes, sizes, gray, roots, missing folders, counts."""
+        """Totals: sources, lines, rows, rejected, variants, pictures, formats, modes, sizes, gray, roots, missing folders, counts.
+
+        `findings`: how many there are (`all`), and how many are kept (`kept`).
+        """
         summary = json.loads(self._core.summary)
         return {**summary, "roots": exact_roots(summary["roots"], self._roots)}
 
@@ -67,7 +73,10 @@ class CheckReport(Report):
 
     @cached_property
     def findings(self) -> pa.Table:
-        """Every finding: code, severity, source (utf8), line, byte (uint64), pointer, message, hint (utf8). Only `hint` is copied."""
+        """The findings that are kept: code, severity, source (utf8), line, byte (uint64), pointer, message, hint (utf8).
+
+        Of each code and source these are the first 10,000; `counts` counts all. Only `hint` is copied.
+        """
         import pyarrow as pa  # imported when first used: it is large
 
         table = pa.table(self._core)
@@ -86,7 +95,7 @@ class CheckReport(Report):
         return {code: self.findings.take(rows).to_pylist() for code, rows in first.items()}
 
     def write_jsonl(self, path: AnyPath) -> None:
-        """Write every finding to `path`, one JSON object a line."""
+        """Write the findings that are kept to `path`, one JSON object a line. For all of them see `all_findings` of `check`."""
         self._core.write_jsonl(str(path))
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,6 +120,7 @@ def check(
     strip_prefix: str | None = None,
     follow_links: bool = True,
     max_line_bytes: int = MAX_LINE_BYTES,
+    all_findings: AnyPath | None = None,
     threads: int | None = None,
     progress: _core.Progress | None = None,
 ) -> CheckReport:
@@ -125,6 +135,8 @@ def check(
         strip_prefix: Cut from the front of names of pictures before they are looked for.
         follow_links: Whether links may lead out of a root. Default: yes.
         max_line_bytes: Longer lines are rejected unread. Default: 16 MiB.
+        all_findings: A file that gets every finding while the check runs, one JSON object a line. The report keeps the first 10,000 of
+            each code and source. Default: none.
         threads: How many to use. Default: all that this process may use.
         progress: Counters to watch from another thread.
 
@@ -147,18 +159,29 @@ def check(
     named = named_sources(sources)
     roots = None if images is None else checked_roots(images)
     workers = thread_count(threads)
+    if all_findings is not None:
+        _refuse_a_source(all_findings, named)
     began = time.perf_counter()
     core = _core.check(
         named,
         roots,
         scan=scan.to_json(image or Original()),
         decode=decode,
+        all_findings=None if all_findings is None else os.fspath(all_findings),
         threads=workers,
         chunk_bytes=CHUNK_BYTES,
         window=WINDOW_PER_THREAD * workers,
         progress=progress,
     )
     return CheckReport(core, dict(named), roots or [], time.perf_counter() - began)
+
+
+def _refuse_a_source(path: AnyPath, sources: list[tuple[str, str]]) -> None:
+    """Findings are written while sources are read: they must not be written over them."""
+    for _, source in sources:
+        with suppress(OSError):  # one that is not there is told by whoever reads it
+            if Path(path).samefile(source):
+                raise ValueError(f"all_findings: {os.fspath(path)!r} is a source; name another file")
 
 
 def _encoded(findings: pa.Table) -> Any:

@@ -82,6 +82,11 @@ def _check_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("unknown members", f"{visible(each['key'])} in {counted(each['count'], 'row')} of {visible(each['source'])}")
         for each in summary["unknown_fields"][:SHOWN_FOLDERS]
     ]
+    all_findings, kept = summary["findings"]["all"], summary["findings"]["kept"]
+    if kept < all_findings:
+        rows.append(
+            ("findings", f"{all_findings:,}, of which {kept:,} are kept: the first of each code and source; --all-findings writes all")
+        )
     if not summary["pictures_checked"]:
         return [*rows, ("pictures", f"{counted(summary['names'], 'name')}; not checked: say --images (images=) to have them checked")]
     distinct = summary["distinct_pictures"]

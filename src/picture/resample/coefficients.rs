@@ -113,7 +113,11 @@ impl ExactWeights {
 
     /// The most weights that a pixel of the result has: `ksize`, unless the source is shorter.
     pub(super) fn stride(&self) -> usize {
-        (self.support.ceil() as usize * 2 + 1).min(self.input as usize)
+        // An axis of no pixels has an endless support.
+        (self.support.ceil() as usize)
+            .saturating_mul(2)
+            .saturating_add(1)
+            .min(self.input as usize)
     }
 
     /// The weights of a pixel of the whole result, into the front of `weights`: the first pixel of the source, and how many there are.

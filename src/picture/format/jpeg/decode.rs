@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use turbojpeg_sys as tj;
 
-use super::header::has_end;
+use super::header::{has_end, own_bytes};
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::exif::Turns;
 use crate::picture::format::header::{Format, Mode, Probe};
@@ -42,11 +42,6 @@ const NO_MEMORY: &str = "Insufficient memory";
 
 /// What an instance of it takes before it has seen a picture, about.
 const INSTANCE_BYTES: u64 = 4096;
-
-/// The bytes of the coefficients of a picture in several scans: two each, in whole blocks of up to 32 pixels (sampled 4:1) a side.
-pub(in crate::picture) fn own_bytes(width: u32, height: u32, channels: usize) -> u64 {
-    2 * channels as u64 * (u64::from(width) + 32) * (u64::from(height) + 32)
-}
 
 unsafe extern "C" {
     /// `gray.c`.

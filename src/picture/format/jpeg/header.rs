@@ -1,6 +1,5 @@
 //! The header of a JPEG, read as `PIL.JpegImagePlugin.JpegImageFile._open` reads it.
 
-use super::decode::own_bytes;
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::cursor::Cursor;
 use crate::picture::format::exif::Turns;
@@ -274,6 +273,11 @@ pub(in crate::picture) fn has_end(bytes: &[u8]) -> bool {
             }
         }
     }
+}
+
+/// The bytes of the coefficients of a picture in several scans: two each, in whole blocks of up to 32 pixels (sampled 4:1) a side.
+pub(in crate::picture) fn own_bytes(width: u32, height: u32, channels: usize) -> u64 {
+    2 * channels as u64 * (u64::from(width) + 32) * (u64::from(height) + 32)
 }
 
 #[cfg(test)]

@@ -3,6 +3,5 @@
 mod header;
 mod decode;
 
-pub(super) use decode::own_bytes;
 pub(super) use decode::{Hunch, decode, decode_part};
-pub(super) use header::Header;
+pub(super) use header::{Header, own_bytes};

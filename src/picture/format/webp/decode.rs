@@ -2,19 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::header::Header;
+use super::header::{Header, own_bytes};
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::memory::{reserve, room};
 use crate::picture::pixels::samples::Samples;
-
-/// The most bytes that the library takes for a picture of this size, beside its pixels: of a still one its planes (1.5 a pixel) and its
-/// transparency (5), or its colours (4) and what they are predicted from (1); of an animation the canvas (4), and a frame with its own
-/// transparency (4 + 5) and planes.
-pub(in crate::picture) fn own_bytes(width: u32, height: u32, animated: bool) -> u64 {
-    let each = if animated { 16 } else { 7 };
-    // Planes are padded to blocks of 16 pixels a side.
-    each * (u64::from(width) + 16) * (u64::from(height) + 16)
-}
 
 /// Decodes into the front of `pixels`.
 pub(in crate::picture) fn decode(mut header: Header<'_>, pixels: &mut Vec<u8>) -> PictureResult<Samples> {

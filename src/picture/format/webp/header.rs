@@ -4,7 +4,6 @@ use std::io::Cursor as Reader;
 
 use image_webp::WebPDecoder;
 
-use super::decode::own_bytes;
 use crate::finding::Code;
 use crate::picture::fault::{Fault, PictureResult};
 use crate::picture::format::exif::Turns;
@@ -124,6 +123,15 @@ impl<'a> Chunks<'a> {
         self.at += length + length % 2;
         (self.at <= self.bytes.len()).then_some((name, content))
     }
+}
+
+/// The most bytes that the library takes for a picture of this size, beside its pixels: of a still one its planes (1.5 a pixel) and its
+/// transparency (5), or its colours (4) and what they are predicted from (1); of an animation the canvas (4), and a frame with its own
+/// transparency (4 + 5) and planes.
+pub(in crate::picture) fn own_bytes(width: u32, height: u32, animated: bool) -> u64 {
+    let each = if animated { 16 } else { 7 };
+    // Planes are padded to blocks of 16 pixels a side.
+    each * (u64::from(width) + 16) * (u64::from(height) + 16)
 }
 
 #[cfg(test)]
