@@ -170,10 +170,11 @@ def resamplings() -> Iterator[tuple[str, bytes]]:
         yield f"{i:02}", bytes([noise.randrange(256), *sizes, noise.choice([0, 70, 100, 200])]) + noise.randbytes(24)
 
 
+ANSWER = '{"role": "assistant", "content": "So."}'
 ROWS = [
-    '{"messages": [{"role": "user", "content": "<image>Why?"}, {"role": "assistant", "content": "So."}], "images": ["a.bmp"]}',
-    '{"messages": [{"role": "user", "content": "Gr\u00f6\u00dfe?"}, {"role": "assistant", "content": "\\u2265 \\ud83e\\udde0"}], "weight": 1e999}',
-    '{"messages": [{"role": "user", "content": "Which?\\nOptions:\\nA. one\\nB. two"}, {"role": "assistant", "content": "B"}], "meta": {"a": [1]}}',
+    f'{{"messages": [{{"role": "user", "content": "<image>Why?"}}, {ANSWER}], "images": ["a.bmp"]}}',
+    f'{{"messages": [{{"role": "user", "content": "Größe \\u2265 \\ud83e\\udde0"}}, {ANSWER}], "weight": 1e999}}',
+    f'{{"messages": [{{"role": "user", "content": "Which?\\nOptions:\\nA. one\\nB. two"}}, {ANSWER}], "meta": {{"a": [1]}}}}',
     '{"messages": [{"role": "user", "content": "x", "n/m": {"deep": [[[]]]}}], "images": [], "messages": []}',
     '{"conversations": [{"from": "human", "value": "<image>Hi"}], "image": "a.jpg"}',
     '{"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}], "images": "a.jpg"}',

@@ -28,7 +28,7 @@ enum Item {
 /// What came of it.
 enum Outcome {
     Hashed(usize, [u8; 32]),
-    Parsed(usize, Chunk),
+    Parsed(usize, Box<Chunk>),
 }
 
 /// The rows of one range. Lines are numbered from 0, names are its own.
@@ -116,7 +116,7 @@ pub(super) fn scan_rows(sources: Vec<Source>, options: &RowOptions, run: Run<'_>
                     let chunk = parse_chunk(&open[i], range, options, all, buffer)?;
                     Counters::add(&counters.done, bytes);
                     Counters::add(&counters.rows, chunk.rows.len() as u64);
-                    Ok(Outcome::Parsed(i, chunk))
+                    Ok(Outcome::Parsed(i, Box::new(chunk)))
                 }
             }
         },
