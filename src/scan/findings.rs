@@ -3,7 +3,6 @@
 
 use crate::error::Result;
 use crate::finding::{Code, Finding};
-use crate::scan::model::{Located, RowEntry};
 
 /// So many findings of each code and source are kept, those of the first lines.
 pub const FINDINGS_KEPT: u64 = 10_000;
@@ -13,6 +12,17 @@ const _: () = assert!(CODES <= u64::BITS as usize, "the codes of a row are the b
 
 /// How often each code was said.
 type Counts = [u64; CODES];
+
+/// A finding and the row it is about.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The source, by number.
+    pub source: u32,
+    /// The line, from 1; 0: the whole source.
+    pub line: u64,
+    /// What there is to say.
+    pub finding: Finding,
+}
 
 /// Takes every finding, kept or not.
 pub type Listener<'a> = dyn FnMut(&Located) -> Result<()> + 'a;
@@ -167,15 +177,6 @@ impl Findings {
     /// How many there are, kept or not.
     pub fn count(&self) -> u64 {
         self.counts().map(|(_, count)| count).sum()
-    }
-
-    /// Marks the rows that a finding rejects.
-    pub(super) fn mark(&self, rows: &mut [RowEntry]) {
-        for (row, _) in &self.rejections {
-            if let Some(row) = rows.get_mut(*row) {
-                row.rejected = true;
-            }
-        }
     }
 
     /// Of each rejected row its number, in order, and the codes that reject it, in the order of the catalogue.

@@ -4,8 +4,8 @@
 //! hashed and probed. What stays in memory per row is offset, length, hash and picture numbers, not its text.
 
 pub mod options;
-pub mod model;
 pub mod findings;
+pub mod model;
 mod one_value;
 mod rows;
 mod pictures;
@@ -16,8 +16,8 @@ use std::sync::atomic::Ordering;
 
 use crate::error::{Error, Result};
 use crate::finding::{Code, Finding, quote};
-use crate::scan::findings::{Collector, Listener};
-use crate::scan::model::{Depth, Located, Run, Scan, Source};
+use crate::scan::findings::{Collector, Listener, Located};
+use crate::scan::model::{Depth, Run, Scan, Source};
 use crate::scan::options::ScanOptions;
 use crate::shown::Shown;
 
@@ -59,7 +59,11 @@ pub fn scan_telling(
     }
     warn_unknown(&scan, &mut said)?;
     scan.findings = said.finish();
-    scan.findings.mark(&mut scan.rows);
+    for (row, _) in scan.findings.rejections() {
+        if let Some(row) = scan.rows.get_mut(row) {
+            row.rejected = true;
+        }
+    }
     let rejects = scan.rows.iter().filter(|row| row.rejected).count() as u64;
     run.counters.rejects.store(rejects, Ordering::Relaxed);
     Ok(scan)

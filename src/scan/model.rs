@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::finding::{Code, Finding};
+use crate::finding::Code;
 use crate::jsonl::rules::Variant;
 use crate::jsonl::source::RowPlace;
 use crate::ordered::Pool;
@@ -118,17 +118,6 @@ pub struct Picture {
 
 /// What a name came to: a picture's number, or why not.
 pub type NameOutcome = std::result::Result<u32, Fault>;
-
-/// A finding and the row it is about.
-#[derive(Debug, Clone)]
-pub struct Located {
-    /// The source, by number.
-    pub source: u32,
-    /// The line, from 1; 0: the whole source.
-    pub line: u64,
-    /// What there is to say.
-    pub finding: Finding,
-}
 
 /// A member that nobody knows, over a whole source.
 #[derive(Debug, Clone, PartialEq, Eq)]

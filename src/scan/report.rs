@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::finding::{Code, Finding};
 use crate::jsonl::rules::Variant;
 use crate::picture::{ImageSpec, tokens};
-use crate::scan::model::{Located, Scan, Source};
+use crate::scan::findings::Located;
+use crate::scan::model::{Scan, Source};
 
 /// What a check found.
 pub struct CheckReport {

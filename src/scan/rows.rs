@@ -13,8 +13,8 @@ use crate::jsonl::source::{JsonLines, row_hash};
 use crate::jsonl::{json, lines};
 use crate::ordered::{self, Turn};
 use crate::progress::{Counters, Stage};
-use crate::scan::findings::{Collector, Findings, Said};
-use crate::scan::model::{Located, RowEntry, Run, Scan, Source, SourceInfo, UnknownField};
+use crate::scan::findings::{Collector, Findings, Located, Said};
+use crate::scan::model::{RowEntry, Run, Scan, Source, SourceInfo, UnknownField};
 use crate::scan::one_value::is_one_value;
 
 /// One item of this pass.
