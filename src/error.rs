@@ -94,7 +94,7 @@ impl Error {
     /// That there is no memory for it is none of its faults, and must reject no row: elsewhere, or tomorrow, there may be.
     pub fn picture(path: &Path, code: Code, message: &str) -> Self {
         if code == Code::PictureMemory {
-            let message = format!("{}: {message}; {} ({})", path.display(), code.entry().hint, code.name());
+            let message = format!("{}: {message}; {} ({})", Shown::path(path), code.entry().hint, code.name());
             return Self(Box::new(Kind::Memory { message }));
         }
         Self(Box::new(Kind::Data {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The stages of a job, in the order in which a job goes through them.
+/// The stages of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Every line of every source is read and judged.
@@ -13,7 +13,7 @@ pub enum Stage {
     Build,
     /// The files over all shards are written.
     Commit,
-    /// Every file of a data set is hashed.
+    /// Every file of a data set is hashed. A build does this, before its units, with the shards that are there already.
     Verify,
 }
 

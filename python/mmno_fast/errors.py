@@ -5,16 +5,7 @@ from __future__ import annotations
 import os
 
 from mmno_fast import _core
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    r"""`path` for a message, where nothing in it acts on a terminal; `report.visible` also cuts what the command line shows.
-
-    >>> print(shown("a b/tête.png"), shown("a\x1b[31m\u202e\udcff"))
-    a b/tête.png a\x1b[31m\u202e\udcff
-    """
-    text = os.fspath(path)
-    return text if text.isprintable() else repr(f'"{text}')[2:-1].replace("\\'", "'")
+from mmno_fast.escape import shown
 
 
 def shard_error(path: str | os.PathLike[str], message: str) -> _core.ShardError:

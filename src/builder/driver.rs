@@ -156,7 +156,7 @@ impl Build {
         self.report.fill(before);
         self.report.rejects = made.rejected();
         // Left by an update that was killed after its commit.
-        self.report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units, before)?;
+        self.report.removed = remove_strays(&*self.store, &self.sink, before)?;
         self.lock.release(&self.work)?;
         Ok(Begun::Unchanged(Box::new(self.report)))
     }
@@ -243,7 +243,7 @@ impl Build {
         let mut report = self.report;
         report.fill(&made.manifest);
         report.rejects = made.rejected();
-        report.removed = remove_strays(&*self.store, &self.sink, &self.plan.units, &made.manifest)?;
+        report.removed = remove_strays(&*self.store, &self.sink, &made.manifest)?;
         self.lock.release(&self.work)?;
         Ok(report)
     }

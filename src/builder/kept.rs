@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use crate::builder::plan::Unit;
 use crate::builder::seal::Built;
-use crate::dataset::compare::difference;
+use crate::dataset::compare::{difference, is_damage};
 use crate::dataset::manifest::Manifest;
 use crate::dataset::record::{FileInfo, UNIT_FILE, UnitFile};
 use crate::error::{Error, Kind, Result};
@@ -13,7 +13,6 @@ use crate::ordered::{self, Turn};
 use crate::progress::{Counters, Stage};
 use crate::scan::model::Run;
 use crate::store::Store;
-use crate::store::fault::is_of_the_file;
 
 /// What became of the units of a plan.
 pub(super) struct Kept {
@@ -127,8 +126,7 @@ fn open_record(shard: &dyn Store, unit: &Unit) -> Result<Found> {
         }
         Err(error) => match error.kind() {
             Kind::Io { source, .. } if source.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
-            Kind::Io { source, .. } if source.kind() != ErrorKind::PermissionDenied && is_of_the_file(source) => Ok(Found::Damaged),
-            Kind::Shard { .. } => Ok(Found::Damaged),
+            _ if is_damage(&error) => Ok(Found::Damaged),
             _ => Err(error),
         },
     }

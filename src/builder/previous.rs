@@ -4,20 +4,21 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::builder::task::TaskPicture;
-use crate::dataset::compare::difference;
+use crate::dataset::compare::{difference, is_damage};
 use crate::dataset::manifest::{Manifest, ShardRecord};
 use crate::dataset::picture_store::PictureStore;
 use crate::dataset::pictures::StoredPicture;
 use crate::dataset::record::UNIT_FILE;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::picture::{ImageSpec, PIXELS_VERSION};
 use crate::store::Store;
-use crate::store::fault::is_of_the_file;
 
 /// The pictures of the data set before, if its pixels are what this build would make.
 #[derive(Default)]
 pub struct Previous {
     shards: Vec<Shard>,
+    /// The names of shards that could not be opened.
+    refused: Vec<String>,
     by_hash: HashMap<[u8; 32], (usize, usize)>,
     by_sequence: HashMap<[u8; 32], usize>,
 }
@@ -72,7 +73,10 @@ impl Previous {
         for record in usable.iter().flat_map(|manifest| &manifest.shards) {
             let shard = store.below(&record.folder);
             let pictures = match PictureStore::open(&*shard, record, spec) {
-                Err(error) if is_damage(&error) => continue,
+                Err(error) if is_damage(&error) => {
+                    previous.refused.push(record.folder.clone());
+                    continue;
+                }
                 opened => opened?,
             };
             let number = previous.shards.len();
@@ -96,10 +100,11 @@ impl Previous {
         Ok(previous)
     }
 
-    /// The shards that somebody looked at and found damaged.
+    /// The shards that were found damaged: when they were opened, or when somebody first needed them.
     pub fn damaged(&self) -> impl Iterator<Item = &str> {
         let is_damaged = |shard: &&Shard| *shard.whole.lock().unwrap_or_else(PoisonError::into_inner) == Some(false);
-        self.shards.iter().filter(is_damaged).map(|shard| &*shard.name)
+        let looked_at = self.shards.iter().filter(is_damaged).map(|shard| &shard.name);
+        self.refused.iter().chain(looked_at).map(String::as_str)
     }
 
     /// Whether a shard holds exactly these pictures in this order. It may be damaged.
@@ -134,14 +139,5 @@ impl Previous {
         } else {
             None
         })
-    }
-}
-
-/// Whether an error says that a shard is damaged, rather than that the machine is at fault.
-fn is_damage(error: &Error) -> bool {
-    match error.kind() {
-        Kind::Shard { .. } => true,
-        Kind::Io { source, .. } => is_of_the_file(source) && source.kind() != std::io::ErrorKind::PermissionDenied,
-        _ => false,
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::io::ErrorKind;
 
-use crate::builder::plan::Unit;
 use crate::dataset::manifest::Manifest;
 use crate::dataset::pixels::PIXEL_FILES;
-use crate::dataset::record::{MANIFEST, TOP_FILES, UNIT_FILE, WORK_FOLDER, is_shard_name};
+use crate::dataset::record::{MANIFEST, TOP_FILES, UNIT_FILE, WORK_FOLDER, is_named_by_content, is_shard_name};
 use crate::error::{Error, Result};
 use crate::shown::Shown;
 use crate::store::{Entry, Sink, Store};
@@ -38,14 +37,9 @@ fn is_ours(store: &dyn Store, entry: &Entry) -> Result<bool> {
     Ok(match entry.name.to_str() {
         Some(MANIFEST | WORK_FOLDER) => true,
         Some(name) if is_shard_name(name) => entry.is_folder && is_shard(store, name)?,
-        Some(name) => is_top_file(name),
+        Some(name) => is_named_by_content(name) || TOP_FILES.iter().any(|kind| name == kind.plain),
         None => false,
     })
-}
-
-/// Whether a name is one that a file beside the shards may have.
-pub(super) fn is_top_file(name: &str) -> bool {
-    TOP_FILES.iter().any(|kind| name == kind.plain || kind.is_named(name))
 }
 
 /// Whether a folder with the name of a shard holds the record of one, or nothing but files of one. A power cut may leave a shard that was being
@@ -62,8 +56,8 @@ fn is_shard(store: &dyn Store, folder: &str) -> Result<bool> {
 }
 
 /// Removes what the data set does not name: shards of an older plan, and the files beside its shards. How many shards.
-pub(super) fn remove_strays(store: &dyn Store, sink: &dyn Sink, units: &[Unit], manifest: &Manifest) -> Result<u64> {
-    let shards: HashSet<&str> = units.iter().map(|unit| unit.folder.as_str()).collect();
+pub(super) fn remove_strays(store: &dyn Store, sink: &dyn Sink, manifest: &Manifest) -> Result<u64> {
+    let shards: HashSet<&str> = manifest.shards.iter().map(|shard| shard.folder.as_str()).collect();
     let entries = store.list("");
     let mut removed = 0;
     for entry in entries.map_err(|error| Error::io("look for old shards in", &store.label(""), error))? {
@@ -71,7 +65,7 @@ pub(super) fn remove_strays(store: &dyn Store, sink: &dyn Sink, units: &[Unit], 
         if is_shard_name(name) && !shards.contains(name) {
             sink.remove(name)?;
             removed += 1;
-        } else if TOP_FILES.iter().any(|kind| kind.is_named(name)) && !manifest.files.iter().any(|file| file.name == name) {
+        } else if is_named_by_content(name) && !manifest.files.iter().any(|file| file.name == name) {
             sink.remove(name)?;
         }
     }

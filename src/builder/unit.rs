@@ -12,7 +12,7 @@ use crate::builder::seal::{Built, Sealing, Stored, pixel_file};
 use crate::builder::task::UnitTask;
 use crate::dataset::pixels::{PIXEL_FILES, PixelWriter};
 use crate::error::{Error, Result, reserve};
-use crate::finding::Code;
+use crate::finding::{Code, quote};
 use crate::ordered::{self, Turn};
 use crate::picture::{Fault, KEPT_BUFFER_BYTES, KEPT_BYTES, Preparer, keep_at_most};
 use crate::progress::Counters;
@@ -327,7 +327,9 @@ impl Job<'_> {
         let mut bytes = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((stored, held)) = self.workshop.previous.find(&picture.hash, &mut scratch.file)? {
             bytes.clear();
-            reserve(&mut bytes, held.len(), || format!("the pixels of {:?} take as much", picture.file))?;
+            reserve(&mut bytes, held.len(), || {
+                format!("the pixels of {} take as much", quote(&picture.file))
+            })?;
             bytes.extend_from_slice(held);
             return Ok(Made {
                 unit,

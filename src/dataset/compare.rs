@@ -3,9 +3,9 @@
 use std::io::{self, ErrorKind};
 
 use crate::dataset::record::FileInfo;
-use crate::store::Store;
-use crate::store::fault::is_of_the_file;
+use crate::error::{Error, Kind};
 use crate::store::hash::hash;
+use crate::store::{Store, fault};
 
 /// How a file differs from its entry, if it does. Its length is looked at first, and no more is read than it should hold. With `hashed` its
 /// bytes are compared, too.
@@ -20,13 +20,22 @@ pub fn difference(store: &dyn Store, path: &str, listed: &FileInfo, hashed: bool
     });
     match found {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some("the file is missing".to_owned())),
-        Err(error) if error.kind() != ErrorKind::PermissionDenied && is_of_the_file(&error) => Ok(Some(error.to_string())),
+        Err(error) if fault::is_damage(&error) => Ok(Some(error.to_string())),
         Err(error) => Err(error),
         Ok((length, _)) if length != listed.bytes => Ok(Some(format!("expected {} bytes, found {length}", listed.bytes))),
         Ok((_, Some(hash))) if hash.to_hex().as_str() != listed.blake3 => Ok(Some(
             "the bytes are not those that were written: the hash does not agree".to_owned(),
         )),
         Ok(_) => Ok(None),
+    }
+}
+
+/// Whether an error says that a file of our own is damaged, rather than that the machine is at fault.
+pub fn is_damage(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Shard { .. } => true,
+        Kind::Io { source, .. } => fault::is_damage(source),
+        _ => false,
     }
 }
 

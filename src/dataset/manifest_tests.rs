@@ -1,5 +1,5 @@
 use super::*;
-use crate::dataset::record::INDEX;
+use crate::dataset::record::{INDEX, is_named_by_content};
 use crate::jsonl::options::RowOptions;
 
 /// A manifest of one shard whose numbers fit together.
@@ -136,14 +136,14 @@ fn names_follow_from_content() {
     let hash = "0123456789abcdef".repeat(4);
     assert_eq!(INDEX.name(FORMAT, &hash), "rows.index-0123456789abcdef.npy");
     assert_eq!(INDEX.name([1, 0], &hash), INDEX.plain);
-    assert!(INDEX.is_named("rows.index-0123456789abcdef.npy"));
+    assert!(is_named_by_content("rows.index-0123456789abcdef.npy"));
     for name in [
         INDEX.plain,
         "rows.index-.npy",
         "rows.index-0123456789abcdeg.npy",
-        "rejects-0123456789abcdef.jsonl",
+        "rejects-0123456789abcdef.npy",
     ] {
-        assert!(!INDEX.is_named(name), "{name}");
+        assert!(!is_named_by_content(name), "{name}");
     }
 }
 

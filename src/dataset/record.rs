@@ -52,12 +52,16 @@ impl TopFile {
         format!("{}{}{}", self.stem, hash.get(..16).unwrap_or(hash), self.suffix)
     }
 
-    /// Whether a name could be that of such a file, the plain one aside.
-    pub fn is_named(self, name: &str) -> bool {
+    fn is_named(self, name: &str) -> bool {
         name.strip_prefix(self.stem)
             .and_then(|name| name.strip_suffix(self.suffix))
             .is_some_and(is_shard_name)
     }
+}
+
+/// Whether a name is one that a file over all shards may have beside its plain one.
+pub fn is_named_by_content(name: &str) -> bool {
+    TOP_FILES.iter().any(|kind| kind.is_named(name))
 }
 
 /// Where a builder works; never part of a finished data set.

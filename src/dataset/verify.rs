@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -13,7 +13,7 @@ use crate::dataset::compare::difference;
 use crate::dataset::index::RowIndex;
 use crate::dataset::manifest::{Manifest, ShardRecord};
 use crate::dataset::record::{
-    FileInfo, INDEX, MANIFEST, REJECTS, SHARD_FORMAT, TOP_FILES, UNIT_FILE, UnitFile, WORK_FOLDER, is_shard_name,
+    FileInfo, INDEX, MANIFEST, REJECTS, SHARD_FORMAT, TOP_FILES, UNIT_FILE, UnitFile, WORK_FOLDER, is_named_by_content, is_shard_name,
 };
 use crate::dataset::rejects;
 use crate::dataset::view::View;
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::ordered::{self, Pool, Turn};
 use crate::progress::{Counters, Stage};
 use crate::shown::text_of;
-use crate::store::{self, Store};
+use crate::store::{self, Entry, Store};
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -171,12 +171,13 @@ fn find_strays(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Proble
         .chain(TOP_FILES.map(|kind| kind.plain))
         .chain([MANIFEST, WORK_FOLDER])
         .collect();
-    let unfinished = store
-        .list("")
+    let listed = store.list("");
+    let unfinished = listed
+        .as_ref()
         .is_ok_and(|entries| entries.iter().any(|entry| entry.name == WORK_FOLDER));
-    let of_a_builder = |name: &str| is_shard_name(name) || TOP_FILES.iter().any(|kind| kind.is_named(name));
+    let of_a_builder = |name: &str| is_shard_name(name) || is_named_by_content(name);
     let mut shards_found: Vec<&ShardRecord> = Vec::new();
-    find_strays_in(store, "", problems, &mut |name| {
+    find_strays_in(store, "", listed, problems, &mut |name| {
         shards_found.extend(shards.get(name));
         shards.contains_key(name)
             || name
@@ -184,7 +185,7 @@ fn find_strays(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Proble
                 .is_some_and(|name| known.contains(name) || unfinished && of_a_builder(name))
     });
     for shard in shards_found {
-        find_strays_in(store, &shard.folder, problems, &mut |name| {
+        find_strays_in(store, &shard.folder, store.list(&shard.folder), problems, &mut |name| {
             shard.files.iter().any(|file| name == file.name.as_str())
         });
     }
@@ -211,8 +212,14 @@ fn check_copies(store: &dyn Store, manifest: &Manifest, problems: &mut Vec<Probl
 }
 
 /// What is in a folder and not known there. Bytes of a name that are not UTF-8 are shown as such.
-fn find_strays_in(store: &dyn Store, folder: &str, problems: &mut Vec<Problem>, is_known: &mut dyn FnMut(&OsStr) -> bool) {
-    match store.list(folder) {
+fn find_strays_in(
+    store: &dyn Store,
+    folder: &str,
+    listed: io::Result<Vec<Entry>>,
+    problems: &mut Vec<Problem>,
+    is_known: &mut dyn FnMut(&OsStr) -> bool,
+) {
+    match listed {
         Err(error) => problems.push(Problem {
             path: if folder.is_empty() { "." } else { folder }.to_owned(),
             message: Error::io("list", &store.label(folder), error).to_string(),

@@ -36,7 +36,8 @@ pub struct View {
 impl View {
     /// Opens the shard that `store` holds and `record` describes, of a data set with this spec.
     ///
-    /// Checked are the hash of its record, so that it is the shard that the manifest means and not one that was built since; the lengths of its files, the structure of its tables, the headers of its stores, and that all numbers fit together.
+    /// Checked are the hash of its record, the lengths of its files, the structure of its tables, the headers of its stores, and that all
+    /// numbers fit together. The record's hash tells the shard that the manifest means from one that was built since.
     /// Not checked are the hashes of the other files: that would read every byte.
     pub fn open(store: &dyn Store, record: &ShardRecord, spec: &ImageSpec) -> Result<Self> {
         check_record(store, record)?;

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 
 /// UTF-8's byte-order mark; skipped at the very start of a source.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -106,7 +107,7 @@ pub fn for_each(
         if length <= keep {
             // Amortised, because a line comes in many steps.
             buffer.try_reserve(part.len()).map_err(|_| {
-                let message = format!("a line of {} is as long; give the process more memory", path.display());
+                let message = format!("a line of {} is as long; give the process more memory", Shown::path(path));
                 Error::memory(length, message)
             })?;
             buffer.extend_from_slice(part);

@@ -129,7 +129,7 @@ impl RowSource for JsonLines {
             return Err(lines::shorter(&self.path, offset));
         }
         let more = (length as usize).saturating_sub(into.len());
-        reserve(into, more, || format!("a line of {} is as long", self.path.display()))?;
+        reserve(into, more, || format!("a line of {} is as long", Shown::path(&self.path)))?;
         into.resize(length as usize, 0);
         read_exact(&self.file, &self.path, offset, into)
     }

@@ -35,6 +35,11 @@ pub(crate) fn is_of_the_file(error: &io::Error) -> bool {
     }
 }
 
+/// Whether an error says that a file of our own is damaged: it is gone, or no regular one. A refused permission does not: the file may be whole.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    is_of_the_file(error) && error.kind() != ErrorKind::PermissionDenied
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

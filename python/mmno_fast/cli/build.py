@@ -128,6 +128,7 @@ def build(
     if alpha is not None:
         common["alpha"] = alpha
     image = _spec(size, fit, filter, fill, common, profile=profile, whole=Original if original else Encoded if encoded else None)
+    options.keep_inputs(sources, out, json=json)
     counters = Counters() if engine == "reference" else _core.Progress()
     say(AGAIN)
     try:

@@ -88,6 +88,7 @@ def check(
         raise Stop("no sources: name at least one JSONL file, as in: mmno-fast check train.jsonl --images images/", WRONG_USE)
     common: dict[str, Any] = {"sixteen_bit": sixteen_bit, "decode_limit": decode_limit}
     image = Original(**common) if profile is None else options.parse_profile(profile, **common)
+    options.keep_inputs(sources, json=json, findings=findings, all_findings=all_findings)
     counters = _core.Progress()
     with shown(counters):
         report = job.check(

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 
 from mmno_fast import _core
+from mmno_fast.data.sources import named_sources, refuse_overwriting
+from mmno_fast.report.visible import visible_path
 from mmno_fast.spec.image import Profile, profiles
 from mmno_fast.spec.scan import ScanOptions
 
@@ -80,6 +82,15 @@ def writable(path: Path | None) -> Path | None:
     if path is not None and not path.parent.is_dir():
         raise typer.BadParameter(f"{path.parent}: no such folder")
     return path
+
+
+def keep_inputs(sources: list[Path], out: Path | None = None, **outputs: Path | None) -> None:
+    """Refuse, before the work, to write a report over a source or into the folder of the data set `out`."""
+    named = named_sources(texts(sources)) if sources else []
+    refuse_overwriting({f"--{what.replace('_', '-')}": path for what, path in outputs.items()}, named)
+    for what, path in outputs.items():
+        if path is not None and out is not None and out.resolve() in path.resolve().parents:
+            raise ValueError(f"--{what}: {visible_path(path)} lies in the data set; name a file elsewhere")
 
 
 def texts(paths: list[Path] | None) -> list[str]:

@@ -24,6 +24,7 @@ Exit code: 0 whole, 1 damaged or no data set, 2 for wrong use.
 
 def verify(shards: options.Shards, *, json: options.Json = None, threads: options.Threads = None) -> None:
     """Read a data set whole: every hash, every invariant, every file that should not be there."""
+    options.keep_inputs([], shards, json=json)
     counters = _core.Progress()
     with shown(counters):
         report = job.verify(shards, threads=threads, progress=counters)

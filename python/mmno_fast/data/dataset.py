@@ -13,7 +13,7 @@ from mmno_fast.data.contents import Contents, opened
 from mmno_fast.data.opening import Opening, RawOpening, ShardsOpening
 from mmno_fast.data.rows import RowNumbers, Rows
 from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, named_sources, rejected_rows
-from mmno_fast.errors import shown
+from mmno_fast.escape import shown
 from mmno_fast.spec.image import ImageSpec, Original, from_dict
 from mmno_fast.spec.scan import MAX_LINE_BYTES, Placeholders, ScanOptions
 

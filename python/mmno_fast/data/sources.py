@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from mmno_fast import _core
-from mmno_fast.errors import shown
+from mmno_fast.escape import shown
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 Sources: TypeAlias = AnyPath | Iterable[AnyPath] | Mapping[str, AnyPath]
@@ -112,6 +113,20 @@ def _utf8(name: str) -> str:
 def _check_name(name: str) -> None:
     if not name or "/" in name or not name.isprintable():
         raise ValueError(f"{name!r} cannot be the name of a source: expected visible characters without `/` (as in name=path)")
+
+
+def refuse_overwriting(outputs: Mapping[str, AnyPath | None], sources: Iterable[tuple[str, str]]) -> None:
+    """Refuse to write to a file that is read. `outputs`: paths by what to call them in a message; None for what is not written.
+
+    Raises:
+        ValueError: An output is one of the sources, perhaps under another name.
+    """
+    paths = [path for _, path in sources]
+    for what, output in outputs.items():
+        for path in paths:
+            with suppress(OSError):  # one of them is not there
+                if output is not None and os.path.samefile(output, path):
+                    raise ValueError(f"{what}: {shown(output)} is a source; name another file")
 
 
 def _check_file(path: str) -> None:

@@ -88,7 +88,7 @@ class BuildReport(Report):
     repaired: tuple[str, ...]
     """Shards, and files beside them, that were there and damaged. This run made them anew."""
     unchanged: bool
-    """Whether the folder held this very data set already, every byte of it."""
+    """Whether the folder held this very data set already: every byte of it, or with `trust_previous` every length."""
     roots: tuple[dict[str, Any], ...]
     """Each root as `given`, the folder `used`, and how many levels it `descended`."""
     seconds: float

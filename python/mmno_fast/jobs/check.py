@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmno_fast import _core
-from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, exact_roots, named_sources
+from mmno_fast.data.sources import AnyPath, Roots, Sources, checked_roots, exact_roots, named_sources, refuse_overwriting
 from mmno_fast.machine import CHUNK_BYTES, WINDOW_PER_THREAD, thread_count
 from mmno_fast.report.base import Report
 from mmno_fast.spec.image import ImageSpec, Original
@@ -95,8 +93,13 @@ class CheckReport(Report):
         return {code: self.findings.take(rows).to_pylist() for code, rows in first.items()}
 
     def write_jsonl(self, path: AnyPath) -> None:
-        """Write the findings that are kept to `path`, one JSON object a line. For all of them see `all_findings` of `check`."""
-        self._core.write_jsonl(str(path))
+        """Write the findings that are kept to `path`, one JSON object a line. For all of them see `all_findings` of `check`.
+
+        Raises:
+            ValueError: `path` is one of the sources.
+        """
+        refuse_overwriting({"write_jsonl": path}, self.sources.items())
+        self._core.write_jsonl(os.fspath(path))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that the report holds, as plain values; `to_json` gives it as text."""
@@ -159,8 +162,7 @@ def check(
     named = named_sources(sources)
     roots = None if images is None else checked_roots(images)
     workers = thread_count(threads)
-    if all_findings is not None:
-        _refuse_a_source(all_findings, named)
+    refuse_overwriting({"all_findings": all_findings}, named)
     began = time.perf_counter()
     core = _core.check(
         named,
@@ -174,14 +176,6 @@ def check(
         progress=progress,
     )
     return CheckReport(core, dict(named), roots or [], time.perf_counter() - began)
-
-
-def _refuse_a_source(path: AnyPath, sources: list[tuple[str, str]]) -> None:
-    """Findings are written while sources are read: they must not be written over them."""
-    for _, source in sources:
-        with suppress(OSError):  # one that is not there is told by whoever reads it
-            if Path(path).samefile(source):
-                raise ValueError(f"all_findings: {os.fspath(path)!r} is a source; name another file")
 
 
 def _encoded(findings: pa.Table) -> Any:

@@ -1,4 +1,4 @@
-"""How values and paths are shown: nothing in them acts on a terminal, and what is long is cut. The one place that escapes.
+"""How values and paths are shown: escaped (`mmno_fast.escape`), so that nothing in them acts on a terminal, and cut where they are long.
 
 The exact text stays in Python values, and in JSON, whose escapes every reader undoes.
 """
@@ -11,11 +11,12 @@ import re
 import shlex
 from typing import Final
 
+from mmno_fast.escape import escape, escaped
+
 VALUE_CHARS: Final = 200
 """Characters of a value that are shown: a name, a key, a member of a manifest."""
 LINE_CHARS: Final = 1000
 """Characters of a path or of a whole message that are shown."""
-_NAMED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 _NOT_ASCII: Final = re.compile(r"[^\n -~]+")
 
 
@@ -32,11 +33,11 @@ def visible(value: object, limit: int = VALUE_CHARS) -> str:
     """
     text = str(value)
     if len(text) <= limit:
-        return text if text.isprintable() else _escaped(text)
+        return text if text.isprintable() else escaped(text)
     tail = limit // 4  # the end counts as well: of a path it is the file, of a message what is wrong
     head, end = text[: limit - tail], text[len(text) - tail :]
     if not (head + end).isprintable():
-        head, end = _escaped(head), _escaped(end)
+        head, end = escaped(head), escaped(end)
     return f"{head}… ({len(text):,} characters) …{end}"
 
 
@@ -53,7 +54,7 @@ def visible_lines(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(char if char in "\n\\" or char.isprintable() else _escape(char) for char in text)
+    return "".join(char if char in "\n\\" or char.isprintable() else escape(char) for char in text)
 
 
 def visible_json(text: str) -> str:
@@ -79,19 +80,6 @@ def shell_word(text: str) -> str:
 
 def _of_byte(byte: int) -> str:
     return f"\\{chr(byte)}" if byte in b"'\\" else f"\\x{byte:02x}"
-
-
-def _escaped(text: str) -> str:
-    return "".join(char if char.isprintable() and char != "\\" else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # how Python writes a byte of a path that is not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    if code < 0x100:
-        return _NAMED.get(char, f"\\x{code:02x}")
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _json_escaped(text: str) -> str:
