@@ -7,7 +7,7 @@ use mmno_fast::dataset::record::TOP_FILES;
 
 const OWN: &[u8] = b"\"manifest_blake3\": \"";
 
-/// Takes any bytes; also with a hash of its own that agrees, so that what stands behind that hurdle is reached.
+/// Takes any bytes. Each text is also tried with a correct hash of its own, so that the checks after that one run.
 pub fn check(bytes: &[u8]) {
     let path = Path::new("manifest.json");
     for text in [bytes.to_vec(), sealed(bytes)] {

@@ -67,7 +67,7 @@ pub fn check(bytes: &[u8]) {
 fn built() -> Whole {
     let folder = tempfile::tempdir().expect("a temporary folder").keep();
     for name in ["a.bmp", "b.bmp"] {
-        // Other bytes behind the end of the picture make it another file.
+        // A byte after the end of the picture makes it another file.
         fs::write(folder.join(name), [PICTURE, if name == "a.bmp" { b"" } else { b"b" }].concat()).expect("a picture is written");
     }
     fs::write(folder.join("rows.jsonl"), ROWS).expect("rows are written");

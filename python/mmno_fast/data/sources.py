@@ -125,7 +125,7 @@ def refuse_overwriting(outputs: Mapping[str, AnyPath | None], sources: Iterable[
     for what, output in outputs.items():
         for path in paths:
             with suppress(OSError):  # one of them is not there
-                if output is not None and os.path.samefile(output, path):
+                if output is not None and Path(output).samefile(path):
                     raise ValueError(f"{what}: {shown(output)} is a source; name another file")
 
 
